@@ -1,0 +1,19 @@
+// The state of the random numbers: three integers. Draws within a step are numbered, so a resumed run sees the same.
+#pragma once
+#include "kernels/philox.h"
+
+class Rng {
+ public:
+  explicit Rng(uint64_t seed = 0, uint32_t step = 0) : key_{seed, step, 0} {}
+  Key next() {
+    const Key key = key_;
+    ++key_.op;
+    return key;
+  }
+  void enter_step(uint32_t step) { key_.step = step, key_.op = 0; }
+  const Key& state() const { return key_; }
+  void set_state(Key key) { key_ = key; }
+
+ private:
+  Key key_;
+};
