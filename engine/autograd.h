@@ -1,6 +1,6 @@
-// The tape. Each recorded tensor has a node that knows its inputs and how to turn the gradient of the tensor into
-// gradients of the inputs. Nodes are numbered as they are made, so descending numbers are a valid backward order and
-// nothing here recurses.
+// The tape. Each recorded tensor has a node that knows its inputs and how to turn the gradient of the tensor
+// into gradients of the inputs. Nodes are numbered as they are made, so descending numbers are a valid
+// backward order and nothing here recurses.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -24,8 +24,9 @@ struct Node {
   ~Node();                                    // frees a chain of any length in a loop
 };
 
-// Enters an op into the tape: y was computed from `inputs`, and `backward` maps dy to their gradients. Returns y, which
-// is tracked if any input is and recording is on. `backward` should hold no more than it needs (detached).
+// Enters an op into the tape: y was computed from `inputs`, and `backward` maps dy to their gradients.
+// Returns y, which is tracked if any input is and recording is on. `backward` should hold no more than it
+// needs (detached).
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward);
 
 // Makes t a leaf whose gradient can be asked for.
@@ -43,9 +44,10 @@ class NoGrad {
 };
 bool recording();
 
-// Gradients of y with respect to each of `wrt` (leaves or recorded tensors); only nodes on a path between the two run.
-// dy: the gradient of y, 1 if empty (y must then have one element). keep: the graph can be used again; otherwise each
-// node frees what it saved as soon as it has run. A tensor of `wrt` that y does not depend on gets an empty gradient.
+// Gradients of y with respect to each of `wrt` (leaves or recorded tensors); only nodes on a path between the
+// two run. dy: the gradient of y, 1 if empty (y must then have one element). keep: the graph can be used
+// again; otherwise each node frees what it saved as soon as it has run. A tensor of `wrt` that y does not
+// depend on gets an empty gradient.
 struct GradOptions {
   bool keep = false;
   Tensor dy;

@@ -1,5 +1,5 @@
-// The memory pool: freed blocks are kept by size and handed out again, so a training step that repeats its shapes
-// asks the system for nothing after the first.
+// The memory pool: freed blocks are kept by size and handed out again, so a training step that repeats its
+// shapes asks the system for nothing after the first.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The state of the random numbers: three integers. Draws within a step are numbered, so a resumed run sees the same.
+// The state of the random numbers: three integers. Draws within a step are numbered, so a resumed run sees
+// the same.
 #pragma once
 #include "kernels/philox.h"
 

@@ -8,7 +8,9 @@ class Shape {
  public:
   static constexpr int kMaxRank = 6;
   Shape() = default;  // rank 0: a scalar
-  Shape(std::initializer_list<int64_t> dims) { for (int64_t d : dims) push_back(d); }
+  Shape(std::initializer_list<int64_t> dims) {
+    for (int64_t d : dims) push_back(d);
+  }
 
   int rank() const { return rank_; }
   int64_t size() const {
