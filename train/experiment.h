@@ -1,0 +1,41 @@
+// What the loop trains: a model with its losses and optimizers behind one small interface.
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/loader.h"
+#include "engine/optimizer.h"
+#include "train/recipe.h"
+
+using Metrics = std::vector<std::pair<std::string, double>>;  // "loss_d", ... in the order they are logged
+
+// Noise of a step, in the order in which the step draws it: from the counter-based generator, or, for parity
+// with another framework, rows of a recorded tensor.
+class Noise {
+ public:
+  virtual ~Noise() = default;
+  virtual Tensor normal(const Shape& shape, Dtype dtype) = 0;  // (rows, ...)
+  virtual Key key() = 0;                                       // for dropout masks
+};
+
+class Experiment {
+ public:
+  virtual ~Experiment() = default;
+  // One training step on x (N, H, W, C) or (N, D); every optimizer steps once with its rate times lr_factor.
+  virtual Metrics step(const Tensor& x, Noise& noise, double lr_factor) = 0;
+  virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode
+  virtual Tensor reconstruct(
+      const Tensor& x) = 0;                 // from the posterior mean, eval mode; empty: it has no encoder
+  virtual std::vector<Param*> state() = 0;  // weights and buffers under their file names
+  // Optimizers by name ("generator", "discriminator"): their moments are part of a checkpoint.
+  virtual std::vector<std::pair<std::string, AdamW*>> optimizers() = 0;
+  // DAE: freezes the encoder's group, rebuilds the decoder and its group (width), or turns dropout off.
+  virtual void enter_stage_two() = 0;
+  int stage = 1;
+};
+
+// stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws
+// initial weights from recipe.seed.
+std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);

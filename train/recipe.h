@@ -1,0 +1,53 @@
+// A recipe: everything that decides a run, read from TOML. Unknown keys are errors that name the nearest
+// known one.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct Recipe {
+  uint64_t seed = 0;
+  std::string dtype = "f32";  // or "f64"
+  struct {
+    std::string kind;  // "toy", "dcgan", "vaegan"
+    int64_t z_dim = 128;
+    double width = 1;  // scales every hidden channel count of encoder and generator
+    int64_t encoder_hidden = 128, decoder_hidden = 128;  // toy
+  } model;
+  struct {
+    double kl = 1;                 // weight of the KL term
+    double reconstruction = 1;     // toy: weight c of |x - xhat|^2
+    double feature = 1;            // VAEGAN, encoder: discriminator features
+    double feature_generator = 1;  // VAEGAN, generator: the same
+    double adversarial = 1;        // generator's adversarial term
+  } loss;
+  struct {
+    std::string kind = "joint";  // "joint" or "dae"
+    std::string weak = "width";  // "width" or "dropout": what weakens the decoder of stage 1
+    double width = 0.5;
+    double drop = 0.5;
+    std::string drop_kind = "channel";  // or "element"
+    double switch_at = 0.5;             // `switch`: the fraction of the steps after which stage 2 begins
+  } schedule;
+  struct {
+    double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;
+    std::string decay = "linear";  // to 0 over the steps, or "constant"
+    double ema = 0;
+  } optimizer;
+  struct {
+    int64_t steps = 50000, batch = 128, log_every = 50, checkpoint_every = 1000, sample_every = 1000;
+  } train;
+  struct {
+    std::string kind = "cifar10";  // "cifar10", "folder", "tensors", "toy", "procedural"
+    std::string path;
+    bool shuffle = true, flip = true;
+    int64_t size = 32, count = 0;  // image side; how many to use, 0: all
+    std::string filter = "bilinear", crop = "centre";
+    double variance = 0.025;  // toy: of each cluster, per dimension
+  } data;
+};
+
+// Reads `path`, then applies each "a.b=value" of `sets` (value in TOML syntax; a bare word is taken as a
+// string). Errors are Fault::usage, one line: file, key, expected, found, and the nearest known key.
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {});
+std::string to_toml(const Recipe& recipe);  // resolved: every key; loads back to the same recipe
