@@ -1,0 +1,158 @@
+#include "engine/autograd.h"
+
+#include <algorithm>
+#include <atomic>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "engine/module.h"
+#include "engine/ops.h"
+
+namespace {
+
+std::atomic<uint64_t> next_number{1};
+thread_local bool recording_on = true;
+thread_local int64_t nodes_run_count = 0;
+
+// dx joins what is already there. In place when nobody else holds that memory.
+void accumulate(Tensor& sum, const Tensor& dx) {
+  if (!sum) {
+    sum = dx;
+  } else {
+    sum = add(sum, dx);
+  }
+}
+
+}  // namespace
+
+Node::~Node() {
+  // The first destructor on a thread keeps a pile; those it sets off only add to it.
+  thread_local std::vector<std::shared_ptr<Node>>* pile = nullptr;
+  if (pile) {
+    for (auto& input : inputs) pile->push_back(std::move(input));
+    return;
+  }
+  std::vector<std::shared_ptr<Node>> mine = std::move(inputs);
+  pile = &mine;
+  backward = nullptr;  // what it saved may hold nodes too
+  while (!mine.empty()) {
+    auto node = std::move(mine.back());
+    mine.pop_back();
+    node.reset();
+  }
+  pile = nullptr;
+}
+
+NoGrad::NoGrad() : before_(recording_on) { recording_on = false; }
+NoGrad::~NoGrad() { recording_on = before_; }
+bool recording() { return recording_on; }
+int64_t nodes_run() { return nodes_run_count; }
+
+void track(Tensor& t) {
+  auto leaf = std::make_shared<Node>();
+  leaf->op = "leaf";
+  leaf->number = next_number++;
+  t.set_node(std::move(leaf));
+}
+
+Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
+  if (!recording_on) return y;
+  if (std::none_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.tracked(); })) return y;
+  auto node = std::make_shared<Node>();
+  node->op = op;
+  node->number = next_number++;
+  node->inputs.reserve(inputs.size());
+  for (const Tensor& t : inputs) {
+    node->inputs.push_back(t.node());
+    node->versions.push_back(t.tracked() ? t.node()->version : 0);
+  }
+  node->backward = std::move(backward);
+  y.set_node(std::move(node));
+  return y;
+}
+
+Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& options) {
+  Grads result(wrt.size());
+  if (!y.tracked()) return result;
+  if (!options.dy && y.size() != 1)
+    fail(Fault::internal, "grad: expected a tensor of one element (or its gradient given), found shape {}",
+         y.shape().str());
+
+  // Every node y depends on, oldest first.
+  std::vector<Node*> order;
+  std::unordered_set<Node*> seen;
+  for (std::vector<Node*> stack{y.node().get()}; !stack.empty();) {
+    Node* node = stack.back();
+    stack.pop_back();
+    if (!node || !seen.insert(node).second) continue;
+    order.push_back(node);
+    for (auto& input : node->inputs) stack.push_back(input.get());
+  }
+  std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->number < b->number; });
+
+  // Wanted: on a path to something asked for. Whatever else there is does not run.
+  std::unordered_map<Node*, std::vector<size_t>> asked;
+  for (size_t i = 0; i < wrt.size(); ++i)
+    if (wrt[i].tracked()) asked[wrt[i].node().get()].push_back(i);
+  std::unordered_set<Node*> wanted, through;  // through: some input is wanted too
+  for (Node* node : order) {
+    if (asked.count(node)) wanted.insert(node);
+    for (auto& input : node->inputs)
+      if (input && wanted.count(input.get())) {
+        wanted.insert(node);
+        through.insert(node);
+        break;
+      }
+  }
+
+  NoGrad off;
+  std::unordered_map<Node*, Tensor> gradients;
+  gradients[y.node().get()] =
+      options.dy ? options.dy.detach() : Tensor::full(y.shape(), 1, y.dtype(), y.device());
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    Node* node = *it;
+    auto found = gradients.find(node);
+    if (found == gradients.end() || !wanted.count(node)) continue;
+    Tensor dy = std::move(found->second);
+    gradients.erase(found);
+    if (auto a = asked.find(node); a != asked.end())
+      for (size_t i : a->second) result[i] = dy;
+    if (!through.count(node)) continue;
+    if (!node->backward)
+      fail(Fault::internal, "grad: {}: this part of the graph was freed by an earlier backward; pass keep",
+           node->op);
+    Needs need(node->inputs.size());
+    for (size_t i = 0; i < need.size(); ++i) {
+      Node* input = node->inputs[i].get();
+      need[i] = input && wanted.count(input);
+      if (input && input->version != node->versions[i])
+        fail(Fault::internal, "grad: {}: a parameter it used was changed after the forward pass", node->op);
+    }
+    Grads dx = node->backward(dy, need);
+    ++nodes_run_count;
+    dy = {};
+    for (size_t i = 0; i < need.size(); ++i)
+      if (need[i]) accumulate(gradients[node->inputs[i].get()], dx[i]);
+    if (!options.keep) node->backward = nullptr;
+  }
+  return result;
+}
+
+namespace {
+std::vector<Tensor> values(std::span<Param* const> params) {
+  std::vector<Tensor> out;
+  out.reserve(params.size());
+  for (Param* p : params) out.push_back(p->value);
+  return out;
+}
+}  // namespace
+
+Grads grad(const Tensor& loss, std::span<Param* const> wrt, bool keep) {
+  return grad(loss, values(wrt), GradOptions{keep, {}});
+}
+
+void backward(const Tensor& loss, std::span<Param* const> wrt, const GradOptions& options) {
+  Grads gradients = grad(loss, values(wrt), options);
+  for (size_t i = 0; i < wrt.size(); ++i)
+    if (gradients[i]) accumulate(wrt[i]->grad, gradients[i]);
+}

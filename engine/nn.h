@@ -1,0 +1,94 @@
+// Layers: parameters with PyTorch's names and default initial values, and a call.
+#pragma once
+#include <cmath>
+
+#include "engine/module.h"
+#include "engine/ops.h"
+
+// x (..., in) -> (..., out). Weight (out, in); both uniform in +-1/sqrt(in).
+struct Linear : Module {
+  Linear(Module* parent, const std::string& name, int64_t in, int64_t out, bool with_bias = true)
+      : Module(parent, name) {
+    const double bound = 1 / std::sqrt(double(in));
+    add_uniform(weight, "weight", {out, in}, bound);
+    if (with_bias) add_uniform(bias, "bias", {out}, bound);
+  }
+  Tensor operator()(const Tensor& x) const { return linear(x, weight.value, bias.value); }
+  Param weight, bias;
+};
+
+// x (N, H, W, in) -> (N, H', W', out), square kernel. Uniform in +-1/sqrt(in k k).
+struct Conv2d : Module {
+  Conv2d(Module* parent, const std::string& name, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+         Pad pad, bool with_bias = true)
+      : Module(parent, name), stride(stride), pad(pad) {
+    const double bound = 1 / std::sqrt(double(in * kernel * kernel));
+    add_uniform(weight, "weight", {out, kernel, kernel, in}, bound, Layout::conv);
+    if (with_bias) add_uniform(bias, "bias", {out}, bound);
+  }
+  Tensor operator()(const Tensor& x) const { return conv2d(x, weight.value, bias.value, stride, pad); }
+  Param weight, bias;
+  int64_t stride;
+  Pad pad;
+};
+
+// x (N, H, W, in) -> (N, (H-1) stride - 2 pad + kernel, ..., out). PyTorch's fan-in of it is out k k.
+struct ConvTranspose2d : Module {
+  ConvTranspose2d(Module* parent, const std::string& name, int64_t in, int64_t out, int64_t kernel,
+                  int64_t stride, int64_t pad, bool with_bias = true)
+      : Module(parent, name), stride(stride), pad(pad) {
+    const double bound = 1 / std::sqrt(double(out * kernel * kernel));
+    add_uniform(weight, "weight", {in, kernel, kernel, out}, bound, Layout::conv);
+    if (with_bias) add_uniform(bias, "bias", {out}, bound);
+  }
+  Tensor operator()(const Tensor& x) const {
+    return conv_transpose2d(x, weight.value, bias.value, stride, pad);
+  }
+  Param weight, bias;
+  int64_t stride, pad;
+};
+
+// x (..., C), statistics over all but C; an activation fused. momentum 0.1, eps 1e-5.
+struct BatchNorm : Module {
+  BatchNorm(Module* parent, const std::string& name, int64_t channels, double eps = 1e-5)
+      : Module(parent, name), eps(eps) {
+    add_constant(weight, "weight", {channels}, 1);
+    add_constant(bias, "bias", {channels}, 0);
+    add_constant(running_mean, "running_mean", {channels}, 0, true);
+    add_constant(running_var, "running_var", {channels}, 1, true);
+    num_batches_tracked.counter = true;
+    add_constant(num_batches_tracked, "num_batches_tracked", {}, 0, true);
+  }
+  Tensor operator()(const Tensor& x, Act act = Act::none) {
+    if (training()) num_batches_tracked.value = shift(num_batches_tracked.value, 1);
+    return batch_norm(x, weight.value, bias.value, running_mean.value, running_var.value, training(), 0.1,
+                      eps, act);
+  }
+  Param weight, bias, running_mean, running_var, num_batches_tracked;
+  double eps;
+};
+
+struct GroupNorm : Module {
+  GroupNorm(Module* parent, const std::string& name, int64_t groups, int64_t channels, double eps)
+      : Module(parent, name), groups(groups), eps(eps) {
+    add_constant(weight, "weight", {channels}, 1);
+    add_constant(bias, "bias", {channels}, 0);
+  }
+  Tensor operator()(const Tensor& x, Act act = Act::none) const {
+    return group_norm(x, weight.value, bias.value, groups, eps, act);
+  }
+  Param weight, bias;
+  int64_t groups;
+  double eps;
+};
+
+struct LayerNorm : Module {
+  LayerNorm(Module* parent, const std::string& name, int64_t channels, double eps = 1e-5)
+      : Module(parent, name), eps(eps) {
+    add_constant(weight, "weight", {channels}, 1);
+    add_constant(bias, "bias", {channels}, 0);
+  }
+  Tensor operator()(const Tensor& x) const { return layer_norm(x, weight.value, bias.value, eps); }
+  Param weight, bias;
+  double eps;
+};
