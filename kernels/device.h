@@ -1,14 +1,15 @@
-// Where a kernel runs. The first argument of every kernel is one of these tags: one name, two overloads, and a
-// missing half does not link.
+// Where a kernel runs. The first argument of every kernel is one of these tags: one name, two overloads, and
+// a missing half does not link.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 
 struct Cpu {};
 
-// Calls f(begin, end) over [0, n) in chunks of `grain`. The chunks depend on n and grain, never on the number of
-// threads, so whatever f computes per chunk has the same bits for any thread count. f must not throw.
-template <class F> void parallel_for(int64_t n, int64_t grain, F&& f) {
+// Calls f(begin, end) over [0, n) in chunks of `grain`. The chunks depend on n and grain, never on the number
+// of threads, so whatever f computes per chunk has the same bits for any thread count. f must not throw.
+template <class F>
+void parallel_for(int64_t n, int64_t grain, F&& f) {
   const int64_t chunks = (n + grain - 1) / grain;
   if (chunks <= 1) {
     if (n > 0) f(int64_t{0}, n);
@@ -21,9 +22,10 @@ template <class F> void parallel_for(int64_t n, int64_t grain, F&& f) {
 // Elements one thread should take at least for loops that only stream memory.
 inline constexpr int64_t kStreamGrain = 16384;
 
-// Sum of f(begin, end) over fixed chunks of [0, n), added in order: deterministic for any thread count. 256 chunks
-// at most, so that the partial sums fit on the stack.
-template <class F> double ordered_sum(int64_t n, F&& f) {
+// Sum of f(begin, end) over fixed chunks of [0, n), added in order: deterministic for any thread count. 256
+// chunks at most, so that the partial sums fit on the stack.
+template <class F>
+double ordered_sum(int64_t n, F&& f) {
   const int64_t grain = std::max<int64_t>(4096, (n + 255) / 256);
   double partial[256] = {};
   parallel_for(n, grain, [&](int64_t begin, int64_t end) { partial[begin / grain] = f(begin, end); });

@@ -14,6 +14,7 @@ struct Error : std::runtime_error {
   Fault fault;
 };
 
-template <class... A> [[noreturn]] void fail(Fault fault, fmt::format_string<A...> format, A&&... args) {
+template <class... A>
+[[noreturn]] void fail(Fault fault, fmt::format_string<A...> format, A&&... args) {
   throw Error(fault, fmt::format(format, std::forward<A>(args)...));
 }

@@ -1,5 +1,6 @@
-// Counter-based random numbers, Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
-// The value of element i depends on (seed, step, op, i) and nothing else: not on threads, devices or call order.
+// Counter-based random numbers, Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// 2011). The value of element i depends on (seed, step, op, i) and nothing else: not on threads, devices or
+// call order.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -42,9 +43,10 @@ HOST_DEVICE uint32_t random_bits(Key k, uint64_t i) { return random4(k, i / 4).v
 // Uniform in the open interval (0, 1). 23 bits: with 24 the largest would round up to 1.
 HOST_DEVICE float unit_uniform(uint32_t bits) { return float(bits >> 9) * 0x1p-23f + 0x1p-24f; }
 
-// Normals by Box-Muller. Every multiply-add is an explicit fmaf and every other operation one IEEE rounding, so any
-// compiler without fast-math and any device gives the same bits.
-HOST_DEVICE float philox_log(float x) {  // natural logarithm of a normal x in (0, 1); polynomial of Cephes logf
+// Normals by Box-Muller. Every multiply-add is an explicit fmaf and every other operation one IEEE rounding,
+// so any compiler without fast-math and any device gives the same bits.
+HOST_DEVICE float philox_log(
+    float x) {  // natural logarithm of a normal x in (0, 1); polynomial of Cephes logf
   union {
     float f;
     uint32_t u;
