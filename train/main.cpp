@@ -1,0 +1,63 @@
+// The command line: which words mean what, and nothing else.
+#include <omp.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "kernels/error.h"
+#include "train/verbs.h"
+
+namespace {
+
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text)
+    if (c == '\n') c = ' ';
+  return text;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"dae: trains, samples and judges the latent generative models of arXiv 2307.08283"};
+  app.require_subcommand(1);
+  app.fallthrough();
+  Options options;
+  app.add_option("--device", options.device, "where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "CPU threads; results do not depend on it")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--seed", options.seed, "seed of everything drawn, in place of the recipe's");
+  app.add_flag("--json", options.json, "one JSON object on stdout");
+  app.add_flag("-q,--quiet", options.quiet, "no progress");
+  app.add_flag("-v,--verbose", options.verbose, "say more");
+  std::function<int()> verb;
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    std::fprintf(stderr, "dae: usage: %s; see dae --help\n", one_line(e.what()).c_str());
+    return int(Fault::usage);
+  }
+  if (options.device == "cuda")
+    fail(Fault::usage, "--device: expected auto or cpu, found cuda, which this build has not");
+  if (options.threads > 0) omp_set_num_threads(options.threads);
+  return verb();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "dae: %s\n", one_line(e.what()).c_str());
+    return int(e.fault);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "dae: memory: expected enough for the model and its batch, found none left\n");
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "dae: internal error: %s\n", one_line(e.what()).c_str());
+  }
+  return int(Fault::internal);
+}

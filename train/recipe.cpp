@@ -1,0 +1,276 @@
+#include "train/recipe.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <variant>
+
+#include "kernels/error.h"
+
+namespace {
+
+struct Check {
+  const char* expected;        // in words; for a string the allowed ones as a|b, or empty: any
+  bool (*holds)(double) = {};  // of a number
+};
+constexpr Check kAny{"a number", [](double v) { return std::isfinite(v); }};
+constexpr Check kFlag{"true or false"};
+constexpr Check kText{""};
+constexpr Check kCount{"an integer of at least 0", [](double v) { return v >= 0; }};
+constexpr Check kPositive{"an integer of at least 1", [](double v) { return v >= 1; }};
+constexpr Check kWidth{"a number above 0 and at most 8", [](double v) { return v > 0 && v <= 8; }};
+constexpr Check kWeight{"a number of at least 0", [](double v) { return v >= 0 && std::isfinite(v); }};
+constexpr Check kShare{"a number from 0 to 1", [](double v) { return v >= 0 && v <= 1; }};
+constexpr Check kBelowOne{"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
+constexpr Check kSwitch{"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
+
+struct Key {
+  std::string name;
+  std::variant<bool*, int64_t*, uint64_t*, double*, std::string*> field;
+  Check check;
+};
+
+// Every key once: reading, --set, the nearest name of a wrong one and writing all go through this table.
+std::vector<Key> keys(Recipe& r) {
+  return {
+      {"seed", &r.seed, kCount},
+      {"dtype", &r.dtype, {"f32|f64"}},
+      {"model.kind", &r.model.kind, {"toy|dcgan|vaegan"}},
+      {"model.z_dim", &r.model.z_dim, kPositive},
+      {"model.width", &r.model.width, kWidth},
+      {"model.encoder_hidden", &r.model.encoder_hidden, kPositive},
+      {"model.decoder_hidden", &r.model.decoder_hidden, kPositive},
+      {"loss.kl", &r.loss.kl, kWeight},
+      {"loss.reconstruction", &r.loss.reconstruction, kWeight},
+      {"loss.feature", &r.loss.feature, kWeight},
+      {"loss.feature_generator", &r.loss.feature_generator, kWeight},
+      {"loss.adversarial", &r.loss.adversarial, kWeight},
+      {"schedule.kind", &r.schedule.kind, {"joint|dae"}},
+      {"schedule.weak", &r.schedule.weak, {"width|dropout"}},
+      {"schedule.width", &r.schedule.width, kWidth},
+      {"schedule.drop", &r.schedule.drop, kBelowOne},
+      {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}},
+      {"schedule.switch", &r.schedule.switch_at, kSwitch},
+      {"optimizer.lr", &r.optimizer.lr, kWeight},
+      {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
+      {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},
+      {"optimizer.weight_decay", &r.optimizer.weight_decay, kWeight},
+      {"optimizer.decay", &r.optimizer.decay, {"linear|constant"}},
+      {"optimizer.ema", &r.optimizer.ema, kBelowOne},
+      {"train.steps", &r.train.steps, kPositive},
+      {"train.batch", &r.train.batch, kPositive},
+      {"train.log_every", &r.train.log_every, kPositive},
+      {"train.checkpoint_every", &r.train.checkpoint_every, kPositive},
+      {"train.sample_every", &r.train.sample_every, kPositive},
+      {"data.kind", &r.data.kind, {"cifar10|folder|tensors|toy|procedural"}},
+      {"data.path", &r.data.path, kText},
+      {"data.shuffle", &r.data.shuffle, kFlag},
+      {"data.flip", &r.data.flip, kFlag},
+      {"data.size", &r.data.size, kPositive},
+      {"data.count", &r.data.count, kCount},
+      {"data.filter", &r.data.filter, {"nearest|bilinear|bicubic|lanczos|area"}},
+      {"data.crop", &r.data.crop, {"centre|random"}},
+      {"data.variance", &r.data.variance, kWeight},
+  };
+}
+
+bool is_choice(const std::string& choices, const std::string& word) {
+  return word.find('|') == std::string::npos &&
+         ("|" + choices + "|").find("|" + word + "|") != std::string::npos;
+}
+
+// Edit distance (Levenshtein).
+size_t distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t up = row[j];
+      row[j] = std::min({up + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = up;
+    }
+  }
+  return row[b.size()];
+}
+
+const Key& find(const std::vector<Key>& table, const std::string& name, const std::string& where) {
+  const Key* nearest = &table.front();
+  for (const Key& key : table) {
+    if (key.name == name) return key;
+    if (distance(key.name, name) < distance(nearest->name, name)) nearest = &key;
+  }
+  fail(Fault::usage, "{}: unknown key \"{}\": expected a key of the recipe table; the nearest is \"{}\"",
+       where, name, nearest->name);
+}
+
+std::string toml_string(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\', out += c;
+    else if (static_cast<unsigned char>(c) < 32 || c == 127) out += fmt::format("\\u{:04X}", int(c));
+    else out += c;
+  }
+  return out + "\"";
+}
+
+std::string text_of(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&](const auto& n) { out << n; });
+  std::string text = out.str();
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 32) c = ' ';
+  return text;
+}
+
+// Writes `node` into the key's field, if it has the right type and range.
+void assign(const Key& key, const toml::node& node, const std::string& where) {
+  const auto wrong = [&](const std::string& expected) {
+    fail(Fault::usage, "{}: {}: expected {}, found {}", where, key.name, expected, text_of(node));
+  };
+  const auto check_number = [&](double v) {
+    if (!key.check.holds(v)) wrong(key.check.expected);
+  };
+  if (auto* const* flag = std::get_if<bool*>(&key.field)) {
+    if (!node.is_boolean()) wrong(key.check.expected);
+    **flag = *node.value<bool>();
+  } else if (auto* const* text = std::get_if<std::string*>(&key.field)) {
+    const std::string choices = key.check.expected;
+    if (!node.is_string()) wrong(choices.empty() ? "a string" : "one of " + choices);
+    const std::string value = *node.value<std::string>();
+    if (!choices.empty() && !is_choice(choices, value)) wrong("one of " + choices);
+    **text = value;
+  } else if (auto* const* number = std::get_if<double*>(&key.field)) {
+    if (!node.is_number()) wrong(key.check.expected);
+    const double value = *node.value<double>();
+    check_number(value);
+    **number = value;
+  } else {
+    if (!node.is_integer()) wrong(key.check.expected);
+    const int64_t value = node.as_integer()->get();
+    check_number(double(value));
+    if (auto* const* count = std::get_if<int64_t*>(&key.field)) **count = value;
+    else **std::get_if<uint64_t*>(&key.field) = uint64_t(value);
+  }
+}
+
+void read_table(const std::vector<Key>& table, const toml::table& toml, const std::string& prefix,
+                const std::string& file) {
+  for (const auto& [name, node] : toml) {
+    const std::string full = prefix + std::string(name.str());
+    const std::string where = fmt::format("recipe: {}:{}", file, node.source().begin.line);
+    if (const toml::table* inner = node.as_table()) {
+      const bool known = std::any_of(table.begin(), table.end(), [&](const Key& key) {
+        return key.name.compare(0, full.size() + 1, full + ".") == 0;
+      });
+      if (!known)
+        find(table, inner->empty() ? full : full + "." + std::string(inner->begin()->first.str()), where);
+      read_table(table, *inner, full + ".", file);
+    } else {
+      assign(find(table, full, where), node, where);
+    }
+  }
+}
+
+std::string one_line(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 32) c = ' ';
+  return out;
+}
+
+toml::table parse(const std::string& text, const std::string& file) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& e) {
+    fail(Fault::usage, "recipe: {}:{}:{}: expected TOML, found an error: {}", file, e.source().begin.line,
+         e.source().begin.column, one_line(e.description()));
+  }
+}
+
+// "a.b=value": the value in TOML, or as a bare word.
+void apply(const std::vector<Key>& table, const std::string& set) {
+  const std::string where = "--set " + one_line(set);
+  const size_t equals = set.find('=');
+  if (equals == std::string::npos || equals == 0)
+    fail(Fault::usage, "{}: expected key=value, found no '='; write for example --set train.steps=100",
+         where);
+  const Key& key = find(table, set.substr(0, equals), where);
+  const std::string value = set.substr(equals + 1);
+  toml::table parsed;
+  try {
+    parsed = toml::parse("value = " + value);
+  } catch (const toml::parse_error&) {}
+  const bool is_text = std::holds_alternative<std::string*>(key.field);
+  const toml::node* node = parsed.size() == 1 ? parsed.get("value") : nullptr;
+  if (!node || (is_text && !node->is_string())) assign(key, toml::value<std::string>(value), where);
+  else assign(key, *node, where);
+}
+
+// The file itself, or a shipped recipe of that name.
+std::string locate(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    fail(Fault::usage, "recipe: {}: expected a file, found a folder; name a .toml file", path);
+  if (fs::exists(path, ignored)) return path;
+  if (path.find('/') == std::string::npos) {
+    const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+    for (const fs::path& folder : {fs::path(DAE_RECIPES), program / "recipes", program / "../train/recipes"})
+      for (const std::string& name : {path, path + ".toml"})
+        if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
+  }
+  fail(Fault::usage,
+       "recipe: {}: expected a TOML file or a shipped recipe (toy, dcgan-cifar10, vaegan-cifar10, "
+       "dae-vaegan-cifar10), found no such file",
+       path);
+}
+
+}  // namespace
+
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets) {
+  const std::string file = locate(path);
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", file);
+  Recipe recipe;
+  const std::vector<Key> table = keys(recipe);
+  read_table(table, parse(text.str(), file), "", file);
+  for (const std::string& set : sets) apply(table, set);
+  if (recipe.model.kind.empty())
+    fail(Fault::usage, "recipe: {}: model.kind: expected one of toy|dcgan|vaegan, found nothing", file);
+  if (recipe.model.kind == "dcgan" && recipe.schedule.kind == "dae")
+    fail(Fault::usage,
+         "recipe: {}: schedule.kind: expected \"joint\" for a dcgan, which has no encoder, found \"dae\"",
+         file);
+  return recipe;
+}
+
+std::string to_toml(const Recipe& recipe) {
+  Recipe copy = recipe;
+  std::string out, section;
+  for (const Key& key : keys(copy)) {
+    const size_t dot = key.name.find('.');
+    if (dot != std::string::npos && key.name.substr(0, dot) != section) {
+      section = key.name.substr(0, dot);
+      out += "\n[" + section + "]\n";
+    }
+    out += key.name.substr(dot == std::string::npos ? 0 : dot + 1) + " = ";
+    if (auto* const* text = std::get_if<std::string*>(&key.field)) out += toml_string(**text);
+    else if (auto* const* flag = std::get_if<bool*>(&key.field)) out += **flag ? "true" : "false";
+    else
+      std::visit(
+          [&](auto* value) {
+            if constexpr (!std::is_same_v<decltype(value), std::string*>) out += fmt::format("{}", *value);
+          },
+          key.field);
+    out += "\n";
+  }
+  return out;
+}

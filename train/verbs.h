@@ -1,0 +1,35 @@
+// The verbs of the program, free of its command line. Errors are exceptions (kernels/error.h); main() turns
+// them into one line and an exit code.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct Options {  // before or after any verb
+  std::string device = "auto";
+  int threads = 0;  // 0: all
+  std::optional<uint64_t> seed;
+  bool json = false;  // one JSON object on stdout; everything that is not a result goes to stderr
+  bool quiet = false;
+  bool verbose = false;
+};
+
+struct TrainArguments {
+  std::string recipe;             // a file or the name of a shipped recipe
+  std::vector<std::string> sets;  // "a.b=c"
+  std::string out;                // run folder
+  std::string init;               // safetensors file with weights to start from
+  bool resume = false;
+  int stage = 1;
+  std::string from;  // RUN or RUN@STEP: the stage-1 checkpoint that stage 2 branches from
+};
+int train(const TrainArguments& arguments, const Options& options);  // the exit code: 130, 143 after a signal
+
+struct PictureArguments {
+  std::string run;     // RUN or RUN@STEP
+  int64_t count = 64;  // images
+  std::string out;     // .png (a grid) or .npz (arr_0, uint8, NHWC); empty: inside the run folder
+};
+int sample(const PictureArguments& arguments, const Options& options);
+int reconstruct(const PictureArguments& arguments, const Options& options);
