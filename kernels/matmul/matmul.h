@@ -1,0 +1,15 @@
+// y = op(a) op(b) + beta y, over matrices that are row-major and contiguous.
+// y (m, n); op(a) (m, k), stored (k, m) with transpose_a; op(b) (k, n), stored (n, k) with transpose_b.
+// beta = 0 never reads y. The batched one has y (batch, m, n) and a, b alike.
+#pragma once
+#include <cstdint>
+
+#include "kernels/device.h"
+
+template <class T>
+void matmul(Cpu, T* y, const T* a, const T* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
+            bool transpose_b, double beta = 0);
+
+template <class T>
+void batched_matmul(Cpu, T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k,
+                    bool transpose_a, bool transpose_b);

@@ -1,0 +1,31 @@
+// Every call into oneDNN (2.6 and 3.x).
+#ifdef DAE_ONEDNN
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
+#include "kernels/error.h"
+#include "kernels/matmul/gemm.h"
+
+namespace {
+
+// oneDNN splits some sums by the number of threads it sees; with one thread the bits are always the same.
+struct OneThread {
+  OneThread() : threads(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(threads); }
+  int threads;
+};
+
+}  // namespace
+
+void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m,
+                 int64_t n, int64_t k, bool transpose_a, bool transpose_b, float beta) {
+  OneThread one;
+  const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
+                                          lda, b, ldb, beta, y, ldy);
+  if (status != dnnl_success)
+    fail(Fault::internal,
+         "matmul: ({}, {}) x ({}, {}): expected oneDNN to multiply, found status {}; "
+         "build with -DDAE_ONEDNN=OFF",
+         m, k, k, n, static_cast<int>(status));
+}
+#endif

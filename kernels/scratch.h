@@ -1,0 +1,30 @@
+// A buffer that only grows: after the first step of a training run nothing is allocated any more. Declare it
+// `thread_local` inside the function that uses it. Contents are undefined between calls.
+#pragma once
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+template <class T>
+class Scratch {
+ public:
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() { std::free(data_); }
+
+  // At least n elements, aligned to a cache line.
+  T* get(int64_t n) {
+    if (n > size_) {
+      std::free(data_);
+      size_ = (n + 63) / 64 * 64;
+      data_ = static_cast<T*>(std::aligned_alloc(64, size_ * sizeof(T)));
+      if (!data_) throw std::bad_alloc();
+    }
+    return data_;
+  }
+
+ private:
+  T* data_ = nullptr;
+  int64_t size_ = 0;
+};
