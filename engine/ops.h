@@ -52,6 +52,7 @@ Tensor sum(const Tensor& x);       // a scalar (rank 0)
 Tensor mean(const Tensor& x);      // a scalar
 Tensor l2_norm(const Tensor& x);   // a scalar: Frobenius norm; gradient 0 at 0
 Tensor sum_last(const Tensor& x);  // (..., C) -> (...)
+Tensor sum_rows(const Tensor& x);  // (..., C) -> (C): over all but the last dimension
 
 // ---- softmax and classification (engine/ops/softmax.cpp)
 // ---------------------------------------------------------
