@@ -8,6 +8,7 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
+#include "kernels/norm.h"
 
 // ---- elementwise (engine/ops/elementwise.cpp): same shapes in and out
 // --------------------------------------------
@@ -101,7 +102,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
 
 // ---- normalisation (engine/ops/norm.cpp), the activation fused
 // --------------------------------------------------
-enum class Act { none, relu, leaky_relu, silu };  // leaky: slope 0.2
+// Act: none, relu, leaky_relu (slope 0.2), silu.
 // x (..., C); weight, bias (C). Training: statistics of the batch, and running ones are updated in place:
 // r = (1 - momentum) r + momentum * batch (variance unbiased). Otherwise the running ones are used.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,

@@ -1,0 +1,84 @@
+#include "kernels/norm.h"
+
+#include "engine/ops.h"
+
+namespace {
+
+void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const Shape c{x.rank() ? x.dim(-1) : 0};
+  if (x.rank() < 1 || bool(weight) != bool(bias) ||
+      (weight && (!(weight.shape() == c) || !(bias.shape() == c))))
+    fail(Fault::internal, "{}: expected (..., C) with weight and bias (C), found {}, {}, {}", op,
+         x.shape().str(), weight ? weight.shape().str() : "none", bias ? bias.shape().str() : "none");
+}
+
+// Group norm over x seen as s; layer norm is the case of one group and one position.
+Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, NormShape s,
+               double eps, Act act) {
+  Tensor y = x.like(), mean = x.like({s.images, s.groups}), rstd = mean.like();
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    group_norm_forward(where, y.data<T>(), mean.data<T>(), rstd.data<T>(), x.data<T>(),
+                       weight ? weight.data<T>() : nullptr, bias ? bias.data<T>() : nullptr, s, eps, act);
+  });
+  return record(name, y, {x, weight, bias},
+                [s, act, x = x.detach(), mean, rstd, weight = weight.detach(), bias = bias.detach()](
+                    const Tensor& dy, const Needs& need) -> Grads {
+                  Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
+                  if (need[1] || need[2]) dw = weight.like(), db = bias.like();
+                  dispatch(dy, [&](auto where, auto zero) {
+                    using T = decltype(zero);
+                    auto data = [](const Tensor& t) { return t ? t.data<T>() : nullptr; };
+                    group_norm_backward(where, data(dx), data(dw), data(db), data(dy), data(x), data(mean),
+                                        data(rstd), data(weight), data(bias), s, act);
+                  });
+                  return {dx, dw, db};
+                });
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,
+                  Tensor& running_var, bool training, double momentum, double eps, Act act) {
+  check("batch_norm", x, weight, bias);
+  const int64_t rows = x.rows(), channels = x.dim(-1);
+  Tensor y = x.like(), mean = training ? weight.like() : running_mean.detach(),
+         var = training ? weight.like() : running_var.detach();
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    if (training) {
+      batch_statistics(where, mean.data<T>(), var.data<T>(), x.data<T>(), rows, channels);
+      update_running(where, running_mean.data<T>(), running_var.data<T>(), mean.data<T>(), var.data<T>(),
+                     rows, channels, momentum);
+    }
+    batch_norm_forward(where, y.data<T>(), x.data<T>(), mean.data<T>(), var.data<T>(), weight.data<T>(),
+                       bias.data<T>(), rows, channels, eps, act);
+  });
+  return record("batch_norm", y, {x, weight, bias},
+                [x = x.detach(), mean, var, weight = weight.detach(), bias = bias.detach(), rows, channels,
+                 eps, act, training](const Tensor& dy, const Needs& need) -> Grads {
+                  Tensor dx = need[0] ? dy.like() : Tensor{}, dw = weight.like(), db = bias.like();
+                  dispatch(dy, [&](auto where, auto zero) {
+                    using T = decltype(zero);
+                    batch_norm_backward(where, dx ? dx.data<T>() : nullptr, dw.data<T>(), db.data<T>(),
+                                        dy.data<T>(), x.data<T>(), mean.data<T>(), var.data<T>(),
+                                        weight.data<T>(), bias.data<T>(), rows, channels, eps, act, training);
+                  });
+                  return {dx, dw, db};
+                });
+}
+
+Tensor group_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t groups, double eps,
+                  Act act) {
+  check("group_norm", x, weight, bias);
+  if (groups < 1 || x.dim(-1) % groups)
+    fail(Fault::internal, "group_norm: {} channels in {} groups", x.dim(-1), groups);
+  return grouped("group_norm", x, weight, bias,
+                 {x.dim(0), x.size() / std::max<int64_t>(1, x.dim(0) * x.dim(-1)), x.dim(-1), groups}, eps,
+                 act);
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+  check("layer_norm", x, weight, bias);
+  return grouped("layer_norm", x, weight, bias, {x.rows(), 1, x.dim(-1), 1}, eps, Act::none);
+}

@@ -1,0 +1,253 @@
+#include "kernels/norm.h"
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/rows.h"
+#include "kernels/vmath.h"
+
+namespace {
+
+template <Act act, class T>
+T activate(T u) {
+  if constexpr (act == Act::relu) return u > 0 ? u : T(0);
+  if constexpr (act == Act::leaky_relu) return u > 0 ? u : T(0.2) * u;
+  if constexpr (act == Act::silu) return u * fast_sigmoid(u);
+  return u;
+}
+template <Act act, class T>
+T slope(T u) {
+  if constexpr (act == Act::relu) return u > 0 ? T(1) : T(0);
+  if constexpr (act == Act::leaky_relu) return u > 0 ? T(1) : T(0.2);
+  if constexpr (act == Act::silu) {
+    const T g = fast_sigmoid(u);
+    return g * (1 + u * (1 - g));
+  }
+  return T(1);
+}
+// f.template operator()<act>() with the activation as a constant.
+template <class F>
+void with(Act act, F f) {
+  switch (act) {
+    case Act::none:
+      return f.template operator()<Act::none>();
+    case Act::relu:
+      return f.template operator()<Act::relu>();
+    case Act::leaky_relu:
+      return f.template operator()<Act::leaky_relu>();
+    case Act::silu:
+      return f.template operator()<Act::silu>();
+  }
+}
+template <class F>
+void each_row(int64_t rows, int64_t channels, F f) {
+  parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) f(r);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void batch_statistics(Cpu, T* mean, T* var, const T* x, int64_t rows, int64_t channels) {
+  // Shifted by the first row, so that a large mean does not eat the digits of the variance.
+  const auto sums = column_sums(rows, 2 * channels, [=](int64_t r, double* s) {
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) {
+      const double d = double(x[r * channels + c]) - double(x[c]);
+      s[c] += d;
+      s[channels + c] += d * d;
+    }
+  });
+  for (int64_t c = 0; c < channels; ++c) {
+    const double m = sums[size_t(c)] / double(rows), q = sums[size_t(channels + c)] / double(rows);
+    mean[c] = T(double(x[c]) + m);
+    var[c] = T(std::max(0.0, q - m * m));
+  }
+}
+
+template <class T>
+void update_running(Cpu, T* running_mean, T* running_var, const T* mean, const T* var, int64_t rows,
+                    int64_t channels, double momentum) {
+  const double unbias = rows > 1 ? double(rows) / double(rows - 1) : 1;
+  for (int64_t c = 0; c < channels; ++c) {
+    running_mean[c] = T((1 - momentum) * double(running_mean[c]) + momentum * double(mean[c]));
+    running_var[c] = T((1 - momentum) * double(running_var[c]) + momentum * unbias * double(var[c]));
+  }
+}
+
+template <class T>
+void batch_norm_forward(Cpu, T* y, const T* x, const T* mean, const T* var, const T* weight, const T* bias,
+                        int64_t rows, int64_t channels, double eps, Act act) {
+  std::vector<T> scale(static_cast<size_t>(channels));  // y = f((x - mean) scale + bias)
+  for (int64_t c = 0; c < channels; ++c)
+    scale[size_t(c)] = T(double(weight[c]) / std::sqrt(double(var[c]) + eps));
+  with(act, [&]<Act a>() {
+    each_row(rows, channels, [&](int64_t r) {
+      const T* in = x + r * channels;
+      T* out = y + r * channels;
+      const T* s = scale.data();
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) out[c] = activate<a>((in[c] - mean[c]) * s[c] + bias[c]);
+    });
+  });
+}
+
+template <class T>
+void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                         const T* var, const T* weight, const T* bias, int64_t rows, int64_t channels,
+                         double eps, Act act, bool training) {
+  std::vector<T> rstd(static_cast<size_t>(channels)), from_sum(static_cast<size_t>(channels)),
+      from_dot(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) rstd[size_t(c)] = T(1 / std::sqrt(double(var[c]) + eps));
+  const T* rs = rstd.data();
+  with(act, [&]<Act a>() {
+    const auto sums = column_sums(rows, 2 * channels, [=](int64_t r, double* s) {
+      const T* in = x + r * channels;
+      const T* g = dy + r * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope<a>(xhat * weight[c] + bias[c]);
+        s[c] += double(du);
+        s[channels + c] += double(du * xhat);
+      }
+    });
+    for (int64_t c = 0; c < channels; ++c) {
+      dbias[c] = T(sums[size_t(c)]);
+      dweight[c] = T(sums[size_t(channels + c)]);
+      from_sum[size_t(c)] = training ? T(sums[size_t(c)] / double(rows)) : T(0);
+      from_dot[size_t(c)] = training ? T(sums[size_t(channels + c)] / double(rows)) : T(0);
+    }
+    if (!dx) return;
+    const T *m0 = from_sum.data(), *m1 = from_dot.data();
+    each_row(rows, channels, [=](int64_t r) {
+      const T* in = x + r * channels;
+      const T* g = dy + r * channels;
+      T* out = dx + r * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope<a>(xhat * weight[c] + bias[c]);
+        out[c] = weight[c] * rs[c] * (du - m0[c] - xhat * m1[c]);
+      }
+    });
+  });
+}
+
+template <class T>
+void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, NormShape s,
+                        double eps, Act act) {
+  const int64_t width = s.channels / s.groups, count = s.positions * width;
+  with(act, [&]<Act a>() {
+    parallel_for(
+        s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
+          thread_local std::vector<double> sums;
+          thread_local std::vector<T> scale, offset;
+          scale.resize(size_t(s.channels)), offset.resize(size_t(s.channels));
+          for (int64_t n = begin; n < end; ++n) {
+            const T* in = x + n * s.positions * s.channels;
+            T* out = y + n * s.positions * s.channels;
+            sums.assign(size_t(2 * s.channels), 0.0);
+            double* sum = sums.data();
+            for (int64_t p = 0; p < s.positions; ++p) {
+#pragma omp simd
+              for (int64_t c = 0; c < s.channels; ++c) {
+                const double v = double(in[p * s.channels + c]) - double(in[c / width * width]);
+                sum[c] += v;
+                sum[s.channels + c] += v * v;
+              }
+            }
+            for (int64_t g = 0; g < s.groups; ++g) {
+              double total = 0, squares = 0;
+              for (int64_t c = g * width; c < (g + 1) * width; ++c)
+                total += sum[c], squares += sum[s.channels + c];
+              const double m = total / double(count), var = std::max(0.0, squares / double(count) - m * m);
+              mean[n * s.groups + g] = T(double(in[g * width]) + m);
+              rstd[n * s.groups + g] = T(1 / std::sqrt(var + eps));
+              for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+                scale[size_t(c)] = rstd[n * s.groups + g] * (weight ? weight[c] : T(1));
+                offset[size_t(c)] = mean[n * s.groups + g];
+              }
+            }
+            const T *sc = scale.data(), *of = offset.data();
+            for (int64_t p = 0; p < s.positions; ++p) {
+#pragma omp simd
+              for (int64_t c = 0; c < s.channels; ++c)
+                out[p * s.channels + c] =
+                    activate<a>((in[p * s.channels + c] - of[c]) * sc[c] + (bias ? bias[c] : T(0)));
+            }
+          }
+        });
+  });
+}
+
+template <class T>
+void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                         const T* rstd, const T* weight, const T* bias, NormShape s, Act act) {
+  const int64_t width = s.channels / s.groups, count = s.positions * width;
+  // Per image: sums over positions of du and du xhat, by channel. They make dweight, dbias and the group's
+  // two means.
+  std::vector<double> sums(size_t(s.images * 2 * s.channels), 0.0);
+  with(act, [&]<Act a>() {
+    parallel_for(
+        s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
+          for (int64_t n = begin; n < end; ++n) {
+            const int64_t base = n * s.positions * s.channels;
+            double* sum = sums.data() + n * 2 * s.channels;
+            const T *mu = mean + n * s.groups, *rs = rstd + n * s.groups;
+            for (int64_t p = 0; p < s.positions; ++p) {
+              const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
+              for (int64_t k = 0; k < s.groups; ++k) {
+#pragma omp simd
+                for (int64_t c = k * width; c < (k + 1) * width; ++c) {
+                  const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0),
+                          xhat = (in[c] - mu[k]) * rs[k];
+                  const T du = g[c] * slope<a>(xhat * w + b);
+                  sum[c] += double(du);
+                  sum[s.channels + c] += double(du * xhat);
+                }
+              }
+            }
+            if (!dx) continue;
+            for (int64_t k = 0; k < s.groups; ++k) {
+              double m0 = 0, m1 = 0;
+              for (int64_t c = k * width; c < (k + 1) * width; ++c) {
+                const double w = weight ? double(weight[c]) : 1;
+                m0 += w * sum[c], m1 += w * sum[s.channels + c];
+              }
+              const T a0 = T(m0 / double(count)), a1 = T(m1 / double(count)), mk = mu[k], rk = rs[k];
+              for (int64_t p = 0; p < s.positions; ++p) {
+                const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
+                T* out = dx + base + p * s.channels;
+#pragma omp simd
+                for (int64_t c = k * width; c < (k + 1) * width; ++c) {
+                  const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0), xhat = (in[c] - mk) * rk;
+                  const T du = g[c] * slope<a>(xhat * w + b);
+                  out[c] = rk * (w * du - a0 - xhat * a1);
+                }
+              }
+            }
+          }
+        });
+  });
+  if (!dweight) return;
+  const auto total = column_sums(s.images, 2 * s.channels, [&](int64_t n, double* t) {
+    for (int64_t j = 0; j < 2 * s.channels; ++j) t[j] += sums[size_t(n * 2 * s.channels + j)];
+  });
+  for (int64_t c = 0; c < s.channels; ++c) {
+    dbias[c] = T(total[size_t(c)]);
+    dweight[c] = T(total[size_t(s.channels + c)]);
+  }
+}
+
+#define INSTANTIATE(T)                                                                                     \
+  template void batch_statistics(Cpu, T*, T*, const T*, int64_t, int64_t);                                 \
+  template void update_running(Cpu, T*, T*, const T*, const T*, int64_t, int64_t, double);                 \
+  template void batch_norm_forward(Cpu, T*, const T*, const T*, const T*, const T*, const T*, int64_t,     \
+                                   int64_t, double, Act);                                                  \
+  template void batch_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*,     \
+                                    const T*, int64_t, int64_t, double, Act, bool);                        \
+  template void group_norm_forward(Cpu, T*, T*, T*, const T*, const T*, const T*, NormShape, double, Act); \
+  template void group_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*,     \
+                                    const T*, NormShape, Act);
+INSTANTIATE(float)
+INSTANTIATE(double)

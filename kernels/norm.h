@@ -1,0 +1,39 @@
+// Normalisation: y = f(xhat w + b), xhat = (x - mean) rstd, rstd = 1/sqrt(var + eps), with an activation f
+// fused. x, y, dy, dx: (images, positions, channels); statistics over
+//   batch norm: images and positions, one pair a channel;
+//   group norm: positions and the channels of a group, one pair an (image, group);
+//   layer norm: channels, one pair a row: group norm with one group and one position.
+// Backward recomputes xhat from x: nothing but x and the statistics is kept. Sums are f64 in fixed order.
+#pragma once
+#include "kernels/device.h"
+
+enum class Act { none, relu, leaky_relu, silu };  // leaky: slope 0.2
+
+struct NormShape {
+  int64_t images, positions, channels, groups;
+};
+
+// mean and var (biased) over rows, each (channels).
+template <class T>
+void batch_statistics(Cpu, T* mean, T* var, const T* x, int64_t rows, int64_t channels);
+// running = (1 - momentum) running + momentum * batch; the variance made unbiased.
+template <class T>
+void update_running(Cpu, T* running_mean, T* running_var, const T* mean, const T* var, int64_t rows,
+                    int64_t channels, double momentum);
+// mean, var: (channels), of the batch or running.
+template <class T>
+void batch_norm_forward(Cpu, T* y, const T* x, const T* mean, const T* var, const T* weight, const T* bias,
+                        int64_t rows, int64_t channels, double eps, Act act);
+// training: mean and var depend on x. dx may be null.
+template <class T>
+void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                         const T* var, const T* weight, const T* bias, int64_t rows, int64_t channels,
+                         double eps, Act act, bool training);
+
+// mean, rstd: (images, groups). weight and bias (channels), or both null.
+template <class T>
+void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, NormShape s,
+                        double eps, Act act);
+template <class T>
+void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                         const T* rstd, const T* weight, const T* bias, NormShape s, Act act);
