@@ -1,0 +1,73 @@
+#include "kernels/reduce.h"
+
+#include "engine/ops.h"
+
+namespace {
+
+Tensor total(const char* name, const Tensor& x, double factor) {
+  Tensor y = x.like(Shape{});
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    sum_forward(where, y.data<T>(), x.data<T>(), x.size(), factor);
+  });
+  return record(name, y, {x}, [shape = x.shape(), factor](const Tensor& dy, const Needs&) -> Grads {
+    Tensor dx = dy.like(shape);
+    dispatch(dy, [&](auto where, auto zero) {
+      using T = decltype(zero);
+      fill_scalar(where, dx.data<T>(), dy.data<T>(), dx.size(), factor);
+    });
+    return {dx};
+  });
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x) { return total("sum", x, 1); }
+Tensor mean(const Tensor& x) { return total("mean", x, 1 / double(x.size())); }
+
+Tensor l2_norm(const Tensor& x) {
+  Tensor squares = x.like(Shape{});
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    sum_squares(where, squares.data<T>(), x.data<T>(), x.size());
+  });
+  Tensor y = sqrt(squares);
+  return record("l2_norm", y, {x}, [x = x.detach(), y = y.detach()](const Tensor& dy, const Needs&) -> Grads {
+    // dx = dy x / |x|; the floor turns 0/0 into the promised 0.
+    return {scale_by(x, div(dy, clamp(y, 1e-30, 1e300)))};
+  });
+}
+
+Tensor sum_last(const Tensor& x) {
+  Shape shape;
+  for (int i = 0; i + 1 < x.rank(); ++i) shape.push_back(x.dim(i));
+  Tensor y = x.like(shape);
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    sum_last(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1));
+  });
+  return record("sum_last", y, {x}, [shape = x.shape()](const Tensor& dy, const Needs&) -> Grads {
+    Tensor dx = dy.like(shape);
+    dispatch(dy, [&](auto where, auto zero) {
+      using T = decltype(zero);
+      spread_last(where, dx.data<T>(), dy.data<T>(), dx.rows(), dx.dim(-1));
+    });
+    return {dx};
+  });
+}
+
+Tensor sum_rows(const Tensor& x) {
+  Tensor y = x.like({x.dim(-1)});
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    sum_rows(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1));
+  });
+  return record("sum_rows", y, {x}, [shape = x.shape()](const Tensor& dy, const Needs&) -> Grads {
+    Tensor dx = dy.like(shape);
+    dispatch(dy, [&](auto where, auto zero) {
+      using T = decltype(zero);
+      spread_rows(where, dx.data<T>(), dy.data<T>(), dx.rows(), dx.dim(-1));
+    });
+    return {dx};
+  });
+}

@@ -1,0 +1,18 @@
+// Sums, in fixed blocks added in order and accumulated in f64: the same bits for any number of threads.
+#pragma once
+#include "kernels/device.h"
+
+template <class T>
+void sum_forward(Cpu, T* y, const T* x, int64_t n, double factor);  // y[0] = factor sum x
+template <class T>
+void sum_squares(Cpu, T* y, const T* x, int64_t n);  // y[0] = sum x^2
+template <class T>
+void fill_scalar(Cpu, T* y, const T* value, int64_t n, double factor);  // y = factor value[0]
+template <class T>
+void sum_last(Cpu, T* y, const T* x, int64_t rows, int64_t channels);  // (rows, channels) -> (rows)
+template <class T>
+void spread_last(Cpu, T* y, const T* x, int64_t rows, int64_t channels);  // and back
+template <class T>
+void sum_rows(Cpu, T* y, const T* x, int64_t rows, int64_t channels);  // -> (channels)
+template <class T>
+void spread_rows(Cpu, T* y, const T* x, int64_t rows, int64_t channels);
