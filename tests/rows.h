@@ -37,3 +37,4 @@ std::vector<Row> norm_rows();
 std::vector<Row> resample_rows();
 std::vector<Row> random_rows();
 std::vector<Row> lookup_rows();
+std::vector<Row> all_rows();

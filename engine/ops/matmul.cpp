@@ -12,7 +12,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   Tensor y = x.like(shape);
   dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
-    matmul(where, y.data<T>(), x.data<T>(), weight.data<T>(), 1, rows, out, in, false, true);
+    matmul(where, y.data<T>(), x.data<T>(), weight.data<T>(), rows, out, in, false, true);
   });
   y = record(
       "linear", y, {x, weight},
@@ -23,11 +23,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
           using T = decltype(zero);
           if (need[0]) {
             dx = dy.like(shape);
-            matmul(where, dx.data<T>(), dy.data<T>(), weight.data<T>(), 1, rows, in, out, false, false);
+            matmul(where, dx.data<T>(), dy.data<T>(), weight.data<T>(), rows, in, out, false, false);
           }
           if (need[1]) {
             dw = dy.like(wshape);
-            matmul(where, dw.data<T>(), dy.data<T>(), x.data<T>(), 1, out, in, rows, true, false);
+            matmul(where, dw.data<T>(), dy.data<T>(), x.data<T>(), out, in, rows, true, false);
           }
         });
         return {dx, dw};
@@ -46,7 +46,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   Tensor y = a.like(batched ? Shape{batch, m, n} : Shape{m, n});
   dispatch(a, [&](auto where, auto zero) {
     using T = decltype(zero);
-    matmul(where, y.data<T>(), a.data<T>(), b.data<T>(), batch, m, n, k, transpose_a, transpose_b);
+    batched_matmul(where, y.data<T>(), a.data<T>(), b.data<T>(), batch, m, n, k, transpose_a, transpose_b);
   });
   return record("matmul", y, {a, b},
                 [a = b.tracked() ? a.detach() : Tensor{}, b = a.tracked() ? b.detach() : Tensor{},

@@ -1,0 +1,48 @@
+#include "tests/rows.h"
+
+std::vector<Row> loss_rows() {
+  using V = const std::vector<Tensor>&;
+  const Shape odd{3, 5, 7};
+  return {
+      {"mse_loss",
+       "odd",
+       {{odd}, {odd}},
+       [](V x) { return mse_loss(x[0], x[1]); },
+       [](V x) { return mean(square(sub(x[0], x[1]))); }},
+      {"l1_loss",
+       "odd",
+       {{odd, 1, 2}, {odd, -1, 0.5}},
+       [](V x) { return l1_loss(x[0], x[1]); },
+       [](V x) { return mean(abs(sub(x[0], x[1]))); }},
+      {"bce_with_logits",
+       "target 1",
+       {{odd, -6, 6}},
+       [](V x) { return bce_with_logits(x[0], 1); },
+       [](V x) { return mean(softplus(scale(x[0], -1))); }},
+      {"bce_with_logits",
+       "target 0",
+       {{odd, -6, 6}},
+       [](V x) { return bce_with_logits(x[0], 0); },
+       [](V x) { return mean(softplus(x[0])); }},
+      {"hinge_loss",
+       "real",
+       {{odd, -3, 3}},
+       [](V x) { return hinge_loss(x[0], 1); },
+       [](V x) { return mean(relu(shift(scale(x[0], -1), 1))); }},
+      {"hinge_loss",
+       "fake",
+       {{odd, -3, 3}},
+       [](V x) { return hinge_loss(x[0], -1); },
+       [](V x) { return mean(relu(shift(x[0], 1))); }},
+      {"kl_normal",
+       "odd",
+       {{{5, 7}}, {{5, 7}, -3, 2}},
+       [](V x) { return kl_normal(x[0], x[1]); },
+       [](V x) { return scale(sum(sub(add(square(x[0]), exp(x[1])), shift(x[1], 1))), 0.5 / 5); }},
+      {"reparameterize",
+       "odd",
+       {{{5, 7}}, {{5, 7}, -3, 2}, {{5, 7}, -2, 2, false}},
+       [](V x) { return reparameterize(x[0], x[1], x[2]); },
+       [](V x) { return add(x[0], mul(exp(scale(x[1], 0.5)), x[2])); }},
+  };
+}

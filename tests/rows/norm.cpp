@@ -1,0 +1,42 @@
+#include "tests/rows.h"
+
+std::vector<Row> norm_rows() {
+  using V = const std::vector<Tensor>&;
+  auto batch = [](Act act, bool training) {
+    return [=](V x) {
+      const Shape c{x[0].dim(-1)};
+      Tensor mean = Tensor::full(c, 0.1, x[0].dtype()), var = Tensor::full(c, 0.7, x[0].dtype());
+      return batch_norm(x[0], x[1], x[2], mean, var, training, 0.1, 1e-5, act);
+    };
+  };
+  auto group = [](int64_t groups, Act act) {
+    return [=](V x) { return group_norm(x[0], x[1], x[2], groups, 1e-6, act); };
+  };
+  auto wb = [](Shape x, int64_t c) {
+    return std::vector<Input>{{x, -2, 3}, {{c}, 0.5, 1.5}, {{c}, -0.5, 0.5}};
+  };
+  return {
+      {"batch_norm", "training", wb({4, 3, 5, 7}, 7), batch(Act::none, true), {}},
+      {"batch_norm", "training, relu", wb({4, 3, 5, 7}, 7), batch(Act::relu, true),
+       [=](V x) { return relu(batch(Act::none, true)(x)); }},
+      {"batch_norm", "training, leaky", wb({4, 3, 5, 37}, 37), batch(Act::leaky_relu, true),
+       [=](V x) { return leaky_relu(batch(Act::none, true)(x), 0.2); }},
+      {"batch_norm", "training, silu", wb({31, 5}, 5), batch(Act::silu, true),
+       [=](V x) { return silu(batch(Act::none, true)(x)); }},
+      {"batch_norm", "many rows", wb({1027, 3}, 3), batch(Act::none, true), {}},
+      {"batch_norm", "eval", wb({4, 3, 5, 7}, 7), batch(Act::relu, false), {}},
+      {"group_norm", "none", wb({3, 4, 5, 12}, 12), group(4, Act::none), {}},
+      {"group_norm", "silu", wb({3, 4, 5, 12}, 12), group(3, Act::silu),
+       [=](V x) { return silu(group(3, Act::none)(x)); }},
+      {"group_norm", "relu, one image", wb({1, 3, 3, 14}, 14), group(7, Act::relu),
+       [=](V x) { return relu(group(7, Act::none)(x)); }},
+      {"group_norm", "one group", wb({2, 3, 3, 5}, 5), group(1, Act::leaky_relu),
+       [=](V x) { return leaky_relu(group(1, Act::none)(x), 0.2); }},
+      {"layer_norm", "affine", wb({3, 5, 37}, 37), [](V x) { return layer_norm(x[0], x[1], x[2], 1e-5); },
+       [](V x) {
+         const Tensor rows = reshape(x[0], {15, 1, 37});
+         return reshape(group_norm(rows, x[1], x[2], 1, 1e-5), {3, 5, 37});
+       }},
+      {"layer_norm", "plain", {{{3, 5, 37}, -2, 3}}, [](V x) { return layer_norm(x[0], {}, {}, 1e-6); }, {}},
+  };
+}

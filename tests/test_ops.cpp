@@ -1,0 +1,156 @@
+// Runs every row of the op table (rows.h). Limits, fixed before any error was seen: gradients 1e-6 of f64
+// central differences (their own error is about 1e-9), f32 against f64 2e-5 forward and 1e-4 backward (24-bit
+// sums of up to a thousand terms), compositions 1e-10 in f64.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "tests/rows.h"
+
+namespace {
+
+std::vector<Tensor> inputs_of(const Row& row, Dtype dtype) {
+  std::vector<Tensor> out;
+  uint32_t op = 100;
+  for (const Input& in : row.inputs) {
+    Tensor t = uniform(in.shape, in.classes ? 0 : in.low, in.classes ? double(in.classes) : in.high,
+                       Key{11, 0, op++});
+    if (in.classes) {
+      std::vector<double> v = t.values();
+      for (double& x : v) x = std::min(std::floor(x), double(in.classes - 1));
+      t = Tensor::of(in.shape, v, Dtype::i64);
+    } else {
+      t = t.to(dtype).clone();
+    }
+    out.push_back(t);
+  }
+  return out;
+}
+
+struct Outcome {
+  Tensor y;
+  Grads dx;
+};
+Tensor weights_like(const Tensor& y) { return uniform(y.shape(), -1, 1, Key{13, 0, 7}, y.dtype()); }
+
+Outcome run(const Row& row, const Row::Function& f, Dtype dtype) {
+  std::vector<Tensor> x = inputs_of(row, dtype), asked;
+  for (size_t i = 0; i < x.size(); ++i)
+    if (row.gradient && row.inputs[i].grad) track(x[i]), asked.push_back(x[i]);
+  Outcome o{f(x), {}};
+  if (row.gradient) o.dx = grad(o.y, asked, {false, weights_like(o.y)});
+  o.y = o.y.detach();
+  return o;
+}
+
+double error(const Tensor& a, const Tensor& b) {
+  const auto x = a.values(), y = b.values();
+  REQUIRE(x.size() == y.size());
+  double d = 0, n = 0;
+  for (size_t i = 0; i < x.size(); ++i) d += (x[i] - y[i]) * (x[i] - y[i]), n += y[i] * y[i];
+  return std::sqrt(d) / std::max(std::sqrt(n), 1e-30);
+}
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         !std::memcmp(a.raw(), b.raw(), size_t(a.bytes()));
+}
+bool same_bits(const Outcome& a, const Outcome& b) {
+  if (!same_bits(a.y, b.y) || a.dx.size() != b.dx.size()) return false;
+  for (size_t i = 0; i < a.dx.size(); ++i)
+    if (!same_bits(a.dx[i], b.dx[i])) return false;
+  return true;
+}
+
+// sum(y w) with element e of input i moved by h.
+double moved(const Row& row, size_t i, int64_t e, double h) {
+  std::vector<Tensor> x = inputs_of(row, Dtype::f64);
+  x[i].data<double>()[e] += h;
+  const Tensor y = row.run(x);
+  return sum(mul(y, weights_like(y))).item();
+}
+
+template <class F>
+void each(F f) {
+  poison_allocations(true);
+  for (const Row& row : all_rows()) {
+    const std::string name = row.op + ": " + row.label;
+    CAPTURE(name);
+    f(row);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gradients are those of central differences") {
+  each([](const Row& row) {
+    if (!row.gradient) return;
+    const Outcome o = run(row, row.run, Dtype::f64);
+    size_t k = 0;
+    for (size_t i = 0; i < row.inputs.size(); ++i) {
+      if (!row.inputs[i].grad) continue;
+      REQUIRE(o.dx[k]);
+      const auto dx = o.dx[k++].values();
+      double difference = 0, size = 0;
+      const int64_t n = int64_t(dx.size()), step = std::max<int64_t>(1, n / 29);
+      for (int64_t e = 0; e < n; e += step) {
+        const double h = 1e-6, numeric = (moved(row, i, e, h) - moved(row, i, e, -h)) / (2 * h);
+        difference += (numeric - dx[size_t(e)]) * (numeric - dx[size_t(e)]);
+        size += numeric * numeric;
+      }
+      CAPTURE(i);
+      CHECK(size > 0);
+      CHECK(std::sqrt(difference) <= 1e-6 * std::max(std::sqrt(size), 1e-3));
+    }
+  });
+}
+
+TEST_CASE("a second run and any thread count give the same bits") {
+  const int threads = omp_get_max_threads();
+  each([&](const Row& row) {
+    for (Dtype dtype : {Dtype::f32, Dtype::f64}) {
+      const Outcome first = run(row, row.run, dtype);
+      for (int t : {threads, 1, 2, 3}) {
+        omp_set_num_threads(t);
+        CAPTURE(t);
+        CHECK(same_bits(run(row, row.run, dtype), first));
+      }
+      omp_set_num_threads(threads);
+    }
+  });
+}
+
+TEST_CASE("f32 agrees with f64") {
+  each([](const Row& row) {
+    const Outcome a = run(row, row.run, Dtype::f32), b = run(row, row.run, Dtype::f64);
+    CHECK(error(a.y, b.y) < 2e-5);
+    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(error(a.dx[i], b.dx[i]) < 1e-4);
+  });
+}
+
+TEST_CASE("an op agrees with its composition of plain ops") {
+  each([](const Row& row) {
+    if (!row.plain) return;
+    const Outcome a = run(row, row.run, Dtype::f64), b = run(row, row.plain, Dtype::f64);
+    CHECK(error(a.y, b.y) < 1e-10);
+    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(error(a.dx[i], b.dx[i]) < 1e-10);
+  });
+}
+
+TEST_CASE("every op of ops.h has a row, and every row an op") {
+  std::ifstream file(DAE_SOURCE "/engine/ops.h");
+  REQUIRE(file);
+  std::set<std::string> ops, rows;
+  const std::regex declaration(R"(^(?:Tensor|std::vector<Tensor>) (\w+)\()");
+  std::smatch match;
+  for (std::string line; std::getline(file, line);)
+    if (std::regex_search(line, match, declaration)) ops.insert(match[1]);
+  for (const Row& row : all_rows()) rows.insert(row.op);
+  CHECK(ops.size() > 40);
+  CHECK(ops == rows);
+}
