@@ -42,7 +42,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t
   check("conv2d", x, weight, 3, bias, weight.dim(0));
   const ConvShape s{x.dim(0),      x.dim(1), x.dim(2), x.dim(3), weight.dim(0), weight.dim(1),
                     weight.dim(2), stride,   pad.top,  pad.left, pad.bottom,    pad.right};
-  if (s.h + s.top + s.bottom < s.kh || s.w + s.left + s.right < s.kw)
+  if (s.h + s.pad_top + s.pad_bottom < s.kh || s.w + s.pad_left + s.pad_right < s.kw)
     fail(Fault::internal, "conv2d: a {}x{} kernel does not fit into {} with its padding", s.kh, s.kw,
          x.shape().str());
   return record(

@@ -4,7 +4,11 @@ std::vector<Row> softmax_rows() {
   using V = const std::vector<Tensor>&;
   return {
       {"softmax", "prime width", {{{5, 37}, -5, 5}}, [](V x) { return softmax(x[0]); }, {}},
-      {"softmax", "one column", {{{5, 1}}}, [](V x) { return softmax(x[0]); }, {}},
+      {"softmax",
+       "one column, which is 1",
+       {{{5, 1}}},
+       [](V x) { return add(x[0], softmax(x[0])); },
+       [](V x) { return shift(x[0], 1); }},
       {"softmax",
        "two columns",
        {{{7, 2}, -3, 3}},

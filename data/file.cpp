@@ -1,0 +1,73 @@
+#include "data/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "kernels/error.h"
+
+namespace {
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+std::string read_file(const std::string& path, int64_t limit) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat info {};
+  if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
+    fail(Fault::data, "{}: cannot be read: {}", path, std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) fail(Fault::data, "{}: expected a file, found something else", path);
+  if (info.st_size > limit)
+    fail(Fault::data, "{}: expected at most {} bytes, found {}", path, limit, int64_t(info.st_size));
+  std::string content(size_t(info.st_size), '\0');
+  size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t n = ::read(file.fd, content.data() + done, content.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      fail(Fault::data, "{}: reading stopped at byte {}: {}", path, done,
+           n ? std::strerror(errno) : "end of file");
+    done += size_t(n);
+  }
+  return content;
+}
+
+void write_file(const std::string& path,
+                const std::function<void(const std::function<void(const void*, size_t)>&)>& fill) {
+  const std::string temporary = path + ".tmp";
+  Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+  if (file.fd < 0)
+    fail(Fault::data, "{}: cannot be written: {}; choose a folder you can write to", path,
+         std::strerror(errno));
+  auto give_up = [&](int reason) {
+    ::unlink(temporary.c_str());
+    fail(Fault::data, "{}: cannot be written: {}; nothing was changed", path, std::strerror(reason));
+  };
+  fill([&](const void* bytes, size_t count) {
+    const char* p = static_cast<const char*>(bytes);
+    while (count) {
+      const ssize_t n = ::write(file.fd, p, count);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) give_up(errno);
+      p += n, count -= size_t(n);
+    }
+  });
+  if (::fsync(file.fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  Descriptor parent{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (parent.fd >= 0) ::fsync(parent.fd);
+}
+
+void write_file(const std::string& path, std::string_view content) {
+  write_file(path, [&](const auto& write) { write(content.data(), content.size()); });
+}

@@ -1,0 +1,15 @@
+// Whole files: read with a limit, written so that a reader sees the old file or the new one and nothing
+// between.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+// Errors are Fault::data, one line with the path and the system's reason.
+std::string read_file(const std::string& path, int64_t limit = int64_t{1} << 40);
+// To a temporary name beside `path`, synced, renamed over it, the folder synced.
+void write_file(const std::string& path, std::string_view content);
+// The same with the content written in pieces by `fill`.
+void write_file(const std::string& path,
+                const std::function<void(const std::function<void(const void*, size_t)>&)>& fill);
