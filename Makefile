@@ -1,0 +1,18 @@
+# The front door. `make` builds build/dae.
+BUILD ?= build
+.PHONY: all configure test format
+
+all: configure
+	ninja -C $(BUILD) dae
+
+configure:
+	@./setup.sh
+	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
+
+test: configure
+	ninja -C $(BUILD) tests
+	cd $(BUILD) && ctest --output-on-failure
+
+format:
+	@./setup.sh format
+	git ls-files '*.h' '*.cpp' | xargs clang-format -i

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Who may include whom: kernels and data stand alone (data may use kernels/philox.h and kernels/error.h), engine uses
+# both, models engine, train all of them; tests and bench anything. With --self-test: planted violations are found.
+set -eu
+check() {  # the root of a source tree
+  cd "$1"
+  grep -rn '^#include "' kernels data engine models train 2>/dev/null | awk -F'[:"]' '
+    BEGIN { may["kernels"] = "kernels"; may["data"] = "data"; may["engine"] = "engine kernels data"
+            may["models"] = "models engine kernels"; may["train"] = "train models engine kernels data" }
+    { split($1, from, "/"); split($4, to, "/")
+      if (from[1] == "data" && ($4 == "kernels/philox.h" || $4 == "kernels/error.h")) next
+      if (index(" " may[from[1]] " ", " " to[1] " ") == 0) { print $1 ":" $2 ": " from[1] " may not include " $4; bad = 1 } }
+    END { exit bad }'
+}
+if [ "${1:-}" = --self-test ]; then
+  tree=$(mktemp -d)
+  trap 'rm -rf "$tree"' EXIT
+  mkdir -p "$tree/kernels" "$tree/data" "$tree/engine" "$tree/models" "$tree/train"
+  for pair in kernels:engine/tensor.h data:kernels/device.h engine:models/vaegan.h models:train/loop.h; do
+    echo "#include \"${pair#*:}\"" > "$tree/${pair%%:*}/planted.h"
+    if (check "$tree") >/dev/null; then echo "layers: the planted $pair was not found" >&2; exit 1; fi
+    rm "$tree/${pair%%:*}/planted.h"
+  done
+  echo '#include "kernels/error.h"' > "$tree/data/fine.h"
+  (check "$tree")
+fi
+(check "$(dirname "$0")/..")
