@@ -1,0 +1,344 @@
+"""Records from PyTorch what the C++ tests compare with. Development only: nothing needs it to build or test.
+
+    python tests/golden/make_golden.py        (torch, numpy, safetensors; the version is in each file's metadata)
+
+Tensors are in PyTorch's layout and under PyTorch's names. Weights are too many to store (the discriminator has no
+small version), so both sides compute them: `formula` here, `formula_values` in tests/golden.h.
+Every array of a parameter's size is stored as three numbers, `summary`: Frobenius norm, signed sum, and the dot
+product with the formula's pattern, which sees a transposition that the other two miss.
+"""
+import math
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BATCH, Z, WIDTH, STEPS = 4, 8, 1 / 16, 10
+
+
+def pattern(name, count):
+    """Element i in [-1, 1): murmur3's finalizer of FNV-1a(name) + i * 0x9E3779B9, its upper 24 bits. Exact."""
+    seed = 2166136261
+    for byte in name.encode():
+        seed = (seed ^ byte) * 16777619 % 2**32
+    x = (np.arange(count, dtype=np.uint64) * 0x9E3779B9 + seed) % 2**32
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) % 2**32
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) % 2**32
+    x = x ^ (x >> 16)
+    return (x >> 8).astype(np.float64) / 2**23 - 1
+
+
+def formula(name, shape):
+    """Rank 2 and 4: pattern / sqrt(size / shape[0]), PyTorch's default bound. Vectors: 0.2 * pattern, plus 1 for a
+    norm's gain and its running variance. Computed in f64, rounded to f32."""
+    u = pattern(name, math.prod(shape))
+    if len(shape) > 1:
+        u = u / math.sqrt(math.prod(shape) / shape[0])
+    else:
+        u = 0.2 * u + (1.0 if name.endswith(("weight", "running_var")) else 0.0)
+    return torch.from_numpy(u.astype(np.float32)).reshape(shape)
+
+
+def fill(prefix, module):
+    for name, t in module.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            t.copy_(formula(f"{prefix}.{name}", tuple(t.shape)))
+
+
+def summary(name, t):
+    a = t.detach().double().contiguous().numpy().ravel()
+    return torch.tensor([np.sqrt((a * a).sum()), a.sum(), (a * pattern(name, a.size)).sum()], dtype=torch.float64)
+
+
+def save(file, tensors, **metadata):
+    metadata = {"torch": torch.__version__, **{k: str(v) for k, v in metadata.items()}}
+    save_file({k: t.detach().contiguous() for k, t in tensors.items()}, os.path.join(HERE, file), metadata)
+
+
+# ---- single layers -------------------------------------------------------------------------------------------------
+
+
+def record_ops():
+    rng = torch.Generator().manual_seed(1)
+    out = {}
+
+    def uniform(*shape, low=-1.0, high=1.0):
+        return torch.rand(shape, generator=rng, dtype=torch.float64) * (high - low) + low
+
+    def record(case, f, **inputs):
+        """y = f of the inputs in order; dy at random; the gradients of every floating-point input, dx for x and so on."""
+        leaves = {k: v.requires_grad_() for k, v in inputs.items() if v.is_floating_point()}
+        y = f(*inputs.values())
+        dy = uniform(*y.shape)
+        grads = torch.autograd.grad(y, list(leaves.values()), dy)
+        for k, v in inputs.items():
+            out[f"{case}.{k}"] = v.clone()
+        out[f"{case}.y"], out[f"{case}.dy"] = y, dy
+        for k, g in zip(leaves, grads):
+            out[f"{case}.d{k}"] = g
+
+    def conv(stride, pad):
+        return lambda x, weight, bias: F.conv2d(x, weight, bias, stride, pad)
+
+    def conv_t(stride, pad):
+        return lambda x, weight, bias: F.conv_transpose2d(x, weight, bias, stride, pad)
+
+    record("conv_k3s1p1", conv(1, 1), x=uniform(2, 3, 7, 6), weight=uniform(5, 3, 3, 3), bias=uniform(5))
+    record("conv_k5s2p2", conv(2, 2), x=uniform(2, 3, 9, 8), weight=uniform(4, 3, 5, 5), bias=uniform(4))
+    record("conv_k4s2p1", conv(2, 1), x=uniform(2, 4, 8, 6), weight=uniform(6, 4, 4, 4), bias=uniform(6))
+    record("conv_pad_right_bottom", lambda x, weight, bias: F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, bias, 2),
+           x=uniform(2, 3, 8, 6), weight=uniform(5, 3, 3, 3), bias=uniform(5))
+    record("conv_transpose_k4s2p1", conv_t(2, 1), x=uniform(2, 5, 3, 4), weight=uniform(5, 3, 4, 4), bias=uniform(3))
+    record("conv_transpose_k2s1p0", conv_t(1, 0), x=uniform(2, 5, 1, 1), weight=uniform(5, 6, 2, 2), bias=uniform(6))
+
+    def norm_inputs(c, *shape):
+        return {"x": uniform(*shape, low=-2, high=3), "weight": uniform(c, low=0.5, high=1.5), "bias": uniform(c)}
+
+    for mode in ("train", "eval"):
+        mean, var = uniform(5), uniform(5, low=0.5, high=2)
+        out[f"batch_norm_{mode}.mean_before"], out[f"batch_norm_{mode}.var_before"] = mean.clone(), var.clone()
+        record(f"batch_norm_{mode}",
+               lambda x, weight, bias: F.batch_norm(x, mean, var, weight, bias, mode == "train", 0.1, 1e-5),
+               **norm_inputs(5, 3, 5, 4, 2))
+        out[f"batch_norm_{mode}.mean_after"], out[f"batch_norm_{mode}.var_after"] = mean, var
+    record("group_norm", lambda x, weight, bias: F.group_norm(x, 3, weight, bias, 1e-6), **norm_inputs(12, 2, 12, 5, 3))
+    record("layer_norm", lambda x, weight, bias: F.layer_norm(x, (7,), weight, bias, 1e-5), **norm_inputs(7, 2, 3, 7))
+
+    for case, f in {"gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
+                    "softplus": F.softplus, "softmax": lambda x: F.softmax(x, -1)}.items():
+        record(case, f, x=uniform(5, 7, low=-6, high=6))
+    record("cross_entropy", F.cross_entropy, input=uniform(6, 5, low=-4, high=4),
+           target=torch.randint(5, (6,), generator=rng))
+    record("embedding", F.embedding, index=torch.randint(7, (3, 4), generator=rng), weight=uniform(7, 5))
+    for target in (0, 1):
+        record(f"bce_target_{target}",
+               lambda x: F.binary_cross_entropy_with_logits(x, torch.full_like(x, target)), x=uniform(9, 1, low=-8, high=8))
+
+    record("max_pool", lambda x: F.max_pool2d(x, 3, 2, 1), x=uniform(2, 3, 7, 6))
+    for count_pad in (False, True):
+        record("avg_pool_count_pad" if count_pad else "avg_pool",
+               lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=count_pad), x=uniform(2, 3, 7, 6))
+    record("upsample_nearest", lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), x=uniform(2, 3, 4, 5))
+    save("ops.safetensors", out)
+
+
+# ---- models --------------------------------------------------------------------------------------------------------
+
+
+def scaled(channels):
+    return max(1, round(channels * WIDTH))
+
+
+class Generator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        c = [scaled(n) for n in (1024, 512, 256, 128)]
+        layers = [nn.ConvTranspose2d(Z, c[0], 2, 1, 0, bias=False), nn.BatchNorm2d(c[0]), nn.ReLU()]
+        for a, b in zip(c, c[1:]):
+            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(c[3], 3, 4, 2, 1, bias=False), nn.Tanh()]
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, z):
+        return self.main(z.view(-1, Z, 1, 1))
+
+
+class Discriminator(nn.Module):
+    """Never scaled. Returns the logit and the feature layer: the output of main.5, before its activation."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Conv2d(3, 64, 5, 2, 2, bias=False), nn.LeakyReLU(0.2)]
+        for a, b in ((64, 128), (128, 256), (256, 512)):
+            layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.LeakyReLU(0.2), nn.BatchNorm2d(b)]
+        self.main = nn.Sequential(*layers)
+        self.linear = nn.Linear(2048, 1)
+
+    def forward(self, x):
+        feature = self.main[:6](x)
+        return self.linear(self.main[6:](feature).flatten(1)), feature
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        c = [scaled(n) for n in (128, 256, 512, 1024)]
+        layers = [nn.Conv2d(3, c[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+        for a, b in zip(c, c[1:]):
+            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)]
+        self.main = nn.Sequential(*layers, nn.Conv2d(c[3], 2 * Z, 2, 1, 0))
+
+    def forward(self, x):
+        mu, logvar = self.main(x).flatten(1).chunk(2, 1)
+        return mu, logvar.clamp(-30, 20)
+
+
+class Mlp(nn.Module):
+    def __init__(self, inputs, hidden, outputs):
+        super().__init__()
+        self.main = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+                                  nn.Linear(hidden, outputs))
+
+    def forward(self, x):
+        return self.main(x)
+
+
+def bce(logits, target):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def kl_normal(mu, logvar):
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean()
+
+
+class Model:
+    """Named networks, an Adam for each, and a tap on the gradients of the first step."""
+
+    def __init__(self, dtype, lr=2e-4, betas=(0.5, 0.9), **networks):
+        self.networks = {name: net.to(dtype) for name, net in networks.items()}
+        for name, net in self.networks.items():
+            fill(name, net)
+        self.adam = {name: torch.optim.Adam(net.parameters(), lr, betas) for name, net in self.networks.items()}
+        self.lr, self.grads = lr, {}
+
+    def __getattr__(self, name):
+        return self.networks[name]
+
+    def update(self, name, loss, keep=False):
+        """Gradients of the network `name` alone; applied by apply()."""
+        params = dict(self.networks[name].named_parameters())
+        for p, (path, g) in zip(params.values(), zip(params, torch.autograd.grad(loss, list(params.values()),
+                                                                                 retain_graph=keep))):
+            p.grad = g
+            self.grads.setdefault(f"{name}.{path}", g.clone())
+
+    def apply(self, *names, factor):
+        for name in names:
+            self.adam[name].param_groups[0]["lr"] = self.lr * factor
+            self.adam[name].step()
+
+
+class Dcgan(Model):
+    noise_rows = 3 * BATCH
+
+    def __init__(self, dtype):
+        super().__init__(dtype, generator=Generator(), discriminator=Discriminator())
+
+    def step(self, x, noise, factor):
+        with torch.no_grad():
+            fake = self.generator(noise[:BATCH])
+        loss_d = bce(self.discriminator(x)[0], 1.0) + bce(self.discriminator(fake)[0], 0.0)
+        self.update("discriminator", loss_d)
+        self.apply("discriminator", factor=factor)
+        loss_g = bce(self.discriminator(self.generator(noise[BATCH:]))[0], 1.0)
+        self.update("generator", loss_g)
+        self.apply("generator", factor=factor)
+        return {"loss_d": loss_d, "loss_g": loss_g}
+
+
+class Vaegan(Model):
+    """Stage 1, and the joint model. The weights of the losses differ from each other so that a swap shows."""
+    noise_rows = 2 * BATCH
+    weights = {"kl": 0.01, "feature": 1.5, "feature_generator": 0.5, "adversarial": 0.75}
+    stage = 1
+
+    def __init__(self, dtype):
+        super().__init__(dtype, encoder=Encoder(), generator=Generator(), discriminator=Discriminator())
+        if self.stage == 2:
+            self.encoder.eval().requires_grad_(False)
+
+    def step(self, x, noise, factor):
+        w = self.weights
+        mu, logvar = self.encoder(x)
+        z = mu if self.stage == 2 else mu + (logvar / 2).exp() * noise[:BATCH]
+        xhat, xp = self.generator(z), self.generator(noise[-BATCH:])
+
+        real, rec, prior = (self.discriminator(t)[0] for t in (x, xhat.detach(), xp.detach()))
+        loss_d = bce(real, 1.0) + 0.5 * (bce(rec, 0.0) + bce(prior, 0.0))
+        self.update("discriminator", loss_d)
+        self.apply("discriminator", factor=factor)
+
+        (_, feature_x), (rec, feature_rec), (prior, _) = (self.discriminator(t) for t in (x, xhat, xp))
+        feature = ((feature_x.detach() - feature_rec)**2).mean()
+        adversarial = 0.5 * (bce(rec, 1.0) + bce(prior, 1.0))
+        loss_g = w["feature_generator"] * feature + w["adversarial"] * adversarial
+        losses = {"loss_d": loss_d, "loss_g": loss_g, "loss_feature": feature, "loss_adversarial": adversarial,
+                  "loss_rec": ((xhat - x)**2).mean()}
+        trained = ["generator"]
+        if self.stage == 1:
+            kl = kl_normal(mu, logvar)
+            losses |= {"loss_e": w["kl"] * kl + w["feature"] * feature, "loss_kl": kl}
+            self.update("encoder", losses["loss_e"], keep=True)
+            trained.append("encoder")
+        self.update("generator", loss_g)
+        self.apply(*trained, factor=factor)
+        return losses
+
+
+class VaeganStageTwo(Vaegan):
+    """Encoder frozen and in eval mode, posterior mean, no KL; a step draws z_p only."""
+    noise_rows = BATCH
+    stage = 2
+
+
+class Toy(Model):
+    noise_rows = BATCH
+    hidden = {"encoder_hidden": 16, "decoder_hidden": 12}
+    weights = {"reconstruction": 1.4, "kl": 0.7}
+
+    def __init__(self, dtype):
+        super().__init__(dtype, 1e-3, (0.9, 0.999), encoder=Mlp(10, self.hidden["encoder_hidden"], 2 * Z),
+                         generator=Mlp(Z, self.hidden["decoder_hidden"], 10))
+
+    def step(self, x, noise, factor):
+        mu, logvar = self.encoder(x).chunk(2, 1)
+        xhat = self.generator(mu + (logvar / 2).exp() * noise)
+        rec, kl = ((x - xhat)**2).sum(1).mean(), kl_normal(mu, logvar)
+        loss = self.weights["reconstruction"] * rec + self.weights["kl"] * kl
+        self.update("encoder", loss, keep=True)
+        self.update("generator", loss)
+        self.apply("encoder", "generator", factor=1)
+        return {"loss": loss, "loss_rec": rec, "loss_kl": kl}
+
+
+def record_model(file, kind, images):
+    """`images` are walked round and round, BATCH a step; `noise` row by row in the order of the draws.
+    losses.NAME: ten of f64; first.NAME: the first of f32; grad.PARAM: of the first step; final.PARAM and final.BUFFER."""
+    noise = torch.randn(STEPS * kind.noise_rows, Z, generator=torch.Generator().manual_seed(3))
+    out = {"images": images, "noise": noise}
+    for dtype, steps in ((torch.float32, 1), (torch.float64, STEPS)):
+        model, curves = kind(dtype), {}
+        for step in range(steps):
+            rows = [(step * BATCH + i) % len(images) for i in range(BATCH)]
+            drawn = noise[step * kind.noise_rows:(step + 1) * kind.noise_rows]
+            losses = model.step(images[rows].to(dtype), drawn.to(dtype), 1 - step / STEPS)
+            for name, value in losses.items():
+                curves.setdefault(name, []).append(value.item())
+        for name, values in curves.items():
+            out[("losses." if steps > 1 else "first.") + name] = torch.tensor(values, dtype=torch.float64)
+    for name, g in model.grads.items():
+        out["grad." + name] = summary(name, g)
+    for network, module in model.networks.items():
+        for path, t in module.state_dict().items():
+            name = f"{network}.{path}"
+            out["final." + name] = t.double() if t.ndim == 0 else summary(name, t)
+    save(file, out, batch=BATCH, z_dim=Z, width=WIDTH, steps=STEPS, **getattr(kind, "weights", {}),
+         **getattr(kind, "hidden", {}))
+
+
+if __name__ == "__main__":
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    rng = torch.Generator().manual_seed(2)
+    # Smooth in space, so that convolutions see structure; 2 batches.
+    coarse = torch.rand(2 * BATCH, 3, 4, 4, generator=rng) * 2 - 1
+    pictures = F.interpolate(coarse, size=32, mode="bilinear", align_corners=False)
+    record_ops()
+    record_model("dcgan-small.safetensors", Dcgan, pictures)
+    record_model("vaegan-small.safetensors", Vaegan, pictures)
+    record_model("vaegan-small-stage2.safetensors", VaeganStageTwo, pictures)
+    record_model("toy-small.safetensors", Toy, torch.randn(STEPS * BATCH, 10, generator=rng))
