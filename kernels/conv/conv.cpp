@@ -71,7 +71,7 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // gathers `taps` taps at a time so that the rows stay in the second-level cache.
 struct Cut {
   Cut(int64_t all_pixels, int64_t c, int64_t all_taps, int64_t outputs)
-      : pixels(std::min<int64_t>(all_pixels, 240)), channels(outputs) {
+      : pixels(divide_up(all_pixels, std::max<int64_t>(divide_up(all_pixels, 256), 1))), channels(outputs) {
     while (divide_up(all_pixels, pixels) * divide_up(outputs, channels) < 8 && channels >= 256) channels /= 2;
     taps = std::clamp<int64_t>((1 << 18) / (pixels * c), 1, std::max<int64_t>(all_taps, 1));
     across = divide_up(outputs, channels);
@@ -101,6 +101,9 @@ void conv_forward(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvSha
     });
     return;
   }
+  thread_local Scratch<T> transposed;
+  T* packed = transposed.get(depth * s.co);
+  transpose(packed, weight, s.co, depth);
   const Cut cut(pixels, s.ci, taps, s.co);
   parallel_for(cut.tasks, 1, [&](int64_t task, int64_t) {
     const int64_t begin = task / cut.across * cut.pixels, end = std::min(pixels, begin + cut.pixels);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/device.h"
 #include "kernels/scratch.h"
 #ifdef __FMA__
 #include <immintrin.h>
@@ -143,10 +144,35 @@ void gemm(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t ldb, i
   gemm_plain(y, ldy, a, lda, b, ldb, m, n, k, transpose_a, transpose_b, beta);
 }
 
+template <class T>
+void transpose(T* out, const T* x, int64_t rows, int64_t columns) {
+  constexpr int64_t kSide = 16;
+  const int64_t down = (rows + kSide - 1) / kSide, across = (columns + kSide - 1) / kSide;
+  parallel_for(down * across, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t i0 = block / across * kSide, j0 = block % across * kSide;
+      const int64_t h = std::min(kSide, rows - i0), w = std::min(kSide, columns - j0);
+      const T* from = x + i0 * columns + j0;
+      T* to = out + j0 * rows + i0;
+      if (h == kSide && w == kSide) {
+        T tile[kSide][kSide];  // rows a power of two apart share cache sets: touch each of them once
+        for (int64_t i = 0; i < kSide; ++i)
+          for (int64_t j = 0; j < kSide; ++j) tile[i][j] = from[i * columns + j];
+        for (int64_t j = 0; j < kSide; ++j)
+          for (int64_t i = 0; i < kSide; ++i) to[j * rows + i] = tile[i][j];
+      } else {
+        for (int64_t j = 0; j < w; ++j)
+          for (int64_t i = 0; i < h; ++i) to[j * rows + i] = from[i * columns + j];
+      }
+    }
+  });
+}
+
 #define INSTANTIATE(T)                                                                                   \
   template void gemm(T*, int64_t, const T*, int64_t, const T*, int64_t, int64_t, int64_t, int64_t, bool, \
                      bool, double);                                                                      \
   template void gemm_plain(T*, int64_t, const T*, int64_t, const T*, int64_t, int64_t, int64_t, int64_t, \
-                           bool, bool, double);
+                           bool, bool, double);                                                          \
+  template void transpose(T*, const T*, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -17,3 +17,7 @@ void gemm_plain(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t 
 // oneDNN's, on one thread whatever the caller's number of threads. m, n, k > 0.
 void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m,
                  int64_t n, int64_t k, bool transpose_a, bool transpose_b, float beta);
+
+// out (columns, rows) = x (rows, columns)^T, in parallel. Both gemms are much faster with b not transposed.
+template <class T>
+void transpose(T* out, const T* x, int64_t rows, int64_t columns);
