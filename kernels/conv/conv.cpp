@@ -70,14 +70,15 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // (more pixels amortise the packing of the weights, channels are cut where the pixels are few), each of which
 // gathers `taps` taps at a time so that the rows stay in the second-level cache.
 struct Cut {
-  Cut(int64_t all_pixels, int64_t c, int64_t all_taps, int64_t outputs)
-      : pixels(divide_up(all_pixels, std::max<int64_t>(divide_up(all_pixels, 256), 1))), channels(outputs) {
+  Cut(int64_t all_pixels, int64_t c, int64_t all_taps, int64_t outputs) : channels(outputs) {
+    const int64_t blocks = std::max<int64_t>(divide_up(all_pixels, 256), 1);
+    pixels = std::max<int64_t>(divide_up(all_pixels, blocks), 1);
     while (divide_up(all_pixels, pixels) * divide_up(outputs, channels) < 8 && channels >= 256) channels /= 2;
     taps = std::clamp<int64_t>((1 << 18) / (pixels * c), 1, std::max<int64_t>(all_taps, 1));
     across = divide_up(outputs, channels);
     tasks = divide_up(all_pixels, pixels) * across;
   }
-  int64_t pixels, channels, taps = 0, across = 0, tasks = 0;
+  int64_t channels, pixels = 0, taps = 0, across = 0, tasks = 0;
 };
 
 }  // namespace
@@ -235,12 +236,13 @@ void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape s) {
     const int64_t grain = std::clamp<int64_t>((1 << 18) / width, 48, 1024);
     thread_local Scratch<T> scratch;
     T* rows = scratch.get(grain * width);
-    for (int64_t begin = 0; begin < pixels; begin += grain) {
+    int64_t begin = 0;
+    do {  // once even for an empty batch, whose gradient is zero
       const int64_t end = std::min(pixels, begin + grain);
       gather(rows, x, window, begin, end, tap, last);
       gemm(dw + o * depth + tap * s.ci, depth, dy + begin * s.co + o, s.co, rows, width,
            std::min(co_block, s.co - o), width, end - begin, true, false, begin > 0);
-    }
+    } while ((begin += grain) < pixels);
   });
 }
 
