@@ -1,0 +1,97 @@
+// The toy study: its data, its yardsticks, and a short training.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <cmath>
+
+#include "models/toy_vae.h"
+#include "train/toy.h"
+
+TEST_CASE("the Bayes accuracy of the mixture") {
+  // By simulation, to the digits given: 55.6 % at variance 0.25, 98.4 % at 0.025.
+  CHECK(toy_bayes_accuracy({0.25}) == doctest::Approx(0.556).epsilon(0.002));
+  CHECK(toy_bayes_accuracy({0.025}) == doctest::Approx(0.984).epsilon(0.001));
+  CHECK(toy_bayes_accuracy({1e-4}) == doctest::Approx(1));
+  CHECK(toy_bayes_accuracy({0.3, 1}) == doctest::Approx(1));  // one cluster: the density over a whole turn
+  // Against points: the nearest cluster mean of a large training sample is close to the best classifier.
+  const ToySpec spec{0.06};
+  const ToyData data = make_toy(spec, 200000, 3, 0);
+  std::vector<float> centres(8 * 10);
+  std::vector<int32_t> names(8), sizes(8);
+  for (int64_t n = 0; n < data.count(); ++n) {
+    ++sizes[data.label[n]];
+    for (int d = 0; d < 10; ++d) centres[data.label[n] * 10 + d] += data.x[n * 10 + d];
+  }
+  for (int k = 0; k < 8; ++k) {
+    names[k] = k;
+    CHECK(sizes[k] == doctest::Approx(25000).epsilon(0.03));
+    for (int d = 0; d < 10; ++d) centres[k * 10 + d] /= float(sizes[k]);
+  }
+  CHECK(nearest_neighbour_accuracy(centres, names, data.x, data.label, 10) ==
+        doctest::Approx(toy_bayes_accuracy(spec)).epsilon(0.003));
+}
+
+TEST_CASE("the map to 10-D keeps distances, and both parts share it") {
+  const ToySpec spec{1e-12};
+  const ToyData train = make_toy(spec, 64, 5, 0), test = make_toy(spec, 64, 5, 1);
+  CHECK(train.label != test.label);
+  for (int64_t i = 0; i < 64; ++i)
+    for (int64_t j = 0; j < 64; ++j) {
+      double distance = 0;
+      for (int d = 0; d < 10; ++d) distance += std::pow(train.x[i * 10 + d] - test.x[j * 10 + d], 2);
+      const double angle = 2 * 3.141592653589793 * (train.label[i] - test.label[j]) / 8;
+      CHECK(std::sqrt(distance) == doctest::Approx(2 * std::abs(std::sin(angle / 2))).epsilon(1e-4));
+    }
+  CHECK_THROWS(make_toy({0}, 8, 0, 0));
+}
+
+TEST_CASE("nearest neighbour: lowest index on ties") {
+  CHECK(nearest_neighbour_accuracy({0, 0, 2, 0}, {7, 8}, {1, 0, 3, 0}, {7, 8}, 2) == 1.0);
+  CHECK(nearest_neighbour_accuracy({0, 0, 2, 0}, {7, 8}, {1, 0, 3, 0}, {8, 8}, 2) == 0.5);
+}
+
+TEST_CASE("the toy VAE has the sizes and names of its PyTorch twin") {
+  Rng init(1);
+  ToyVae vae({Dtype::f32, &init}, 10, 2, 64, 128);
+  CHECK(vae.encoder.parameter_count() == 5124);
+  CHECK(vae.decoder->parameter_count() == 18186);
+  const auto params = vae.encoder.params();
+  REQUIRE(params.size() == 6);
+  CHECK(params[0]->name == "encoder.0.weight");
+  CHECK(params[5]->name == "encoder.4.bias");
+  CHECK(vae.decoder->params()[2]->name == "decoder.2.weight");
+}
+
+TEST_CASE("a short training learns, repeats its bits and depends on its seed") {
+  const ToyBudget budget{1024, 256, 12, 64};
+  const ToySpec spec{0.01};
+  for (const ToyConfig& config : {toy_configs()[2], toy_configs()[3]}) {
+    const ToyAccuracy a = train_toy(config, spec, budget, 10, 11),
+                      b = train_toy(config, spec, budget, 10, 11);
+    CHECK(a.latent > 0.8);
+    CHECK(a.reconstruction > 0.8);
+    CHECK(a.latent == b.latent);
+    CHECK(a.reconstruction == b.reconstruction);
+  }
+}
+
+TEST_CASE("runs in parallel give what they give one after another") {
+  const ToyOptions options{{0.025}, {512, 128, 4, 64}, 2, 1, {2.0}};
+  const auto first = toy_study(options);
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  const auto second = toy_study(options);
+  omp_set_num_threads(threads);
+  REQUIRE(first.size() == 4);
+  bool seeds_differ = false;
+  for (size_t i = 0; i < first.size(); ++i) {
+    REQUIRE(first[i].runs.size() == 2);
+    seeds_differ |= first[i].runs[0].latent != first[i].runs[1].latent;
+    for (size_t r = 0; r < 2; ++r) {
+      CHECK(first[i].runs[r].latent == second[i].runs[r].latent);
+      CHECK(first[i].runs[r].reconstruction == second[i].runs[r].reconstruction);
+    }
+  }
+  CHECK(seeds_differ);
+}
