@@ -33,6 +33,30 @@ int run(int argc, char** argv) {
   app.add_flag("-v,--verbose", options.verbose, "say more");
   std::function<int()> verb;
 
+  CLI::App* train_verb = app.add_subcommand("train", "train a recipe into a run folder");
+  TrainArguments t;
+  train_verb->add_option("recipe", t.recipe, "TOML file or the name of a shipped recipe")->required();
+  train_verb->add_option("--set", t.sets, "key=value in place of the recipe's, e.g. train.steps=100")
+      ->allow_extra_args(false);
+  train_verb->add_option("--out", t.out, "run folder")->required();
+  train_verb->add_option("--init", t.init, "safetensors file with the weights to start from");
+  train_verb->add_flag("--resume", t.resume, "go on from the run folder's last checkpoint");
+  train_verb->add_option("--stage", t.stage, "2: start with the second stage")->check(CLI::Range(1, 2));
+  train_verb->add_option("--from", t.from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
+  train_verb->callback([&] { verb = [&] { return train(t, options); }; });
+
+  PictureArguments p;
+  const auto add_picture = [&](const char* name, const char* what,
+                               int (*f)(const PictureArguments&, const Options&)) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    sub->add_option("run", p.run, "run folder, or RUN@STEP")->required();
+    sub->add_option("--count", p.count, "images")->check(CLI::Range(1, 1000000))->capture_default_str();
+    sub->add_option("--out", p.out, "picture.png, a grid, or arrays.npz");
+    sub->callback([&, f] { verb = [&, f] { return f(p, options); }; });
+  };
+  add_picture("sample", "draw images from a trained run", sample);
+  add_picture("reconstruct", "images of the data beside their reconstructions", reconstruct);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

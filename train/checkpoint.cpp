@@ -1,0 +1,204 @@
+#include "train/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "data/safetensors.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Param view(const Param& p, const std::string& name, const Tensor& value) {
+  Param v = p;
+  v.name = name, v.value = value.detach(), v.grad = {};
+  return v;
+}
+
+std::vector<Param> weights(Experiment& experiment) {
+  std::vector<Param> out;
+  for (const Param* p : experiment.state()) out.push_back(view(*p, p->name, p->value));
+  return out;
+}
+
+// Moments and averages. A frozen group has none of the former.
+std::vector<Param> optimizer_state(Experiment& experiment) {
+  std::vector<Param> out;
+  for (auto& [name, optimizer] : experiment.optimizers())
+    for (Group& group : optimizer->groups())
+      for (Param* p : group.params) {
+        const AdamW::Moments& moments = optimizer->moments(*p);
+        const std::string prefix = "optimizer." + name + ".";
+        if (moments.m) out.push_back(view(*p, prefix + "m." + p->name, moments.m));
+        if (moments.v) out.push_back(view(*p, prefix + "v." + p->name, moments.v));
+        if (moments.ema) out.push_back(view(*p, prefix + "ema." + p->name, moments.ema));
+      }
+  return out;
+}
+
+bool is_optimizer_state(const std::string& name) { return name.rfind("optimizer.", 0) == 0; }
+
+int64_t integer(const std::map<std::string, std::string>& metadata, const std::string& key,
+                const fs::path& path) {
+  const auto found = metadata.find(key);
+  int64_t value = 0;
+  const char* end = found == metadata.end() ? nullptr : found->second.data() + found->second.size();
+  if (!end || std::from_chars(found->second.data(), end, value).ptr != end)
+    fail(Fault::data, "checkpoint: {}: expected the metadata of a training run, found no number \"{}\"",
+         path.string(), key);
+  return value;
+}
+
+const char* file_type(Dtype dtype) {
+  return dtype == Dtype::f32 ? "F32" : dtype == Dtype::f64 ? "F64" : "I64";
+}
+
+Tensor tensor_of(const Safetensors& file, const TensorEntry& entry) {
+  Shape shape;
+  if (entry.shape.size() > size_t(Shape::kMaxRank))
+    fail(Fault::data, "weights: {}: {}: expected at most {} dimensions, found {}", file.path(), entry.name,
+         Shape::kMaxRank, entry.shape.size());
+  for (const int64_t d : entry.shape) shape.push_back(d);
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::i64})
+    if (entry.dtype == file_type(dtype)) {
+      Tensor t(shape, dtype);
+      std::memcpy(t.raw(), entry.bytes, size_t(t.bytes()));
+      return t;
+    }
+  fail(Fault::data, "weights: {}: {}: expected F32, F64 or I64, found {}", file.path(), entry.name,
+       entry.dtype);
+}
+
+// Fills every parameter from the file. A tensor of the file that has none is an error too.
+void fill(const Safetensors& file, std::vector<Param> params, bool with_optimizer) {
+  std::map<std::string, Param*> wanted;
+  for (Param& p : params) wanted[p.name] = &p;
+  for (const TensorEntry& entry : file.entries()) {
+    const auto found = wanted.find(entry.name);
+    if (found == wanted.end()) {
+      if (!with_optimizer && is_optimizer_state(entry.name)) continue;
+      fail(Fault::data,
+           "weights: {}: {}: expected only names of this model, found this one besides; is it of another "
+           "model, "
+           "width or stage?",
+           file.path(), entry.name);
+    }
+    const Tensor t = tensor_of(file, entry);
+    Param& p = *found->second;
+    if (!(t.shape() == p.file_shape()))
+      fail(Fault::data, "weights: {}: {}: expected shape {}, found {}; is it of another width?", file.path(),
+           entry.name, p.file_shape().str(), t.shape().str());
+    p.from_file(t);
+    wanted.erase(found);
+  }
+  if (!wanted.empty())
+    fail(Fault::data, "weights: {}: expected {}, found no tensor of that name; is it of another model?",
+         file.path(), wanted.begin()->first);
+}
+
+std::vector<Param> optimizer_and_weights(Experiment& experiment) {
+  std::vector<Param> out = weights(experiment);
+  for (Param& p : optimizer_state(experiment)) out.push_back(std::move(p));
+  return out;
+}
+
+std::string counter_name(const std::string& optimizer, const std::string& group) {
+  return "optimizer." + optimizer + "." + group + ".step";
+}
+
+}  // namespace
+
+fs::path checkpoint_path(const std::string& run, int64_t step) {
+  return fs::path(run) / "checkpoints" / fmt::format("step-{:08}.safetensors", step);
+}
+
+std::vector<int64_t> checkpoint_steps(const std::string& run) {
+  std::vector<int64_t> steps;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(fs::path(run) / "checkpoints", none)) {
+    const std::string name = entry.path().filename().string();
+    const int64_t step = name.rfind("step-", 0) == 0 ? std::atoll(name.c_str() + 5) : -1;
+    if (step >= 0 && entry.path() == checkpoint_path(run, step)) steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+fs::path find_checkpoint(const std::string& run_at_step) {
+  const size_t at = run_at_step.rfind('@');
+  const bool numbered = at != std::string::npos && at + 1 < run_at_step.size() &&
+                        run_at_step.find_first_not_of("0123456789", at + 1) == std::string::npos;
+  const std::string run = numbered ? run_at_step.substr(0, at) : run_at_step;
+  const std::vector<int64_t> steps = checkpoint_steps(run);
+  if (steps.empty())
+    fail(Fault::data, "checkpoint: {}: expected a run folder with checkpoints/step-*.safetensors, found none",
+         run);
+  if (!numbered) return checkpoint_path(run, steps.back());
+  const int64_t wanted = std::atoll(run_at_step.c_str() + at + 1);
+  if (!std::binary_search(steps.begin(), steps.end(), wanted))
+    fail(Fault::data, "checkpoint: {}: expected a checkpoint of step {}, found those of steps {}", run,
+         wanted, fmt::join(steps, ", "));
+  return checkpoint_path(run, wanted);
+}
+
+void save_checkpoint(const fs::path& path, Experiment& experiment, const Progress& progress) {
+  std::vector<Tensor> values;  // alive until the file is written
+  std::vector<TensorEntry> entries;
+  for (const Param& p : optimizer_and_weights(experiment)) {
+    values.push_back(p.counter ? p.to_file().to(Dtype::i64) : p.to_file());
+    const Tensor& t = values.back();
+    entries.push_back(
+        {p.name, file_type(t.dtype()), {t.shape().begin(), t.shape().end()}, t.raw(), size_t(t.bytes())});
+  }
+  std::map<std::string, std::string> metadata = {{"format", "pt"},
+                                                 {"step", std::to_string(progress.step)},
+                                                 {"stage", std::to_string(progress.stage)},
+                                                 {"batches", std::to_string(progress.batches)},
+                                                 {"noise_rows", std::to_string(progress.noise_rows)},
+                                                 {"recipe", progress.recipe}};
+  for (const auto& [name, optimizer] : experiment.optimizers())
+    for (const Group& group : optimizer->groups())
+      metadata[counter_name(name, group.name)] = std::to_string(group.step);
+  save_safetensors(path.string(), entries, metadata);
+}
+
+Progress read_progress(const fs::path& path) {
+  const Safetensors file(path.string());
+  const std::map<std::string, std::string>& metadata = file.metadata();
+  const auto recipe = metadata.find("recipe");
+  return {.step = integer(metadata, "step", path),
+          .stage = int(integer(metadata, "stage", path)),
+          .batches = integer(metadata, "batches", path),
+          .noise_rows = integer(metadata, "noise_rows", path),
+          .recipe = recipe == metadata.end() ? "" : recipe->second};
+}
+
+void load_checkpoint(const fs::path& path, Experiment& experiment) {
+  const Safetensors file(path.string());
+  fill(file, optimizer_and_weights(experiment), true);
+  for (const auto& [name, optimizer] : experiment.optimizers())
+    for (Group& group : optimizer->groups())
+      group.step = integer(file.metadata(), counter_name(name, group.name), path);
+  for (Param* p : experiment.state()) p->changed();
+}
+
+void load_weights(const fs::path& path, Experiment& experiment) {
+  fill(Safetensors(path.string()), weights(experiment), false);
+  for (Param* p : experiment.state()) p->changed();
+}
+
+void prune_checkpoints(const std::string& run, int64_t every, int64_t last, int64_t switch_step) {
+  const std::vector<int64_t> steps = checkpoint_steps(run);
+  int kept = 0;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const bool newest = step == steps.rbegin();
+    const bool scheduled = *step % every == 0 || *step == last || *step == switch_step;
+    if (scheduled) ++kept;
+    if (!newest && *step != switch_step && (!scheduled || kept > 2)) fs::remove(checkpoint_path(run, *step));
+  }
+}

@@ -1,0 +1,36 @@
+// Checkpoints: one safetensors file each, RUN/checkpoints/step-00001000.safetensors. Weights under their
+// plain names at PyTorch's shapes, so the file is also a weight file; beside them
+// "optimizer.<name>.m.<param>",
+// ".v." and ".ema."; the rest of the state in the metadata.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/experiment.h"
+
+// What a run needs to go on besides tensors. Random numbers are functions of (seed, step), so the step is
+// their state.
+struct Progress {
+  int64_t step = 0;        // done so far
+  int stage = 1;           // of the DAE schedule
+  int64_t batches = 0;     // taken from the data
+  int64_t noise_rows = 0;  // taken from recorded noise
+  std::string recipe;      // resolved, as TOML
+};
+
+std::filesystem::path checkpoint_path(const std::string& run, int64_t step);
+std::vector<int64_t> checkpoint_steps(const std::string& run);  // ascending
+// RUN (its last checkpoint) or RUN@STEP. Fault::data if there is none.
+std::filesystem::path find_checkpoint(const std::string& run_at_step);
+
+void save_checkpoint(const std::filesystem::path& path, Experiment& experiment, const Progress& progress);
+Progress read_progress(const std::filesystem::path& path);  // the metadata alone
+// Everything back. The experiment must have been made for the checkpoint's stage. Fault::data, naming the
+// first tensor that is missing, unexpected or of another shape.
+void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
+// Weights only (--init): the same errors; optimizer state in the file is passed over.
+void load_weights(const std::filesystem::path& path, Experiment& experiment);
+
+// Keeps the last two checkpoints that lie on the schedule and the one at `switch_step` (negative: none).
+void prune_checkpoints(const std::string& run, int64_t every, int64_t last, int64_t switch_step);

@@ -1,0 +1,84 @@
+#include "train/feed.h"
+
+#include <cstring>
+
+#include "data/loader.h"
+#include "engine/ops.h"
+
+namespace {
+
+class DrawnNoise : public Noise {
+ public:
+  DrawnNoise(uint64_t seed, uint32_t step) : rng_(seed, step) {}
+  Tensor normal(const Shape& shape, Dtype dtype) override { return ::normal(shape, rng_.next(), dtype); }
+  Key key() override { return rng_.next(); }
+
+ private:
+  Rng rng_;
+};
+
+// Rows of the data set's noise tensor, in order over all steps; masks are still drawn.
+class RecordedNoise : public Noise {
+ public:
+  RecordedNoise(Tensor rows, int64_t& used, uint64_t seed, uint32_t step)
+      : rows_(std::move(rows)), used_(used), rng_(seed, step) {}
+  Tensor normal(const Shape& shape, Dtype dtype) override {
+    const int64_t width = rows_.size() / rows_.dim(0), count = shape[0];
+    if (shape.size() != count * width || used_ + count > rows_.dim(0))
+      fail(Fault::data,
+           "noise: row {}: expected {} more rows for a draw of shape {}, found a tensor of shape {}", used_,
+           count, shape.str(), rows_.shape().str());
+    used_ += count;
+    return slice(rows_, 0, used_ - count, used_).with_shape(shape).to(dtype);
+  }
+  Key key() override { return rng_.next(); }
+
+ private:
+  Tensor rows_;
+  int64_t& used_;
+  Rng rng_;
+};
+
+Tensor tensor_of(const Batch& batch) {
+  Shape shape;
+  for (const int64_t d : batch.shape) shape.push_back(d);
+  Tensor t(shape);
+  std::memcpy(t.raw(), batch.values.data(), size_t(t.bytes()));
+  return t;
+}
+
+}  // namespace
+
+struct Feed::State {
+  Loader loader;
+  Dtype dtype;
+  Tensor recorded;  // rows of noise, if the data has them
+};
+
+Feed::Feed(const Recipe& recipe, int64_t batches_taken) {
+  LoaderOptions options;
+  options.kind = recipe.data.kind, options.path = recipe.data.path;
+  options.size = recipe.data.size, options.count = recipe.data.count;
+  options.filter = recipe.data.filter, options.crop = recipe.data.crop;
+  options.variance = recipe.data.variance;
+  options.batch = recipe.train.batch, options.seed = recipe.seed;
+  options.shuffle = recipe.data.shuffle, options.flip = recipe.data.flip;
+  options.start = batches_taken;
+  state_.reset(new State{Loader(options), dtype_from(recipe.dtype), {}});
+  if (const Batch* rows = state_->loader.noise()) state_->recorded = tensor_of(*rows);
+}
+
+Feed::~Feed() = default;
+
+Tensor Feed::next() { return tensor_of(state_->loader.next()).to(state_->dtype); }
+double Feed::wait() const { return state_->loader.wait(); }
+std::string Feed::manifest() const { return state_->loader.manifest(); }
+
+std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step) const {
+  if (!state_->recorded) return drawn_noise(seed, step);
+  return std::make_unique<RecordedNoise>(state_->recorded, used, seed, step);
+}
+
+std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step) {
+  return std::make_unique<DrawnNoise>(seed, step);
+}

@@ -1,0 +1,221 @@
+#include "train/loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "data/file.h"
+#include "engine/ops.h"
+#include "train/checkpoint.h"
+#include "train/feed.h"
+#include "train/logs.h"
+#include "train/pictures.h"
+#include "train/report.h"
+#include "train/tensorboard.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+volatile std::sig_atomic_t caught = 0;
+
+// SIGINT and SIGTERM are noted while one lives; a second one ends the program at once.
+class SignalWatch {
+ public:
+  SignalWatch() {
+    caught = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int signal) { caught = signal; };
+    action.sa_flags = SA_RESETHAND;
+    sigaction(SIGINT, &action, &before_int_);
+    sigaction(SIGTERM, &action, &before_term_);
+  }
+  ~SignalWatch() {
+    sigaction(SIGINT, &before_int_, nullptr);
+    sigaction(SIGTERM, &before_term_, nullptr);
+  }
+
+ private:
+  struct sigaction before_int_, before_term_;
+};
+
+// Settings that may differ when a run goes on: how far and how often, not what is computed.
+std::string fixed_part(Recipe recipe, const Recipe& from) {
+  recipe.train = from.train;
+  recipe.train.batch = 0;
+  recipe.data.path = "";
+  return to_toml(recipe);
+}
+
+void check_same(const Recipe& recipe, const Recipe& before, const std::string& run) {
+  std::istringstream now(fixed_part(recipe, before)), then(fixed_part(before, before));
+  for (std::string a, b; std::getline(now, a) && std::getline(then, b);)
+    if (a != b)
+      fail(Fault::usage, "train: {}: expected the recipe of the run to resume, with {}, found {}", run, b, a);
+}
+
+void check_finite(const Metrics& metrics, int64_t step, const std::string& run) {
+  for (const auto& [name, value] : metrics)
+    if (!std::isfinite(value)) {
+      const std::vector<int64_t> steps = checkpoint_steps(run);
+      fail(Fault::data,
+           "train: step {}: expected finite losses and weights, found {} = {}; the last good checkpoint is "
+           "{}; "
+           "lower optimizer.lr",
+           step, name, value, steps.empty() ? "none" : checkpoint_path(run, steps.back()).string());
+    }
+}
+
+// A checkpoint is only worth keeping if a run can go on from it.
+void check_finite_weights(Experiment& experiment, int64_t step, const std::string& run) {
+  for (const Param* p : experiment.state())
+    for (const double v : p->value.values())
+      if (!std::isfinite(v)) check_finite({{p->name, v}}, step, run);
+}
+
+}  // namespace
+
+namespace {
+
+std::string sample_path(const std::string& run, int64_t step, const char* what) {
+  return fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
+}
+
+// Pictures of the run as it stands: draws from the prior, and the batch's first images beside their
+// reconstructions.
+void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& x,
+                   uint64_t seed) {
+  if (x.rank() != 4) return;
+  const NoGrad off;
+  const std::unique_ptr<Noise> noise = drawn_noise(seed, kPictureStep);
+  save_grid(sample_path(run, step, "sample"), experiment.sample(64, *noise), 8);
+  const Tensor some = slice(x, 0, 0, std::min<int64_t>(32, x.dim(0)));
+  if (const Tensor y = experiment.reconstruct(some))
+    save_grid(sample_path(run, step, "reconstruction"), side_by_side(some, y), 8);
+}
+
+// What a killed run left behind its last checkpoint: later pictures, and files it was still writing.
+void remove_leftovers(const std::string& run, int64_t step) {
+  std::vector<fs::path> leftovers;
+  for (const char* folder : {"/checkpoints", "/samples"})
+    for (const auto& entry : fs::directory_iterator(run + folder)) {
+      const std::string name = entry.path().filename().string(), end = entry.path().extension().string();
+      const bool whole = end == ".png" || end == ".npz" || end == ".safetensors";
+      const bool later = name.rfind("step-", 0) == 0 && std::atoll(name.c_str() + 5) > step;
+      if (!whole || later) leftovers.push_back(entry.path());
+    }
+  for (const fs::path& path : leftovers) fs::remove(path);
+}
+
+void make_folders(const std::string& run) {
+  for (const char* folder : {"/checkpoints", "/samples"}) {
+    std::error_code error;
+    fs::create_directories(run + folder, error);
+    if (error)
+      fail(Fault::data, "train: {}{}: expected a folder that can be written, found: {}; choose another --out",
+           run, folder, error.message());
+  }
+}
+
+// Where the run starts: at zero, at its last checkpoint, or at another run's (stage 2).
+Progress start(const Recipe& recipe, const LoopOptions& options, fs::path& checkpoint) {
+  Progress at;
+  const bool exists = fs::exists(options.run + "/recipe.toml");
+  if (options.resume) {
+    if (!exists)
+      fail(Fault::usage,
+           "train: {}: expected a run to resume, found no recipe.toml in it; leave out --resume",
+           options.run);
+    checkpoint = find_checkpoint(options.run);
+    at = read_progress(checkpoint);
+    check_same(recipe, load_recipe(options.run + "/recipe.toml"), options.run);
+  } else if (exists) {
+    fail(Fault::usage, "train: {}: expected a new folder, found a run; add --resume or choose another --out",
+         options.run);
+  } else if (!options.from.empty()) {
+    checkpoint = find_checkpoint(options.from);
+    at = read_progress(checkpoint);
+    if (at.stage != 1 || at.step >= recipe.train.steps)
+      fail(Fault::usage, "train: {}: expected a stage-1 checkpoint before step {}, found stage {}, step {}",
+           checkpoint.string(), recipe.train.steps, at.stage, at.step);
+  }
+  return at;
+}
+
+}  // namespace
+
+LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
+  const int64_t steps = recipe.train.steps;
+  const bool dae = recipe.schedule.kind == "dae";
+  const int64_t switch_step = dae ? int64_t(std::floor(recipe.schedule.switch_at * double(steps))) : -1;
+  const std::string& run = options.run;
+  if (!options.from.empty() && !dae)
+    fail(Fault::usage, "train: --stage 2: expected a recipe with schedule.kind = \"dae\", found \"{}\"",
+         recipe.schedule.kind);
+
+  fs::path checkpoint;
+  Progress at = start(recipe, options, checkpoint);
+  at.recipe = to_toml(recipe);
+  const std::unique_ptr<Experiment> experiment = make_experiment(recipe, at.stage);
+  if (!checkpoint.empty()) load_checkpoint(checkpoint, *experiment);
+  if (!options.init.empty() && !options.resume) load_weights(options.init, *experiment);
+  Feed data(recipe, at.batches);
+
+  make_folders(run);
+  if (options.resume) {
+    remove_leftovers(run, at.step);
+  } else {
+    if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2;
+    write_file(run + "/manifest.json", data.manifest());
+    save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
+    write_file(run + "/recipe.toml", at.recipe);  // last: a folder with a recipe can be resumed
+  }
+  JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
+  EventWriter events(run);
+  ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
+  const SignalWatch watch;
+  LoopResult result;
+  reset_peak();
+
+  while (at.step < steps && !result.signal) {
+    if (at.stage == 1 && dae && at.step >= switch_step) {
+      experiment->enter_stage_two();
+      at.stage = 2;
+      reset_peak();
+    }
+    const Tensor x = data.next();
+    ++at.batches;
+    const double left = recipe.optimizer.decay == "linear" ? 1 - double(at.step) / double(steps) : 1;
+    const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));
+    result.metrics = experiment->step(x, *noise, left);
+    ++at.step;
+    check_finite(result.metrics, at.step, run);
+
+    const bool last = at.step == steps;
+    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last;
+    if (log) {
+      metrics_log.write(at.step, result.metrics);
+      timing_log.write(at.step, {{"seconds", progress.seconds()},
+                                 {"data_wait", data.wait()},
+                                 {"peak_bytes", double(memory_stats().peak)}});
+      for (const auto& [name, value] : result.metrics) events.scalar(at.step, name, value);
+    }
+    progress.show(at.step, data.wait(), result.metrics, log);
+    if (at.step % recipe.train.sample_every == 0 || last)
+      save_pictures(run, at.step, *experiment, x, recipe.seed);
+    const int stop = caught;  // read once: a signal from here on waits for the next step
+    if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_step || last || stop) {
+      check_finite_weights(*experiment, at.step, run);
+      save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
+      prune_checkpoints(run, recipe.train.checkpoint_every, steps, switch_step);
+    }
+    result.signal = stop;
+  }
+  progress.finish();
+  write_report(run);
+  result.step = at.step;
+  return result;
+}

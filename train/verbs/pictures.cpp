@@ -1,0 +1,96 @@
+// sample and reconstruct: pictures from the last checkpoint of a run.
+#include "train/pictures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/ops.h"
+#include "kernels/error.h"
+#include "train/checkpoint.h"
+#include "train/feed.h"
+#include "train/verbs.h"
+
+namespace {
+
+struct Trained {
+  Recipe recipe;
+  Progress at;
+  std::unique_ptr<Experiment> experiment;
+  std::string folder;
+};
+
+Trained load(const std::string& run, const Options& options) {
+  const std::filesystem::path checkpoint = find_checkpoint(run);
+  const std::string folder = checkpoint.parent_path().parent_path().string();
+  std::vector<std::string> sets;
+  if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
+  const Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
+  const Progress at = read_progress(checkpoint);
+  Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
+  load_checkpoint(checkpoint, *out.experiment);
+  return out;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+void save(const std::string& path, const Tensor& x, int64_t columns) {
+  if (x.rank() != 4)
+    fail(Fault::usage, "{}: expected a model of images, found data of shape {}", path, x.shape().str());
+  if (ends_with(path, ".npz")) save_arrays(path, x);
+  else if (ends_with(path, ".png")) save_grid(path, x, columns);
+  else fail(Fault::usage, "--out {}: expected a name ending in .png or .npz, found another", path);
+}
+
+void tell(const std::string& path, int64_t count, const Trained& run, const Options& options,
+          const std::vector<std::pair<std::string, double>>& more = {}) {
+  nlohmann::ordered_json out{{"file", path}, {"count", count}, {"step", run.at.step}};
+  for (const auto& [name, value] : more) out[name] = value;
+  if (options.json) fmt::print("{}\n", out.dump());
+  else fmt::print("{}\n", path);
+}
+
+constexpr int64_t kChunk = 100;  // images made at a time
+
+}  // namespace
+
+int sample(const PictureArguments& arguments, const Options& options) {
+  const Trained run = load(arguments.run, options);
+  const NoGrad off;
+  const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep);
+  std::vector<Tensor> parts;
+  for (int64_t done = 0; done < arguments.count; done += kChunk)
+    parts.push_back(run.experiment->sample(std::min(kChunk, arguments.count - done), *noise));
+  const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
+  save(path, concat(parts, 0), std::llround(std::ceil(std::sqrt(double(arguments.count)))));
+  tell(path, arguments.count, run, options);
+  return 0;
+}
+
+int reconstruct(const PictureArguments& arguments, const Options& options) {
+  const Trained run = load(arguments.run, options);
+  const NoGrad off;
+  const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
+  Recipe plain = run.recipe;  // the data in its own order
+  plain.data.shuffle = plain.data.flip = false;
+  Feed data(plain, 0);
+  std::vector<Tensor> parts;
+  double squares = 0;
+  int64_t done = 0, values = 0;
+  while (done < arguments.count) {
+    Tensor x = data.next();
+    x = slice(x, 0, 0, std::min(x.dim(0), arguments.count - done));
+    const Tensor y = run.experiment->reconstruct(x);
+    if (!y)
+      fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
+           run.recipe.model.kind);
+    for (const double d : sub(x, y).values()) squares += d * d;
+    values += x.size(), done += x.dim(0);
+    parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
+  }
+  save(path, concat(parts, 0), 8);
+  tell(path, done, run, options, {{"mse", squares / double(values)}});
+  return 0;
+}

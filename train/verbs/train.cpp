@@ -1,0 +1,30 @@
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "train/loop.h"
+#include "train/verbs.h"
+
+int train(const TrainArguments& arguments, const Options& options) {
+  if ((arguments.stage == 2) != !arguments.from.empty())
+    fail(Fault::usage,
+         "train: expected --stage 2 and --from RUN[@STEP] together, found one without the other");
+  if (!arguments.init.empty() && !arguments.from.empty())
+    fail(Fault::usage, "train: expected --init or --from, found both");
+  std::vector<std::string> sets = arguments.sets;
+  if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
+  const Recipe recipe = load_recipe(arguments.recipe, sets);
+  const LoopResult result = run_training(recipe, {.run = arguments.out,
+                                                  .init = arguments.init,
+                                                  .resume = arguments.resume,
+                                                  .from = arguments.from,
+                                                  .quiet = options.quiet});
+  if (options.json) {
+    nlohmann::ordered_json out{{"run", arguments.out}, {"step", result.step}};
+    for (const auto& [name, value] : result.metrics) out["metrics"][name] = value;
+    fmt::print("{}\n", out.dump());
+  } else if (!options.quiet) {
+    fmt::print(stderr, "{} at step {}: {}/report.html\n", result.signal ? "stopped" : "done", result.step,
+               arguments.out);
+  }
+  return result.signal ? 128 + result.signal : 0;
+}
