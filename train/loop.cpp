@@ -13,8 +13,6 @@
 #include "train/feed.h"
 #include "train/logs.h"
 #include "train/pictures.h"
-#include "train/report.h"
-#include "train/tensorboard.h"
 
 namespace fs = std::filesystem;
 
@@ -174,7 +172,6 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     write_file(run + "/recipe.toml", at.recipe);  // last: a folder with a recipe can be resumed
   }
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
-  EventWriter events(run);
   ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
   const SignalWatch watch;
   LoopResult result;
@@ -201,7 +198,6 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
       timing_log.write(at.step, {{"seconds", progress.seconds()},
                                  {"data_wait", data.wait()},
                                  {"peak_bytes", double(memory_stats().peak)}});
-      for (const auto& [name, value] : result.metrics) events.scalar(at.step, name, value);
     }
     progress.show(at.step, data.wait(), result.metrics, log);
     if (at.step % recipe.train.sample_every == 0 || last)
@@ -215,7 +211,6 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     result.signal = stop;
   }
   progress.finish();
-  write_report(run);
   result.step = at.step;
   return result;
 }

@@ -1,0 +1,88 @@
+// DCGAN for 32x32 images (Radford et al. 2016), in the variant whose discriminator applies LeakyReLU before
+// batch norm. PyTorch names: main.0, main.1, ...; activations have numbers but no parameters.
+#pragma once
+#include <algorithm>
+
+#include "engine/nn.h"
+
+inline int64_t scaled(int64_t channels, double width) {
+  return std::max<int64_t>(1, std::llround(double(channels) * width));
+}
+
+// What weakens a decoder in stage 1 of the DAE schedule: dropout after each hidden activation, of channels or
+// elements.
+struct Weakness {
+  double drop = 0;
+  bool channels = true;
+};
+
+// z (N, z_dim) -> images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256, 128.
+struct Generator : Module {
+  Generator(const Build& build, int64_t z_dim, double width, Weakness weak = {})
+      : Module(build),
+        conv0{&main, "0", z_dim, scaled(1024, width), 2, 1, 0, false},
+        norm1{&main, "1", scaled(1024, width)},
+        conv3{&main, "3", scaled(1024, width), scaled(512, width), 4, 2, 1, false},
+        norm4{&main, "4", scaled(512, width)},
+        conv6{&main, "6", scaled(512, width), scaled(256, width), 4, 2, 1, false},
+        norm7{&main, "7", scaled(256, width)},
+        conv9{&main, "9", scaled(256, width), scaled(128, width), 4, 2, 1, false},
+        norm10{&main, "10", scaled(128, width)},
+        conv12{&main, "12", scaled(128, width), 3, 4, 2, 1, false},
+        weak(weak) {}
+
+  // masks: where dropout draws its keys; not needed without dropout or in eval mode.
+  Tensor operator()(const Tensor& z, const std::function<Key()>& masks = {}) {
+    Tensor h = reshape(z, {z.dim(0), 1, 1, z.dim(1)});
+    h = drop(norm1(conv0(h), Act::relu), masks);
+    h = drop(norm4(conv3(h), Act::relu), masks);
+    h = drop(norm7(conv6(h), Act::relu), masks);
+    h = drop(norm10(conv9(h), Act::relu), masks);
+    return tanh(conv12(h));
+  }
+
+  Module main{this, "main"};
+  ConvTranspose2d conv0;
+  BatchNorm norm1;
+  ConvTranspose2d conv3;
+  BatchNorm norm4;
+  ConvTranspose2d conv6;
+  BatchNorm norm7;
+  ConvTranspose2d conv9;
+  BatchNorm norm10;
+  ConvTranspose2d conv12;
+  Weakness weak;
+
+ private:
+  Tensor drop(const Tensor& h, const std::function<Key()>& masks) const {
+    if (!training() || weak.drop == 0) return h;
+    return weak.channels ? channel_dropout(h, weak.drop, masks()) : dropout(h, weak.drop, masks());
+  }
+};
+
+// images (N, 32, 32, 3) -> logits (N, 1), and the features D_l (N, 4, 4, 256) that VAEGAN compares.
+struct Discriminator : Module {
+  explicit Discriminator(const Build& build) : Module(build) {}
+  struct Output {
+    Tensor logits, features;
+  };
+  Output operator()(const Tensor& x) {
+    Tensor h = leaky_relu(conv0(x), 0.2);
+    h = norm4(leaky_relu(conv2(h), 0.2));
+    const Tensor features = conv5(h);
+    h = norm7(leaky_relu(features, 0.2));
+    h = norm10(leaky_relu(conv8(h), 0.2));
+    // PyTorch flattens (C, H, W): channels first.
+    h = reshape(permute(h, {0, 3, 1, 2}), {x.dim(0), -1});
+    return {head(h), features};
+  }
+  Module main{this, "main"};
+  Conv2d conv0{&main, "0", 3, 64, 5, 2, 2, false};
+  Conv2d conv2{&main, "2", 64, 128, 5, 2, 2, false};
+  BatchNorm norm4{&main, "4", 128};
+  Conv2d conv5{&main, "5", 128, 256, 5, 2, 2, false};
+  BatchNorm norm7{&main, "7", 256};
+  Conv2d conv8{&main, "8", 256, 512, 5, 2, 2, false};
+  BatchNorm norm10{&main, "10", 512};
+  Linear head{this, "linear", 2048, 1};
+};

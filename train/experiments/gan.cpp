@@ -1,0 +1,212 @@
+// The steps of DCGAN and VAEGAN on 32x32 images, and VAEGAN's DAE schedule.
+#include "models/vaegan.h"
+#include "train/experiments/experiments.h"
+
+namespace {
+
+// Streams of initial weights: the second decoder of a width switch is not the first one's continuation.
+constexpr uint32_t kInitStep = 0, kSecondDecoderStep = 0xFFFFFFFD;
+
+AdamOptions adam(const Recipe& r) {
+  return {r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema};
+}
+Group group(const Recipe& r, const std::string& name, std::vector<Param*> params) {
+  return {name, std::move(params), r.optimizer.lr, r.optimizer.weight_decay, false, 0};
+}
+void append(std::vector<Param*>& to, const Module& module) {
+  const auto more = module.state();
+  to.insert(to.end(), more.begin(), more.end());
+}
+Tensor evaluate(Generator& generator, const Tensor& z) {
+  NoGrad off;
+  generator.train(false);
+  Tensor x = generator(z);
+  generator.train(true);
+  return x;
+}
+
+class Dcgan : public Experiment {
+ public:
+  explicit Dcgan(const Recipe& r)
+      : recipe_(r),
+        dtype_(dtype_from(r.dtype)),
+        init_(r.seed, kInitStep),
+        generator_(Build{dtype_, &init_}, r.model.z_dim, r.model.width),
+        discriminator_(Build{dtype_, &init_}),
+        generator_optimizer_(adam(r)),
+        discriminator_optimizer_(adam(r)) {
+    generator_.name_params("generator");
+    discriminator_.name_params("discriminator");
+    generator_optimizer_.add_group(group(r, "generator", generator_.params()));
+    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_.params()));
+  }
+
+  // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
+  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+    const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
+    Tensor fake;
+    {
+      NoGrad off;
+      fake = generator_(noise.normal({batch, z}, dtype_));
+    }
+    const Tensor loss_d =
+        bce_with_logits(discriminator_(x).logits, 1) + bce_with_logits(discriminator_(fake).logits, 0);
+    backward(loss_d, discriminator_optimizer_.trainable());
+    discriminator_optimizer_.step(lr_factor);
+
+    const Tensor drawn = generator_(noise.normal({2 * batch, z}, dtype_));
+    const Tensor loss_g = bce_with_logits(discriminator_(drawn).logits, 1);
+    backward(loss_g, generator_optimizer_.trainable());
+    generator_optimizer_.step(lr_factor);
+    return {{"loss_d", loss_d.item()}, {"loss_g", loss_g.item()}};
+  }
+  Tensor sample(int64_t count, Noise& noise) override {
+    return evaluate(generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
+  }
+  Tensor reconstruct(const Tensor&) override { return {}; }
+  std::vector<Param*> state() override {
+    std::vector<Param*> all;
+    append(all, generator_);
+    append(all, discriminator_);
+    return all;
+  }
+  std::vector<std::pair<std::string, AdamW*>> optimizers() override {
+    return {{"generator", &generator_optimizer_}, {"discriminator", &discriminator_optimizer_}};
+  }
+  void enter_stage_two() override {
+    fail(Fault::usage, "schedule.kind: dcgan has no encoder; expected \"joint\"");
+  }
+
+ private:
+  Recipe recipe_;
+  Dtype dtype_;
+  Rng init_;
+  Generator generator_;
+  Discriminator discriminator_;
+  AdamW generator_optimizer_, discriminator_optimizer_;
+};
+
+class Vaegan : public Experiment {
+ public:
+  Vaegan(const Recipe& r, int at_stage)
+      : recipe_(r),
+        dtype_(dtype_from(r.dtype)),
+        init_(r.seed, kInitStep),
+        encoder_(Build{dtype_, &init_}, r.model.z_dim, r.model.width),
+        discriminator_(Build{dtype_, &init_}),
+        optimizer_(adam(r)),
+        discriminator_optimizer_(adam(r)) {
+    encoder_.name_params("encoder");
+    discriminator_.name_params("discriminator");
+    make_generator(init_, true);
+    optimizer_.add_group(group(r, "encoder", encoder_.params()));
+    optimizer_.add_group(group(r, "generator", generator_->params()));
+    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_.params()));
+    if (at_stage == 2) enter_stage_two();
+  }
+
+  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+    const auto masks = [&] { return noise.key(); };
+    const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
+    const bool joint = stage == 1;
+    const auto [mu, logvar] = encoder_(x);
+    const Tensor z = joint ? reparameterize(mu, logvar, noise.normal({batch, z_dim}, dtype_)) : mu;
+    const Tensor prior = noise.normal({batch, z_dim}, dtype_);
+    const Tensor xhat = (*generator_)(z, masks), xp = (*generator_)(prior, masks);
+
+    // Discriminator: x, xhat, x_p in separate passes, so that batch statistics are of one kind.
+    const Tensor real = bce_with_logits(discriminator_(x).logits, 1);
+    const Tensor false_rec = bce_with_logits(discriminator_(xhat.detach()).logits, 0);
+    const Tensor false_prior = bce_with_logits(discriminator_(xp.detach()).logits, 0);
+    const Tensor loss_d = real + 0.5 * (false_rec + false_prior);
+    backward(loss_d, discriminator_optimizer_.trainable());
+    discriminator_optimizer_.step(lr_factor);
+
+    // Encoder and generator, each for its own loss, against the updated discriminator.
+    Tensor target;
+    {
+      NoGrad off;
+      target = discriminator_(x).features;
+    }
+    const auto rec = discriminator_(xhat);
+    const auto drawn = discriminator_(xp);
+    const Tensor feature = mse_loss(target, rec.features);
+    const Tensor adversarial = 0.5 * (bce_with_logits(rec.logits, 1) + bce_with_logits(drawn.logits, 1));
+    const auto& w = recipe_.loss;
+    const Tensor loss_g = scale(feature, w.feature_generator) + scale(adversarial, w.adversarial);
+    const double error = mse_loss(xhat.detach(), x).item();
+    Metrics metrics = {{"loss_d", loss_d.item()},
+                       {"loss_g", loss_g.item()},
+                       {"loss_feature", feature.item()},
+                       {"loss_adversarial", adversarial.item()},
+                       {"loss_rec", error}};
+    if (joint) {
+      const Tensor kl = kl_normal(mu, logvar), loss_e = scale(kl, w.kl) + scale(feature, w.feature);
+      metrics.push_back({"loss_e", loss_e.item()});
+      metrics.push_back({"loss_kl", kl.item()});
+      backward(loss_e, optimizer_.group("encoder").params, {true, {}});
+    }
+    backward(loss_g, optimizer_.group("generator").params);
+    optimizer_.step(lr_factor);
+    return metrics;
+  }
+
+  Tensor sample(int64_t count, Noise& noise) override {
+    return evaluate(*generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
+  }
+  Tensor reconstruct(const Tensor& x) override {
+    NoGrad off;
+    encoder_.train(false);
+    const Tensor mu = encoder_(x).mu;
+    encoder_.train(stage == 1);
+    return evaluate(*generator_, mu);
+  }
+  std::vector<Param*> state() override {
+    std::vector<Param*> all;
+    append(all, encoder_);
+    append(all, *generator_);
+    append(all, discriminator_);
+    return all;
+  }
+  std::vector<std::pair<std::string, AdamW*>> optimizers() override {
+    return {{"autoencoder", &optimizer_}, {"discriminator", &discriminator_optimizer_}};
+  }
+
+  void enter_stage_two() override {
+    stage = 2;
+    optimizer_.freeze("encoder");
+    encoder_.train(false);
+    if (recipe_.schedule.weak == "width") {
+      Rng fresh(recipe_.seed, kSecondDecoderStep);
+      auto old = std::move(generator_);  // lives until the optimizer has let go of it
+      make_generator(fresh, false);
+      optimizer_.rebuild("generator", generator_->params());
+    } else {
+      generator_->weak.drop = 0;
+    }
+  }
+
+ private:
+  void make_generator(Rng& init, bool weak) {
+    const auto& s = recipe_.schedule;
+    const bool dae = weak && s.kind == "dae";
+    const double width = recipe_.model.width * (dae && s.weak == "width" ? s.width : 1);
+    const Weakness weakness{dae && s.weak == "dropout" ? s.drop : 0, s.drop_kind == "channel"};
+    generator_ = std::make_unique<Generator>(Build{dtype_, &init}, recipe_.model.z_dim, width, weakness);
+    generator_->name_params("generator");
+  }
+  Recipe recipe_;
+  Dtype dtype_;
+  Rng init_;
+  Encoder encoder_;
+  std::unique_ptr<Generator> generator_;
+  Discriminator discriminator_;
+  AdamW optimizer_, discriminator_optimizer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Experiment> make_dcgan(const Recipe& recipe) { return std::make_unique<Dcgan>(recipe); }
+std::unique_ptr<Experiment> make_vaegan(const Recipe& recipe, int stage) {
+  return std::make_unique<Vaegan>(recipe, stage);
+}

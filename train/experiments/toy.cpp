@@ -1,0 +1,80 @@
+// The vanilla VAE on vectors: loss = c |x - xhat|^2 + KL, sums over dimensions, mean over the batch.
+#include "models/toy_vae.h"
+#include "train/experiments/experiments.h"
+
+namespace {
+
+class Toy : public Experiment {
+ public:
+  Toy(const Recipe& r, int at_stage)
+      : recipe_(r),
+        dtype_(dtype_from(r.dtype)),
+        init_(r.seed, 0),
+        model_(Build{dtype_, &init_}, 10, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
+        optimizer_({r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema}) {
+    const auto& o = r.optimizer;
+    optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay, false, 0});
+    optimizer_.add_group({"decoder", model_.decoder->params(), o.lr, o.weight_decay, false, 0});
+    if (at_stage == 2) enter_stage_two();
+  }
+  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+    const auto [mu, logvar] = model_.encode(x);
+    const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;
+    const Tensor rec = scale(mse_loss(x, model_.decode(z)), double(x.dim(1)));
+    Tensor loss = scale(rec, recipe_.loss.reconstruction);
+    Metrics metrics = {{"loss_rec", rec.item()}};
+    if (stage == 1) {
+      const Tensor kl = kl_normal(mu, logvar);
+      loss = loss + scale(kl, recipe_.loss.kl);
+      metrics.push_back({"loss_kl", kl.item()});
+    }
+    metrics.insert(metrics.begin(), {"loss", loss.item()});
+    backward(loss, optimizer_.trainable());
+    optimizer_.step(lr_factor);
+    return metrics;
+  }
+  Tensor sample(int64_t count, Noise& noise) override {
+    NoGrad off;
+    return model_.decode(noise.normal({count, model_.latent}, dtype_));
+  }
+  Tensor reconstruct(const Tensor& x) override {
+    NoGrad off;
+    return model_.decode(model_.encode(x).mu);
+  }
+  std::vector<Param*> state() override {
+    std::vector<Param*> all = model_.encoder.state(), more = model_.decoder->state();
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  std::vector<std::pair<std::string, AdamW*>> optimizers() override { return {{"autoencoder", &optimizer_}}; }
+  void enter_stage_two() override {
+    stage = 2;
+    optimizer_.freeze("encoder");
+    Rng fresh(recipe_.seed, 0xFFFFFFFD);
+    auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
+    model_.make_decoder(Build{dtype_, &fresh}, recipe_.model.decoder_hidden);
+    optimizer_.rebuild("decoder", model_.decoder->params());
+  }
+
+ private:
+  int64_t weak_hidden() const {
+    const auto& s = recipe_.schedule;
+    if (s.kind == "dae" && s.weak != "width")
+      fail(Fault::usage, "schedule.weak: the toy model has no dropout; expected \"width\", found \"{}\"",
+           s.weak);
+    return s.kind == "dae"
+               ? std::max<int64_t>(1, std::llround(double(recipe_.model.decoder_hidden) * s.width))
+               : recipe_.model.decoder_hidden;
+  }
+  Recipe recipe_;
+  Dtype dtype_;
+  Rng init_;
+  ToyVae model_;
+  AdamW optimizer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Experiment> make_toy(const Recipe& recipe, int stage) {
+  return std::make_unique<Toy>(recipe, stage);
+}
