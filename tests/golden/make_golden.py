@@ -54,9 +54,9 @@ def summary(name, t):
     return torch.tensor([np.sqrt((a * a).sum()), a.sum(), (a * pattern(name, a.size)).sum()], dtype=torch.float64)
 
 
-def save(file, tensors, **metadata):
-    metadata = {"torch": torch.__version__, **{k: str(v) for k, v in metadata.items()}}
-    save_file({k: t.detach().contiguous() for k, t in tensors.items()}, os.path.join(HERE, file), metadata)
+def save(file, tensors):
+    tensors = {k: t.detach().contiguous() for k, t in tensors.items()}
+    save_file(tensors, os.path.join(HERE, file), {"torch": torch.__version__})
 
 
 # ---- single layers -------------------------------------------------------------------------------------------------
@@ -177,14 +177,9 @@ class Encoder(nn.Module):
         return mu, logvar.clamp(-30, 20)
 
 
-class Mlp(nn.Module):
-    def __init__(self, inputs, hidden, outputs):
-        super().__init__()
-        self.main = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
-                                  nn.Linear(hidden, outputs))
-
-    def forward(self, x):
-        return self.main(x)
+def mlp(inputs, hidden, outputs):
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+                         nn.Linear(hidden, outputs))
 
 
 def bce(logits, target):
@@ -224,6 +219,7 @@ class Model:
 
 class Dcgan(Model):
     noise_rows = 3 * BATCH
+    recipe = {}
 
     def __init__(self, dtype):
         super().__init__(dtype, generator=Generator(), discriminator=Discriminator())
@@ -243,7 +239,7 @@ class Dcgan(Model):
 class Vaegan(Model):
     """Stage 1, and the joint model. The weights of the losses differ from each other so that a swap shows."""
     noise_rows = 2 * BATCH
-    weights = {"kl": 0.01, "feature": 1.5, "feature_generator": 0.5, "adversarial": 0.75}
+    recipe = {"loss.kl": 0.01, "loss.feature": 1.5, "loss.feature_generator": 0.5, "loss.adversarial": 0.75}
     stage = 1
 
     def __init__(self, dtype):
@@ -252,7 +248,7 @@ class Vaegan(Model):
             self.encoder.eval().requires_grad_(False)
 
     def step(self, x, noise, factor):
-        w = self.weights
+        w = {key.removeprefix("loss."): value for key, value in self.recipe.items()}
         mu, logvar = self.encoder(x)
         z = mu if self.stage == 2 else mu + (logvar / 2).exp() * noise[:BATCH]
         xhat, xp = self.generator(z), self.generator(noise[-BATCH:])
@@ -287,27 +283,27 @@ class VaeganStageTwo(Vaegan):
 
 class Toy(Model):
     noise_rows = BATCH
-    hidden = {"encoder_hidden": 16, "decoder_hidden": 12}
-    weights = {"reconstruction": 1.4, "kl": 0.7}
+    recipe = {"model.encoder_hidden": 16, "model.decoder_hidden": 12, "loss.reconstruction": 1.3, "loss.kl": 0.7}
 
     def __init__(self, dtype):
-        super().__init__(dtype, 1e-3, (0.9, 0.999), encoder=Mlp(10, self.hidden["encoder_hidden"], 2 * Z),
-                         generator=Mlp(Z, self.hidden["decoder_hidden"], 10))
+        super().__init__(dtype, 1e-3, (0.9, 0.999), encoder=mlp(10, self.recipe["model.encoder_hidden"], 2 * Z),
+                         decoder=mlp(Z, self.recipe["model.decoder_hidden"], 10))
 
     def step(self, x, noise, factor):
         mu, logvar = self.encoder(x).chunk(2, 1)
-        xhat = self.generator(mu + (logvar / 2).exp() * noise)
+        xhat = self.decoder(mu + (logvar / 2).exp() * noise)
         rec, kl = ((x - xhat)**2).sum(1).mean(), kl_normal(mu, logvar)
-        loss = self.weights["reconstruction"] * rec + self.weights["kl"] * kl
+        loss = self.recipe["loss.reconstruction"] * rec + self.recipe["loss.kl"] * kl
         self.update("encoder", loss, keep=True)
-        self.update("generator", loss)
-        self.apply("encoder", "generator", factor=1)
+        self.update("decoder", loss)
+        self.apply("encoder", "decoder", factor=1)
         return {"loss": loss, "loss_rec": rec, "loss_kl": kl}
 
 
 def record_model(file, kind, images):
     """`images` are walked round and round, BATCH a step; `noise` row by row in the order of the draws.
-    losses.NAME: ten of f64; first.NAME: the first of f32; grad.PARAM: of the first step; final.PARAM and final.BUFFER."""
+    losses.NAME: ten of f64; first.NAME: the first of f32; grad.PARAM: of the first step; final.PARAM and final.BUFFER:
+    after the last. recipe.KEY: what differs from the shipped recipe."""
     noise = torch.randn(STEPS * kind.noise_rows, Z, generator=torch.Generator().manual_seed(3))
     out = {"images": images, "noise": noise}
     for dtype, steps in ((torch.float32, 1), (torch.float64, STEPS)):
@@ -326,8 +322,10 @@ def record_model(file, kind, images):
         for path, t in module.state_dict().items():
             name = f"{network}.{path}"
             out["final." + name] = t.double() if t.ndim == 0 else summary(name, t)
-    save(file, out, batch=BATCH, z_dim=Z, width=WIDTH, steps=STEPS, **getattr(kind, "weights", {}),
-         **getattr(kind, "hidden", {}))
+    recipe = {"train.batch": BATCH, "train.steps": STEPS, "model.z_dim": Z, "model.width": WIDTH, **kind.recipe}
+    for key, value in recipe.items():
+        out["recipe." + key] = torch.tensor(value, dtype=torch.float64)
+    save(file, out)
 
 
 if __name__ == "__main__":
