@@ -2,7 +2,7 @@
 # Makes sure that what the build needs is there: Debian 12, or Ubuntu 24.04 by the same names (not run there). Installs
 # what is missing where it may; otherwise prints the line that would. Touches no network when nothing is missing.
 set -eu
-packages="g++ cmake ninja-build ccache pkg-config libdnnl-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
+packages="g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
 libfmt-dev libstb-dev doctest-dev zlib1g-dev liblapack-dev"
 [ "${1:-}" = format ] && packages="$packages clang-format"
 missing=""
