@@ -23,8 +23,7 @@ int train(const TrainArguments& arguments, const Options& options) {
     for (const auto& [name, value] : result.metrics) out["metrics"][name] = value;
     fmt::print("{}\n", out.dump());
   } else if (!options.quiet) {
-    fmt::print(stderr, "{} at step {}: {}\n", result.signal ? "stopped" : "done", result.step,
-               arguments.out);
+    fmt::print(stderr, "{} at step {}: {}\n", result.signal ? "stopped" : "done", result.step, arguments.out);
   }
   return result.signal ? 128 + result.signal : 0;
 }
