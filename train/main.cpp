@@ -57,6 +57,23 @@ int run(int argc, char** argv) {
   add_picture("sample", "draw images from a trained run", sample);
   add_picture("reconstruct", "images of the data beside their reconstructions", reconstruct);
 
+  CLI::App* reproduce = app.add_subcommand("reproduce", "make a table of the paper again");
+  reproduce->require_subcommand(1);
+  CLI::App* toy_table = reproduce->add_subcommand("toy", "the toy VAE: accuracies beside the paper's");
+  ToyArguments toy;
+  toy_table->add_option("--seeds", toy.seeds, "runs of each configuration")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  toy_table->add_option("--variance", toy.variance, "of each cluster, per dimension")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  toy_table
+      ->add_option("--recon-weight", toy.recon_weight, "weight c of the reconstruction term, in both halves")
+      ->check(CLI::PositiveNumber);
+  toy_table->callback([&] { verb = [&] { return reproduce_toy(toy, options); }; });
+  reproduce->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
+      ->callback([&] { verb = [&] { return reproduce_theory(options); }; });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

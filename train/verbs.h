@@ -33,3 +33,11 @@ struct PictureArguments {
 };
 int sample(const PictureArguments& arguments, const Options& options);
 int reconstruct(const PictureArguments& arguments, const Options& options);
+
+struct ToyArguments {
+  int64_t seeds = 10;
+  double variance = 0.025;             // of each cluster, per dimension
+  std::optional<double> recon_weight;  // weight of the reconstruction term, in both halves of the table
+};
+int reproduce_toy(const ToyArguments& arguments, const Options& options);  // the paper's table, section 6.1
+int reproduce_theory(const Options& options);  // its statements on linear and Gaussian models; 0 if all hold
