@@ -1,0 +1,119 @@
+// Ten training steps of small models against PyTorch: losses, the gradients of the first step, and every
+// weight and running statistic after the last. A GAN is chaotic in f32, so its curve is compared in f64.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tests/golden.h"
+#include "train/experiment.h"
+
+namespace {
+
+// Rows of the recording in the order of the draws.
+class RecordedNoise : public Noise {
+ public:
+  explicit RecordedNoise(const Tensor& rows) : rows_(rows) {}
+  Tensor normal(const Shape& shape, Dtype dtype) override {
+    REQUIRE(shape[1] == rows_.dim(1));
+    REQUIRE(used_ + shape[0] <= rows_.dim(0));
+    used_ += shape[0];
+    return slice(rows_, 0, used_ - shape[0], used_).to(dtype);
+  }
+  Key key() override { fail(Fault::internal, "golden models: expected no dropout, found a draw of a mask"); }
+  bool all_used() const { return used_ == rows_.dim(0); }
+
+ private:
+  Tensor rows_;
+  int64_t used_ = 0;
+};
+
+struct Run {
+  Run(const Golden& golden, const std::string& recipe_name, const std::string& dtype, int stage)
+      : golden(golden) {
+    std::vector<std::string> sets = {fmt::format("dtype=\"{}\"", dtype)};
+    for (const std::string& key : golden.names("recipe."))
+      sets.push_back(fmt::format("{}={}", key, golden["recipe." + key].item()));
+    recipe = load_recipe(recipe_name, sets);
+    experiment = make_experiment(recipe, stage);
+    fill_by_formula(experiment->state());
+  }
+  Metrics step(int64_t index) {
+    const Tensor images = from_torch(golden["images"]);
+    const int64_t batch = recipe.train.batch, begin = index * batch % images.dim(0);
+    const double factor =
+        recipe.optimizer.decay == "linear" ? 1 - double(index) / double(recipe.train.steps) : 1;
+    return experiment->step(slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), noise,
+                            factor);
+  }
+  // The recorded losses of a step; others that the experiment logs are its own affair.
+  void check_losses(const Metrics& metrics, const std::string& prefix, int64_t index, double limit) {
+    for (const std::string& name : golden.names(prefix)) {
+      const auto found =
+          std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.first == name; });
+      REQUIRE_MESSAGE(found != metrics.end(), name);
+      const double expected = golden[prefix + name].values()[index];
+      INFO(name, " of step ", index, ": expected ", expected, ", found ", found->second);
+      CHECK(std::abs(found->second - expected) <= limit * std::abs(expected));
+    }
+  }
+  // After the first step Adam's first moment is (1 - beta1) times the gradient.
+  void check_gradients(double limit) {
+    size_t seen = 0;
+    for (auto& [name, optimizer] : experiment->optimizers()) {
+      for (Group& group : optimizer->groups()) {
+        if (group.frozen) continue;
+        for (const Param* p : group.params) {
+          NoGrad off;
+          const Tensor g = scale(optimizer->moments(*p).m, 1 / (1 - recipe.optimizer.beta1));
+          const Tensor in_file_order = p->layout == Layout::conv ? permute(g, {0, 3, 1, 2}) : g;
+          check_summary(p->name, in_file_order, golden["grad." + p->name], limit);
+          ++seen;
+        }
+      }
+    }
+    CHECK(seen == golden.names("grad.").size());
+  }
+  void check_state(double limit) {
+    const std::vector<Param*> state = experiment->state();
+    CHECK(state.size() == golden.names("final.").size());
+    for (const Param* p : state) {
+      INFO(p->name);
+      const Tensor& expected = golden["final." + p->name];
+      if (p->counter) CHECK(p->value.item() == expected.item());
+      else check_summary(p->name, p->to_file(), expected, limit);
+    }
+  }
+
+  const Golden& golden;
+  Recipe recipe;
+  std::unique_ptr<Experiment> experiment;
+  RecordedNoise noise{golden["noise"]};
+};
+
+// f64: the whole curve, gradients and weights. f32: the first step, against PyTorch's own in f32.
+void compare(const std::string& file, const std::string& recipe, int stage = 1) {
+  const Golden golden(file);
+  Run run(golden, recipe, "f64", stage);
+  for (int64_t i = 0; i < run.recipe.train.steps; ++i) {
+    run.check_losses(run.step(i), "losses.", i, 1e-8);
+    if (i == 0) run.check_gradients(1e-8);
+  }
+  run.check_state(1e-8);
+  CHECK(run.noise.all_used());
+
+  Run first(golden, recipe, "f32", stage);
+  first.check_losses(first.step(0), "first.", 0, 1e-5);
+}
+
+}  // namespace
+
+TEST_CASE("DCGAN") { compare("dcgan-small.safetensors", "dcgan-cifar10"); }
+TEST_CASE("VAEGAN") { compare("vaegan-small.safetensors", "vaegan-cifar10"); }
+TEST_CASE("VAEGAN, stage 2 of DAE") { compare("vaegan-small-stage2.safetensors", "dae-vaegan-cifar10", 2); }
+TEST_CASE("toy VAE") {
+  compare("toy-small.safetensors", "toy");
+  const Golden golden("toy-small.safetensors");
+  Run run(golden, "toy", "f32", 1);
+  for (int64_t i = 0; i < run.recipe.train.steps; ++i) run.check_losses(run.step(i), "losses.", i, 1e-4);
+}
