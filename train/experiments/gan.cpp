@@ -49,8 +49,10 @@ class Dcgan : public Experiment {
       NoGrad off;
       fake = generator_(noise.normal({batch, z}, dtype_));
     }
-    const Tensor loss_d =
-        bce_with_logits(discriminator_(x).logits, 1) + bce_with_logits(discriminator_(fake).logits, 0);
+    // Statements, not operands of a sum: the order of the passes decides the running statistics.
+    const Tensor real_term = bce_with_logits(discriminator_(x).logits, 1);
+    const Tensor fake_term = bce_with_logits(discriminator_(fake).logits, 0);
+    const Tensor loss_d = real_term + fake_term;
     backward(loss_d, discriminator_optimizer_.trainable());
     discriminator_optimizer_.step(lr_factor);
 
