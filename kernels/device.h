@@ -22,6 +22,17 @@ void parallel_for(int64_t n, int64_t grain, F&& f) {
 // Elements one thread should take at least for loops that only stream memory.
 inline constexpr int64_t kStreamGrain = 16384;
 
+// f(i) for every i of [0, n), vectorised. The copy on the stack tells the compiler that what f writes does
+// not change what it captured.
+template <class F>
+void each_element(int64_t n, const F& f) {
+  parallel_for(n, kStreamGrain, [&](int64_t begin, int64_t end) {
+    const F local = f;
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) local(i);
+  });
+}
+
 // Sum of f(begin, end) over fixed chunks of [0, n), added in order: deterministic for any thread count. 256
 // chunks at most, so that the partial sums fit on the stack.
 template <class F>

@@ -4,30 +4,17 @@
 
 #include "kernels/vmath.h"
 
-namespace {
-
-// f(i) for every i, in chunks that vectorise.
-template <class F>
-void each(int64_t n, F f) {
-  parallel_for(n, kStreamGrain, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) f(i);
-  });
-}
-
-}  // namespace
-
 template <class T>
 void binary_forward(Cpu, Binary op, T* y, const T* a, const T* b, int64_t n) {
   switch (op) {
     case Binary::add:
-      return each(n, [=](int64_t i) { y[i] = a[i] + b[i]; });
+      return each_element(n, [=](int64_t i) { y[i] = a[i] + b[i]; });
     case Binary::sub:
-      return each(n, [=](int64_t i) { y[i] = a[i] - b[i]; });
+      return each_element(n, [=](int64_t i) { y[i] = a[i] - b[i]; });
     case Binary::mul:
-      return each(n, [=](int64_t i) { y[i] = a[i] * b[i]; });
+      return each_element(n, [=](int64_t i) { y[i] = a[i] * b[i]; });
     case Binary::div:
-      return each(n, [=](int64_t i) { y[i] = a[i] / b[i]; });
+      return each_element(n, [=](int64_t i) { y[i] = a[i] / b[i]; });
   }
 }
 
@@ -35,20 +22,20 @@ template <class T>
 void binary_backward(Cpu, Binary op, T* da, T* db, const T* dy, const T* a, const T* b, int64_t n) {
   switch (op) {
     case Binary::add:
-      if (da) each(n, [=](int64_t i) { da[i] = dy[i]; });
-      if (db) each(n, [=](int64_t i) { db[i] = dy[i]; });
+      if (da) each_element(n, [=](int64_t i) { da[i] = dy[i]; });
+      if (db) each_element(n, [=](int64_t i) { db[i] = dy[i]; });
       return;
     case Binary::sub:
-      if (da) each(n, [=](int64_t i) { da[i] = dy[i]; });
-      if (db) each(n, [=](int64_t i) { db[i] = -dy[i]; });
+      if (da) each_element(n, [=](int64_t i) { da[i] = dy[i]; });
+      if (db) each_element(n, [=](int64_t i) { db[i] = -dy[i]; });
       return;
     case Binary::mul:
-      if (da) each(n, [=](int64_t i) { da[i] = dy[i] * b[i]; });
-      if (db) each(n, [=](int64_t i) { db[i] = dy[i] * a[i]; });
+      if (da) each_element(n, [=](int64_t i) { da[i] = dy[i] * b[i]; });
+      if (db) each_element(n, [=](int64_t i) { db[i] = dy[i] * a[i]; });
       return;
     case Binary::div:
-      if (da) each(n, [=](int64_t i) { da[i] = dy[i] / b[i]; });
-      if (db) each(n, [=](int64_t i) { db[i] = -dy[i] * a[i] / (b[i] * b[i]); });
+      if (da) each_element(n, [=](int64_t i) { da[i] = dy[i] / b[i]; });
+      if (db) each_element(n, [=](int64_t i) { db[i] = -dy[i] * a[i] / (b[i] * b[i]); });
       return;
   }
 }
@@ -57,15 +44,15 @@ template <class T>
 void unary_forward(Cpu, Unary op, T* y, const T* x, int64_t n) {
   switch (op) {
     case Unary::square:
-      return each(n, [=](int64_t i) { y[i] = x[i] * x[i]; });
+      return each_element(n, [=](int64_t i) { y[i] = x[i] * x[i]; });
     case Unary::sqrt:
-      return each(n, [=](int64_t i) { y[i] = std::sqrt(x[i]); });
+      return each_element(n, [=](int64_t i) { y[i] = std::sqrt(x[i]); });
     case Unary::exp:
-      return each(n, [=](int64_t i) { y[i] = fast_exp(x[i]); });
+      return each_element(n, [=](int64_t i) { y[i] = fast_exp(x[i]); });
     case Unary::log:
-      return each(n, [=](int64_t i) { y[i] = std::log(x[i]); });
+      return each_element(n, [=](int64_t i) { y[i] = fast_log(x[i]); });
     case Unary::abs:
-      return each(n, [=](int64_t i) { y[i] = std::fabs(x[i]); });
+      return each_element(n, [=](int64_t i) { y[i] = std::fabs(x[i]); });
   }
 }
 
@@ -73,37 +60,37 @@ template <class T>
 void unary_backward(Cpu, Unary op, T* dx, const T* dy, const T* kept, int64_t n) {
   switch (op) {
     case Unary::square:
-      return each(n, [=](int64_t i) { dx[i] = 2 * kept[i] * dy[i]; });
+      return each_element(n, [=](int64_t i) { dx[i] = 2 * kept[i] * dy[i]; });
     case Unary::sqrt:
-      return each(n, [=](int64_t i) { dx[i] = dy[i] / (2 * kept[i]); });
+      return each_element(n, [=](int64_t i) { dx[i] = dy[i] / (2 * kept[i]); });
     case Unary::exp:
-      return each(n, [=](int64_t i) { dx[i] = dy[i] * kept[i]; });
+      return each_element(n, [=](int64_t i) { dx[i] = dy[i] * kept[i]; });
     case Unary::log:
-      return each(n, [=](int64_t i) { dx[i] = dy[i] / kept[i]; });
+      return each_element(n, [=](int64_t i) { dx[i] = dy[i] / kept[i]; });
     case Unary::abs:
-      return each(n, [=](int64_t i) { dx[i] = dy[i] * T((kept[i] > 0) - (kept[i] < 0)); });
+      return each_element(n, [=](int64_t i) { dx[i] = dy[i] * T((kept[i] > 0) - (kept[i] < 0)); });
   }
 }
 
 template <class T>
 void affine(Cpu, T* y, const T* x, double factor, double offset, int64_t n) {
   const T f = T(factor), o = T(offset);
-  each(n, [=](int64_t i) { y[i] = f * x[i] + o; });
+  each_element(n, [=](int64_t i) { y[i] = f * x[i] + o; });
 }
 template <class T>
 void scale_by(Cpu, T* y, const T* x, const T* s, int64_t n) {
   const T f = s[0];
-  each(n, [=](int64_t i) { y[i] = f * x[i]; });
+  each_element(n, [=](int64_t i) { y[i] = f * x[i]; });
 }
 template <class T>
 void clamp_forward(Cpu, T* y, const T* x, double low, double high, int64_t n) {
   const T l = T(low), h = T(high);
-  each(n, [=](int64_t i) { y[i] = x[i] < l ? l : (x[i] > h ? h : x[i]); });
+  each_element(n, [=](int64_t i) { y[i] = x[i] < l ? l : (x[i] > h ? h : x[i]); });
 }
 template <class T>
 void clamp_backward(Cpu, T* dx, const T* dy, const T* x, double low, double high, int64_t n) {
   const T l = T(low), h = T(high);
-  each(n, [=](int64_t i) { dx[i] = x[i] < l || x[i] > h ? T(0) : dy[i]; });
+  each_element(n, [=](int64_t i) { dx[i] = x[i] < l || x[i] > h ? T(0) : dy[i]; });
 }
 
 template <class T>

@@ -2,26 +2,14 @@
 
 #include <cmath>
 
+#include "kernels/rows.h"
 #include "kernels/vmath.h"
 
 namespace {
 
 template <class F>
 double mean_of(int64_t n, F f) {
-  return ordered_sum(n,
-                     [=](int64_t begin, int64_t end) {
-                       double s = 0;
-                       for (int64_t i = begin; i < end; ++i) s += double(f(i));
-                       return s;
-                     }) /
-         double(n);
-}
-template <class F>
-void each(int64_t n, F f) {
-  parallel_for(n, kStreamGrain, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) f(i);
-  });
+  return ordered_sum(n, [=](int64_t begin, int64_t end) { return lane_sum(begin, end, f); }) / double(n);
 }
 
 }  // namespace
@@ -29,17 +17,14 @@ void each(int64_t n, F f) {
 template <class T>
 void score_forward(Cpu, Score f, T* loss, const T* x, int64_t n, double target) {
   const T t = T(target);
-  if (f == Score::bce)
-    loss[0] = T(mean_of(n, [=](int64_t i) {
-      return (x[i] > 0 ? x[i] : T(0)) + std::log1p(std::exp(-std::fabs(x[i]))) - t * x[i];
-    }));
-  else loss[0] = T(mean_of(n, [=](int64_t i) { return std::max(T(0), 1 - t * x[i]); }));
+  if (f == Score::bce) loss[0] = T(mean_of(n, [=](int64_t i) { return fast_softplus(x[i]) - t * x[i]; }));
+  else loss[0] = T(mean_of(n, [=](int64_t i) { return std::max(1 - t * x[i], T(0)); }));  // NaN stays
 }
 template <class T>
 void score_backward(Cpu, Score f, T* dx, const T* dloss, const T* x, int64_t n, double target) {
   const T t = T(target), g = dloss[0] / T(n);
-  if (f == Score::bce) each(n, [=](int64_t i) { dx[i] = g * (fast_sigmoid(x[i]) - t); });
-  else each(n, [=](int64_t i) { dx[i] = 1 - t * x[i] > 0 ? -g * t : T(0); });
+  if (f == Score::bce) each_element(n, [=](int64_t i) { dx[i] = g * (fast_sigmoid(x[i]) - t); });
+  else each_element(n, [=](int64_t i) { dx[i] = 1 - t * x[i] > 0 ? -g * t : T(0); });
 }
 template <class T>
 void distance_forward(Cpu, Distance f, T* loss, const T* a, const T* b, int64_t n) {
@@ -49,8 +34,8 @@ void distance_forward(Cpu, Distance f, T* loss, const T* a, const T* b, int64_t 
 template <class T>
 void distance_backward(Cpu, Distance f, T* da, const T* dloss, const T* a, const T* b, int64_t n) {
   const T g = dloss[0] / T(n);
-  if (f == Distance::mse) each(n, [=](int64_t i) { da[i] = 2 * g * (a[i] - b[i]); });
-  else each(n, [=](int64_t i) { da[i] = g * T((a[i] > b[i]) - (a[i] < b[i])); });
+  if (f == Distance::mse) each_element(n, [=](int64_t i) { da[i] = 2 * g * (a[i] - b[i]); });
+  else each_element(n, [=](int64_t i) { da[i] = g * T((a[i] > b[i]) - (a[i] < b[i])); });
 }
 template <class T>
 void kl_forward(Cpu, T* loss, const T* mu, const T* logvar, int64_t n, int64_t images) {
@@ -61,16 +46,16 @@ template <class T>
 void kl_backward(Cpu, T* dmu, T* dlogvar, const T* dloss, const T* mu, const T* logvar, int64_t n,
                  int64_t images) {
   const T g = dloss[0] / T(images);
-  each(n, [=](int64_t i) { dmu[i] = g * mu[i]; });
-  each(n, [=](int64_t i) { dlogvar[i] = g * T(0.5) * (fast_exp(logvar[i]) - 1); });
+  each_element(n, [=](int64_t i) { dmu[i] = g * mu[i]; });
+  each_element(n, [=](int64_t i) { dlogvar[i] = g * T(0.5) * (fast_exp(logvar[i]) - 1); });
 }
 template <class T>
 void reparameterize_forward(Cpu, T* z, const T* mu, const T* logvar, const T* eps, int64_t n) {
-  each(n, [=](int64_t i) { z[i] = mu[i] + fast_exp(T(0.5) * logvar[i]) * eps[i]; });
+  each_element(n, [=](int64_t i) { z[i] = mu[i] + fast_exp(T(0.5) * logvar[i]) * eps[i]; });
 }
 template <class T>
 void reparameterize_backward(Cpu, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n) {
-  each(n, [=](int64_t i) { dlogvar[i] = T(0.5) * dz[i] * eps[i] * fast_exp(T(0.5) * logvar[i]); });
+  each_element(n, [=](int64_t i) { dlogvar[i] = T(0.5) * dz[i] * eps[i] * fast_exp(T(0.5) * logvar[i]); });
 }
 
 #define INSTANTIATE(T)                                                                       \

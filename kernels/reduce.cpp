@@ -5,17 +5,13 @@
 template <class T>
 void sum_forward(Cpu, T* y, const T* x, int64_t n, double factor) {
   y[0] = T(factor * ordered_sum(n, [=](int64_t begin, int64_t end) {
-             double s = 0;
-             for (int64_t i = begin; i < end; ++i) s += double(x[i]);
-             return s;
+             return lane_sum(begin, end, [=](int64_t i) { return double(x[i]); });
            }));
 }
 template <class T>
 void sum_squares(Cpu, T* y, const T* x, int64_t n) {
   y[0] = T(ordered_sum(n, [=](int64_t begin, int64_t end) {
-    double s = 0;
-    for (int64_t i = begin; i < end; ++i) s += double(x[i]) * double(x[i]);
-    return s;
+    return lane_sum(begin, end, [=](int64_t i) { return double(x[i]) * double(x[i]); });
   }));
 }
 template <class T>
@@ -26,11 +22,8 @@ void fill_scalar(Cpu, T* y, const T* value, int64_t n, double factor) {
 template <class T>
 void sum_last(Cpu, T* y, const T* x, int64_t rows, int64_t channels) {
   parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      double s = 0;
-      for (int64_t c = 0; c < channels; ++c) s += double(x[r * channels + c]);
-      y[r] = T(s);
-    }
+    for (int64_t r = begin; r < end; ++r)
+      y[r] = T(lane_sum(r * channels, (r + 1) * channels, [=](int64_t i) { return double(x[i]); }));
   });
 }
 template <class T>

@@ -1,8 +1,28 @@
-// Column sums over many rows in a fixed order: the pattern of bias gradients and batch statistics.
+// Sums in a fixed order: along a row, and down the columns of many rows, the pattern of bias gradients and
+// batch statistics.
 #pragma once
 #include <vector>
 
 #include "kernels/device.h"
+
+// Sum of f(i) over [begin, end) in 16 lanes, so that it vectorises with the same bits on every machine.
+template <class F>
+double lane_sum(int64_t begin, int64_t end, F f) {
+  if (end - begin < 16) {
+    double s = 0;
+    for (int64_t i = begin; i < end; ++i) s += double(f(i));
+    return s;
+  }
+  double lane[16] = {};
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16)
+#pragma omp simd
+    for (int64_t j = 0; j < 16; ++j) lane[j] += double(f(i + j));
+  for (int64_t j = 0; i < end; ++i, ++j) lane[j] += double(f(i));
+  for (int width = 8; width > 0; width /= 2)
+    for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
+  return lane[0];
+}
 
 // totals[j] = sum over rows of what f(row, sums) adds to sums[0 .. width). Blocks of rows depend on the shape
 // alone and are added in order.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/rows.h"
 #include "kernels/vmath.h"
 
 namespace {
@@ -19,8 +20,7 @@ double softmax_row(T* y, const T* x, int64_t channels) {
   const T top = *std::max_element(x, x + channels);
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) y[c] = fast_exp(x[c] - top);
-  double total = 0;
-  for (int64_t c = 0; c < channels; ++c) total += double(y[c]);
+  const double total = lane_sum(0, channels, [=](int64_t c) { return double(y[c]); });
   const T inverse = T(1 / total);
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) y[c] *= inverse;
@@ -37,8 +37,7 @@ template <class T>
 void softmax_backward(Cpu, T* dx, const T* dy, const T* y, int64_t rows, int64_t channels) {
   each_row(rows, channels, [=](int64_t r) {
     const int64_t o = r * channels;
-    double dot = 0;
-    for (int64_t c = 0; c < channels; ++c) dot += double(dy[o + c]) * double(y[o + c]);
+    const double dot = lane_sum(o, o + channels, [=](int64_t i) { return double(dy[i]) * double(y[i]); });
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) dx[o + c] = y[o + c] * (dy[o + c] - T(dot));
   });
