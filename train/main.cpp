@@ -65,11 +65,11 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   toy_table->add_option("--variance", toy.variance, "of each cluster, per dimension")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1e-6, 1e3))
       ->capture_default_str();
   toy_table
       ->add_option("--recon-weight", toy.recon_weight, "weight c of the reconstruction term, in both halves")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-6, 1e3));
   toy_table->callback([&] { verb = [&] { return reproduce_toy(toy, options); }; });
   reproduce->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
       ->callback([&] { verb = [&] { return reproduce_theory(options); }; });

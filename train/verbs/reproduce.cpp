@@ -48,6 +48,9 @@ constexpr double kLatentWeight = 0.5, kReconstructionWeight = 1.4;
 }  // namespace
 
 int reproduce_toy(const ToyArguments& arguments, const Options& options) {
+  if (std::isnan(arguments.variance) || std::isnan(arguments.recon_weight.value_or(1)))
+    fail(Fault::usage,
+         "reproduce toy: --variance and --recon-weight: expected numbers, found nan; leave them out");
   ToyOptions study;
   study.spec.variance = arguments.variance;
   study.seeds = arguments.seeds;
