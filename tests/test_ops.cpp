@@ -67,12 +67,17 @@ bool same_bits(const Outcome& a, const Outcome& b) {
   return true;
 }
 
-// sum(y w) with element e of input i moved by h.
-double moved(const Row& row, size_t i, int64_t e, double h) {
-  std::vector<Tensor> x = inputs_of(row, Dtype::f64);
-  x[i].data<double>()[e] += h;
-  const Tensor y = row.run(x);
-  return sum(mul(y, weights_like(y))).item();
+// Slope of sum(y w) as input i moves along `direction`, by central differences.
+double slope(const Row& row, size_t i, const std::vector<double>& direction) {
+  const double h = 1e-6;
+  double side[2];
+  for (int k : {0, 1}) {
+    std::vector<Tensor> x = inputs_of(row, Dtype::f64);
+    for (size_t e = 0; e < direction.size(); ++e) x[i].data<double>()[e] += (k ? h : -h) * direction[e];
+    const Tensor y = row.run(x);
+    side[k] = sum(mul(y, weights_like(y))).item();
+  }
+  return (side[1] - side[0]) / (2 * h);
 }
 
 template <class F>
@@ -97,15 +102,24 @@ TEST_CASE("gradients are those of central differences") {
       REQUIRE(o.dx[k]);
       const auto dx = o.dx[k++].values();
       double difference = 0, size = 0;
-      const int64_t n = int64_t(dx.size()), step = std::max<int64_t>(1, n / 29);
-      for (int64_t e = 0; e < n; e += step) {
-        const double h = 1e-6, numeric = (moved(row, i, e, h) - moved(row, i, e, -h)) / (2 * h);
-        difference += (numeric - dx[size_t(e)]) * (numeric - dx[size_t(e)]);
+      const size_t n = dx.size();
+      for (uint64_t k = 0; k < std::min<uint64_t>(n, 30); ++k) {  // all of a small input, else random ones
+        const size_t e = n <= 30 ? k : random_bits(Key{17, 0, uint32_t(i)}, k) % n;
+        std::vector<double> unit(n, 0.0);
+        unit[e] = 1;
+        const double numeric = slope(row, i, unit);
+        difference += (numeric - dx[e]) * (numeric - dx[e]);
         size += numeric * numeric;
       }
       CAPTURE(i);
       CHECK(size > 0);
       CHECK(std::sqrt(difference) <= 1e-6 * std::max(std::sqrt(size), 1e-3));
+
+      // Every element at once: the error of a sum of n terms of random sign grows as their norm.
+      const auto direction = uniform({int64_t(n)}, -1, 1, Key{19, 0, uint32_t(i)}, Dtype::f64).values();
+      double expected = 0, norm = 0;
+      for (size_t e = 0; e < n; ++e) expected += dx[e] * direction[e], norm += dx[e] * dx[e];
+      CHECK(std::fabs(slope(row, i, direction) - expected) <= 1e-6 * std::max(std::sqrt(norm), 1e-3));
     }
   });
 }
