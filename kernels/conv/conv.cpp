@@ -117,8 +117,8 @@ void conv_forward(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvSha
     for (int64_t tap = 0; tap < taps; tap += cut.taps) {
       const int64_t last = std::min(taps, tap + cut.taps), width = (last - tap) * s.ci;
       gather(rows, x, window, begin, end, tap, last);
-      gemm(out, s.co, rows, width, weight + o * depth + tap * s.ci, depth, end - begin, channels, width,
-           false, true, bias || tap > 0);
+      gemm(out, s.co, rows, width, packed + tap * s.ci * s.co + o, s.co, end - begin, channels, width, false,
+           false, bias || tap > 0);
     }
   });
 }
