@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "kernels/parallel.h"
+
 void Shape::push_back(int64_t d) {
   if (rank_ == kMaxRank) fail(Fault::internal, "shape: more than {} dimensions", int(kMaxRank));
   dims_[rank_++] = d;

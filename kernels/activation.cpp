@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/parallel.h"
 #include "kernels/vmath.h"
 
 namespace {

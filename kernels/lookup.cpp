@@ -1,5 +1,7 @@
 #include "kernels/lookup.h"
 
+#include "kernels/parallel.h"
+
 template <class T>
 void embedding_forward(Cpu, T* y, const T* table, const int64_t* index, int64_t rows, int64_t channels) {
   parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [=](int64_t begin, int64_t end) {

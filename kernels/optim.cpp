@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/parallel.h"
+
 template <class T>
 void adamw_step(Cpu, T* p, T* m, T* v, T* ema, const T* g, int64_t n, const AdamStep& h) {
   const T b1 = T(h.beta1), b2 = T(h.beta2), c1 = T(1 - h.beta1), c2 = T(1 - h.beta2), eps = T(h.eps);

@@ -4,11 +4,8 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
-#ifdef __CUDACC__
-#define HOST_DEVICE __host__ __device__ inline
-#else
-#define HOST_DEVICE inline
-#endif
+
+#include "kernels/host_device.h"
 
 // Names one stream of random numbers: `step` is the training step, `op` counts the draws within it.
 struct Key {

@@ -1,5 +1,7 @@
 #include "kernels/random.h"
 
+#include "kernels/parallel.h"
+
 namespace {
 // Calls f(begin, end, words) for each block of four elements of [0, n).
 template <class F>

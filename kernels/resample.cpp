@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "kernels/parallel.h"
+
 namespace {
 
 // The part of output o's window that lies inside [0, size).

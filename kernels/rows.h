@@ -3,7 +3,7 @@
 #pragma once
 #include <vector>
 
-#include "kernels/device.h"
+#include "kernels/parallel.h"
 
 // Sum of f(i) over [begin, end) in 16 lanes, so that it vectorises with the same bits on every machine.
 template <class F>

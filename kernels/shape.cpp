@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "kernels/parallel.h"
+
 template <class T>
 void copy_axis(Cpu, T* y, int64_t to, int64_t y_begin, const T* x, int64_t from, int64_t x_begin,
                int64_t count, int64_t outer, int64_t inner) {

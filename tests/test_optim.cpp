@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/optim.h"
+#include "kernels/parallel.h"
 #include "kernels/philox.h"
 
 namespace {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/optimizer.h"
+#include "kernels/parallel.h"
 #include "models/toy_vae.h"
 
 namespace {

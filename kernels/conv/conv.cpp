@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/matmul/gemm.h"
+#include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "kernels/device.h"
+#include "kernels/parallel.h"
 #include "kernels/scratch.h"
 #ifdef __FMA__
 #include <immintrin.h>
