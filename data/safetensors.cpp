@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "data/file.h"
 #include "kernels/error.h"
@@ -10,6 +11,7 @@
 namespace {
 
 constexpr uint64_t kLargestHeader = 100 << 20;
+constexpr int kDeepest = 3;  // the header, a tensor, its lists
 
 int64_t element_size(const std::string& dtype) {
   static const std::map<std::string, int64_t> sizes = {
@@ -21,16 +23,17 @@ int64_t element_size(const std::string& dtype) {
 
 // Refuses a name that stands twice: JSON itself keeps the last one silently.
 nlohmann::json parse_header(const std::string& path, const char* begin, const char* end) {
-  std::vector<std::vector<std::string>> keys;
+  std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
     using Event = nlohmann::json::parse_event_t;
+    if (depth > kDeepest)
+      fail(Fault::data, "{}: expected a JSON header {} levels deep, found a deeper one", path, kDeepest);
     if (event == Event::object_start) keys.emplace_back();
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key) {
       const std::string key = value.get<std::string>();
-      if (std::find(keys.back().begin(), keys.back().end(), key) != keys.back().end()) twice = key;
-      keys.back().push_back(key);
+      if (!keys.back().insert(key).second) twice = key;
     }
     return true;
   };

@@ -45,6 +45,8 @@ JsonLines::JsonLines(const std::string& path, int64_t last_step) : path_(path) {
   if (!file_)
     fail(Fault::data, "log: {}: expected a writable file, found: {}", path,
          error ? error.message() : std::strerror(errno));
+  std::setvbuf(file_, nullptr, _IONBF, 0);  // no half line kept back for later
+  whole_ = std::filesystem::file_size(path);
 }
 
 JsonLines::~JsonLines() { std::fclose(file_); }
@@ -53,8 +55,13 @@ void JsonLines::write(int64_t step, const std::vector<std::pair<std::string, dou
   std::string line = fmt::format("{{\"step\": {}", step);
   for (const auto& [name, value] : values) line += fmt::format(", \"{}\": {}", name, value);
   line += "}\n";
-  if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
-    fail(Fault::data, "log: {}: expected room for another line, found: {}", path_, std::strerror(errno));
+  if (std::fwrite(line.data(), 1, line.size(), file_) != line.size()) {
+    const int reason = errno;
+    std::error_code ignored;
+    std::filesystem::resize_file(path_, whole_, ignored);
+    fail(Fault::data, "log: {}: expected room for another line, found: {}", path_, std::strerror(reason));
+  }
+  whole_ += line.size();
 }
 
 ProgressLine::ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet)

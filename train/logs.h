@@ -13,11 +13,13 @@ class JsonLines {
   JsonLines(const std::string& path, int64_t last_step);
   ~JsonLines();
   JsonLines(const JsonLines&) = delete;
+  // Fault::data if there is no room; then the file ends with its last whole line.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& values);
 
  private:
   std::string path_;
   std::FILE* file_;
+  uintmax_t whole_ = 0;  // bytes
 };
 
 // Progress on stderr: a bar that redraws itself on a terminal, a plain line now and then elsewhere.

@@ -1,0 +1,68 @@
+// Runs the program and looks at what a user sees when something is wrong.
+#pragma once
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "tests/folder.h"
+
+// Runs the program; @ in the arguments stands for the folder. Returns its exit code (-1: a signal ended it)
+// and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
+inline int run(const Folder& folder, std::string arguments, std::string& error, int64_t largest_file = 0) {
+  for (size_t at; (at = arguments.find('@')) != std::string::npos;)
+    arguments.replace(at, 1, folder.path.string());
+  const std::string limit = largest_file ? "prlimit --fsize=" + std::to_string(largest_file) + " " : "";
+  std::FILE* pipe = popen((limit + "'" DAE_PROGRAM "' " + arguments + " 2>&1 >/dev/null").c_str(), "r");
+  error.clear();
+  for (int c; (c = std::fgetc(pipe)) != EOF;) error += char(c);
+  const int status = pclose(pipe);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+struct BadInput {
+  std::string arguments;
+  int code;
+  std::vector<std::string> parts;  // what the line must contain
+  int64_t largest_file = 0;
+};
+
+// The exit code, exactly one line that begins with "dae: " and names the thing, and no half-written file.
+inline void check(const Folder& folder, const BadInput& row) {
+  std::string error;
+  const int code = run(folder, row.arguments, error, row.largest_file);
+  INFO(row.arguments, " -> ", code, ": ", error);
+  CHECK(code == row.code);
+  CHECK(error.rfind("dae: ", 0) == 0);
+  CHECK(error.find('\n') == error.size() - 1);
+  for (const std::string& part : row.parts) {
+    INFO("expected in the line: ", part);
+    CHECK(error.find(part) != std::string::npos);
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path))
+    CHECK(entry.path().extension() != ".tmp");
+}
+
+inline void write(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+inline std::string read(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+// A safetensors file: length of the header, header, zeros.
+inline void write_safetensors(const std::string& path, uint64_t length, const std::string& header,
+                              size_t bytes) {
+  std::string content;
+  for (int i = 0; i < 8; ++i) content += char(length >> (8 * i));
+  write(path, content + header + std::string(bytes, '\0'));
+}
+inline void write_safetensors(const std::string& path, const std::string& header, size_t bytes) {
+  write_safetensors(path, header.size(), header, bytes);
+}
