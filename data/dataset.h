@@ -1,34 +1,46 @@
-// Data sets: a number of examples, each a vector of floats that depends on its index alone.
+// Data sets: a number of examples, each a vector of numbers that depends on its index (and crop) alone.
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "data/loader.h"
+struct NoiseRows {  // recorded noise, row-major, in the order in which the steps draw it
+  int64_t rows = 0, width = 0;
+  std::vector<double> values;
+};
 
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
   virtual std::vector<int64_t> shape() const = 0;  // of one example: (H, W, C) or (D)
-  virtual void get(int64_t index, float* out) const = 0;
+  // Images in [-1, 1]. crop: random bits that place the cut-out of an image with room to spare; none: its
+  // middle. From one thread at a time.
+  virtual void get(int64_t index, std::optional<uint32_t> crop, double* out) const = 0;
   virtual int64_t label(int64_t) const { return -1; }
-  virtual uint32_t hash() const = 0;  // CRC-32 of what was read or of what makes it
-  const Batch* noise() const { return noise_.shape.empty() ? nullptr : &noise_; }
+  // CRC-32 of what was read, or of what makes it; a folder's list of names besides. For the manifest.
+  virtual std::vector<std::pair<std::string, uint32_t>> hashes() const = 0;
+  const NoiseRows& noise() const { return noise_; }  // no rows: there is none
 
  protected:
-  Batch noise_;
+  NoiseRows noise_;
 };
 
 // CIFAR-10 in the binary layout: `path` is a folder with data_batch_1.bin .. 5, or one .bin file.
 std::unique_ptr<Dataset> open_cifar10(const std::string& path);
-// A safetensors file with `images`, F32 (N, C, H, W) in [-1, 1] or U8 (N, H, W, C), or F32 (N, D); optionally
-// `noise`.
+// A safetensors file with `images`, F32 or F64 (N, C, H, W) in [-1, 1], U8 (N, H, W, C), or F32 or F64 (N,
+// D); optionally `noise`, F32 or F64 (rows, width).
 std::unique_ptr<Dataset> open_tensors(const std::string& path);
+// JPEG and PNG files under a folder, sorted by their paths in it byte by byte, made size x size: the short
+// side is resized to `size` by the filter (resize.h), the long side in proportion, rounded; then a crop, the
+// middle one beginning at floor((long - size) / 2). The label is the number of the file's first subfolder
+// among their sorted names, or -1 without one. Opening reads and checks every file once, without decoding.
+std::unique_ptr<Dataset> open_folder(const std::string& path, int64_t size, const std::string& filter);
 // Pictures of soft-edged discs, squares, rings and stripes on graded backgrounds; the label is the kind of
 // shape.
 std::unique_ptr<Dataset> open_procedural(uint64_t seed, int64_t size);
-// Eight Gaussians on the unit circle, mapped to ten dimensions by a random orthogonal map; the label is the
-// cluster.
+// The training part of the toy mixture (toy.h); the label is the cluster.
 std::unique_ptr<Dataset> open_toy(uint64_t seed, double variance, int64_t count);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cerrno>
 #include <cstring>
@@ -21,8 +22,9 @@ struct Descriptor {
 
 }  // namespace
 
+// Not blocking: opening a pipe must not wait for a writer.
 std::string read_file(const std::string& path, int64_t limit) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat info {};
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
     fail(Fault::data, "{}: cannot be read: {}", path, std::strerror(errno));
@@ -40,6 +42,10 @@ std::string read_file(const std::string& path, int64_t limit) {
     done += size_t(n);
   }
   return content;
+}
+
+uint32_t crc_of(std::string_view bytes, uint32_t start) {
+  return uint32_t(crc32_z(start, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 void write_file(const std::string& path,

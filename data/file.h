@@ -1,5 +1,5 @@
-// Whole files: read with a limit, written so that a reader sees the old file or the new one and nothing
-// between.
+// Whole files: read with a limit, hashed, written so that a reader sees the old file or the new one and
+// nothing between.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -8,6 +8,7 @@
 
 // Errors are Fault::data, one line with the path and the system's reason.
 std::string read_file(const std::string& path, int64_t limit = int64_t{1} << 40);
+uint32_t crc_of(std::string_view bytes, uint32_t start = 0);  // CRC-32, going on from `start`
 // To a temporary name beside `path`, synced, renamed over it, the folder synced.
 void write_file(const std::string& path, std::string_view content);
 // The same with the content written in pieces by `fill`.

@@ -1,15 +1,122 @@
 #include "data/image.h"
 
-#include <zlib.h>
+#include <memory>
 
 #include "data/file.h"
 #include "kernels/error.h"
 
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
 #pragma GCC diagnostic pop
+
+namespace {
+
+const std::string kPngStart("\x89PNG\r\n\x1a\n", 8), kJpegStart("\xff\xd8");
+
+bool starts_with(const std::string& content, const std::string& start) {
+  return content.compare(0, start.size(), start) == 0;
+}
+
+// An unsigned number of `count` bytes, most significant first.
+uint32_t big_endian(const std::string& content, size_t at, int count) {
+  uint32_t value = 0;
+  for (int i = 0; i < count; ++i) value = value << 8 | uint8_t(content[at + size_t(i)]);
+  return value;
+}
+
+void check_size(const std::string& path, int64_t width, int64_t height) {
+  if (width < 1 || height < 1 || width > kLargestImage / height)
+    fail(Fault::data, "{}: expected an image of 1 to {} pixels, found a header that claims {} x {}", path,
+         kLargestImage, width, height);
+}
+
+[[noreturn]] void truncated(const std::string& path, const std::string& content, const char* end) {
+  fail(Fault::data, "{}: expected {}, found the end of the file at byte {}; it is truncated", path, end,
+       content.size());
+}
+
+// Chunks: length (4 bytes), name (4), data, CRC-32 of name and data (4). stb skips the CRC.
+void check_png(const std::string& path, const std::string& content) {
+  size_t at = kPngStart.size();
+  for (bool first = true;; first = false) {
+    const auto has = [&](size_t bytes) { return content.size() - at >= bytes; };
+    if (!has(12)) truncated(path, content, "a PNG up to its IEND chunk");
+    const size_t length = big_endian(content, at, 4);
+    const std::string name = content.substr(at + 4, 4);
+    if (first && (name != "IHDR" || length != 13 || !has(12 + 13)))
+      fail(Fault::data, "{}: expected a PNG that begins with its IHDR chunk, found none", path);
+    if (first) check_size(path, big_endian(content, at + 8, 4), big_endian(content, at + 12, 4));
+    if (!has(12 + length)) truncated(path, content, "a PNG up to its IEND chunk");
+    const uint32_t crc = crc_of(std::string_view(content).substr(at + 4, length + 4)),
+                   found = big_endian(content, at + 8 + length, 4);
+    if (crc != found)
+      fail(Fault::data, "{}: PNG chunk at byte {}: expected CRC {:08x}, found {:08x}; the file is damaged",
+           path, at, crc, found);
+    if (name == "IEND") return;
+    at += 12 + length;
+  }
+}
+
+// Segments: 0xFF, marker, length (2 bytes, itself included), data; after a start of scan come entropy-coded
+// bytes up to the next marker that is neither a stuffed zero nor a restart. stb decodes a cut scan as grey.
+void check_jpeg(const std::string& path, const std::string& content) {
+  const auto byte = [&](size_t at) -> int {
+    if (at >= content.size()) truncated(path, content, "a JPEG up to its end marker");
+    return uint8_t(content[at]);
+  };
+  bool frame = false, scan = false;
+  for (size_t at = kJpegStart.size();;) {
+    if (byte(at) != 0xFF)
+      fail(Fault::data, "{}: byte {}: expected a JPEG marker, found {:#04x}; the file is damaged", path, at,
+           byte(at));
+    while (byte(at) == 0xFF) ++at;
+    const int marker = byte(at++);
+    if (marker == 0xD9) break;
+    byte(at + 1);
+    const size_t length = big_endian(content, at, 2);
+    // Start of frame: precision, height, width. C4, C8 and CC between them are tables.
+    if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
+      byte(at + 6);
+      check_size(path, big_endian(content, at + 5, 2), big_endian(content, at + 3, 2));
+      frame = true;
+    }
+    at += length;
+    if (marker == 0xDA) {
+      scan = true;
+      const auto coded = [&] { return byte(at + 1) == 0 || (byte(at + 1) >= 0xD0 && byte(at + 1) <= 0xD7); };
+      while (byte(at) != 0xFF || coded()) ++at;
+    }
+  }
+  if (!frame || !scan) fail(Fault::data, "{}: expected a JPEG with a frame and a scan, found none", path);
+}
+
+}  // namespace
+
+void check_image(const std::string& path, const std::string& content) {
+  if (starts_with(content, kPngStart)) check_png(path, content);
+  else if (starts_with(content, kJpegStart)) check_jpeg(path, content);
+  else fail(Fault::data, "{}: expected a JPEG or PNG, found the start of neither", path);
+}
+
+Image decode_image(const std::string& path, const std::string& content) {
+  check_image(path, content);
+  int width = 0, height = 0, channels = 0;
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(content.data()), int(content.size()), &width,
+                            &height, &channels, 3),
+      stbi_image_free);
+  if (!pixels)
+    fail(Fault::data, "{}: expected an image that can be decoded, found: {}", path, stbi_failure_reason());
+  return {height, width, {pixels.get(), pixels.get() + int64_t(height) * width * 3}};
+}
 
 void save_png(const std::string& path, const uint8_t* bytes, int64_t height, int64_t width,
               int64_t channels) {
@@ -37,8 +144,7 @@ void save_npz(const std::string& path, const uint8_t* bytes, std::vector<int64_t
     return out;
   };
   const std::string name = "arr_0.npy";
-  uLong crc = crc32(0, reinterpret_cast<const Bytef*>(npy.data()), uInt(npy.size()));
-  crc = crc32(crc, bytes, size);
+  const uint32_t crc = crc_of({reinterpret_cast<const char*>(bytes), size}, crc_of(npy));
   const uint32_t length = uint32_t(npy.size()) + size;
   // zip: a local header, the stored bytes, the central directory with one entry, its end record; dated
   // 1980-01-01.

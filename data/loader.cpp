@@ -8,7 +8,6 @@
 #include <numeric>
 #include <thread>
 
-#include "data/dataset.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
@@ -16,14 +15,28 @@ namespace {
 
 constexpr size_t kAhead = 2;  // batches kept ready
 // Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
-constexpr uint32_t kOrderStep = 0xFFFFFFFF, kFlipStep = 0xFFFFFFFE;
+constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB;
 
 std::unique_ptr<Dataset> open(const LoaderOptions& o) {
+  const bool from_files = o.kind == "cifar10" || o.kind == "folder" || o.kind == "tensors";
+  if (from_files && o.path.empty())
+    fail(Fault::usage, "data.path: expected where the {} data lie, found nothing; set data.path", o.kind);
+  if (o.kind == "cifar10" && o.size != 32)
+    fail(Fault::usage, "data.size: expected 32 for data.kind cifar10, found {}", o.size);
   if (o.kind == "cifar10") return open_cifar10(o.path);
+  if (o.kind == "folder") return open_folder(o.path, o.size, o.filter);
   if (o.kind == "tensors") return open_tensors(o.path);
   if (o.kind == "procedural") return open_procedural(o.seed, o.size);
   if (o.kind == "toy") return open_toy(o.seed, o.variance, o.count ? o.count : 4000);
-  fail(Fault::usage, "data.kind: expected cifar10, tensors, toy or procedural, found \"{}\"", o.kind);
+  fail(Fault::usage, "data.kind: expected cifar10, folder, tensors, toy or procedural, found \"{}\"", o.kind);
+}
+
+// One image of a batch of `shape`, left to right.
+void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
+  const int64_t width = shape[2], channels = shape[3];
+  for (auto row = image.begin(); row != image.end(); row += width * channels)
+    for (int64_t a = 0, b = width - 1; a < b; ++a, --b)
+      std::swap_ranges(row + a * channels, row + (a + 1) * channels, row + b * channels);
 }
 
 }  // namespace
@@ -34,7 +47,7 @@ struct Loader::State {
   int64_t count = 0, per_epoch = 0, made = 0;
   std::vector<int64_t> order;
   int64_t order_epoch = -1;
-  std::deque<Batch> ready;
+  std::deque<RawBatch> ready;
   std::exception_ptr error;
   bool stop = false;
   double waited = 0;
@@ -54,27 +67,25 @@ struct Loader::State {
     }
   }
 
-  Batch make(int64_t number) {
+  RawBatch make(int64_t number) {
     shuffle(number / per_epoch);
-    Batch batch;
+    RawBatch batch;
     batch.shape = data->shape();
-    const int64_t each =
-        std::accumulate(batch.shape.begin(), batch.shape.end(), int64_t{1}, std::multiplies<>());
-    const bool image = batch.shape.size() == 3;
+    std::vector<double> example(
+        size_t(std::accumulate(batch.shape.begin(), batch.shape.end(), int64_t{1}, std::multiplies<>())));
     batch.shape.insert(batch.shape.begin(), options.batch);
-    batch.values.resize(size_t(options.batch * each));
+    if (options.f64) batch.values = std::vector<double>();
     for (int64_t i = 0; i < options.batch; ++i) {
       const int64_t index = order[size_t(number % per_epoch * options.batch + i)];
-      float* out = batch.values.data() + i * each;
-      data->get(index, out);
+      const auto random = [&](uint32_t step) {
+        return random_bits(Key{options.seed, step, 0}, uint64_t(number * options.batch + i));
+      };
+      std::optional<uint32_t> crop;
+      if (options.crop == "random") crop = random(kCropStep);
+      data->get(index, crop, example.data());
+      if (options.flip && batch.shape.size() == 4 && (random(kFlipStep) & 1)) mirror(example, batch.shape);
+      std::visit([&](auto& to) { to.insert(to.end(), example.begin(), example.end()); }, batch.values);
       batch.labels.push_back(data->label(index));
-      const uint64_t position = uint64_t(number * options.batch + i);
-      if (options.flip && image && (random_bits(Key{options.seed, kFlipStep, 0}, position) & 1)) {
-        const int64_t w = batch.shape[2], c = batch.shape[3];
-        for (int64_t row = 0; row < batch.shape[1]; ++row)
-          for (int64_t a = 0, b = w - 1; a < b; ++a, --b)
-            std::swap_ranges(out + (row * w + a) * c, out + (row * w + a + 1) * c, out + (row * w + b) * c);
-      }
     }
     return batch;
   }
@@ -87,7 +98,7 @@ struct Loader::State {
         if (stop) return;
       }
       try {
-        Batch batch = make(made++);
+        RawBatch batch = make(made++);
         std::lock_guard lock(mutex);
         ready.push_back(std::move(batch));
       } catch (...) {
@@ -104,7 +115,10 @@ Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>())
   State& s = *state_;
   s.options = options;
   s.data = open(options);
-  s.count = options.count ? std::min(options.count, s.data->size()) : s.data->size();
+  s.count = options.count ? options.count : s.data->size();
+  if (s.count > s.data->size())
+    fail(Fault::usage, "data.count: expected at most the {} examples of data.kind {}, found {}",
+         s.data->size(), options.kind, s.count);
   s.per_epoch = s.count / options.batch;
   if (s.per_epoch < 1)
     fail(Fault::usage, "train.batch: {} examples a batch, but data.kind {} has {}; choose a smaller batch",
@@ -123,27 +137,26 @@ Loader::~Loader() {
   state_->thread.join();
 }
 
-Batch Loader::next() {
+RawBatch Loader::next() {
   const auto start = std::chrono::steady_clock::now();
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->error || !state_->ready.empty(); });
   state_->waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (state_->ready.empty()) std::rethrow_exception(state_->error);
-  Batch batch = std::move(state_->ready.front());
+  RawBatch batch = std::move(state_->ready.front());
   state_->ready.pop_front();
   state_->changed.notify_all();
   return batch;
 }
 
+std::vector<int64_t> Loader::example_shape() const { return state_->data->shape(); }
 double Loader::wait() const { return state_->waited; }
-const Batch* Loader::noise() const { return state_->data->noise(); }
+const NoiseRows& Loader::noise() const { return state_->data->noise(); }
 
 std::string Loader::manifest() const {
   const State& s = *state_;
-  return nlohmann::ordered_json{{"kind", s.options.kind},
-                                {"path", s.options.path},
-                                {"count", s.count},
-                                {"shape", s.data->shape()},
-                                {"crc32", fmt::format("{:08x}", s.data->hash())}}
-      .dump(2);
+  nlohmann::ordered_json manifest{
+      {"kind", s.options.kind}, {"path", s.options.path}, {"count", s.count}, {"shape", s.data->shape()}};
+  for (const auto& [name, value] : s.data->hashes()) manifest[name] = fmt::format("{:08x}", value);
+  return manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

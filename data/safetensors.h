@@ -21,6 +21,7 @@ class Safetensors {
   const TensorEntry* find(const std::string& name) const;               // null: there is none
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::string& path() const { return path_; }
+  const std::string& content() const { return content_; }  // the whole file
 
  private:
   std::string path_, content_;

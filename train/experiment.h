@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "data/loader.h"
 #include "engine/optimizer.h"
 #include "train/recipe.h"
 
@@ -23,6 +22,7 @@ class Noise {
 class Experiment {
  public:
   virtual ~Experiment() = default;
+  virtual std::vector<int64_t> example_shape() const = 0;  // what it trains on: (H, W, C) or (D)
   // One training step on x (N, H, W, C) or (N, D); every optimizer steps once with its rate times lr_factor.
   virtual Metrics step(const Tensor& x, Noise& noise, double lr_factor) = 0;
   virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode

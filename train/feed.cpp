@@ -1,6 +1,6 @@
 #include "train/feed.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "data/loader.h"
 #include "engine/ops.h"
@@ -39,11 +39,12 @@ class RecordedNoise : public Noise {
   Rng rng_;
 };
 
-Tensor tensor_of(const Batch& batch) {
+template <class T>
+Tensor tensor_of(const std::vector<T>& values, const std::vector<int64_t>& dims) {
   Shape shape;
-  for (const int64_t d : batch.shape) shape.push_back(d);
-  Tensor t(shape);
-  std::memcpy(t.raw(), batch.values.data(), size_t(t.bytes()));
+  for (const int64_t d : dims) shape.push_back(d);
+  Tensor t(shape, dtype_of<T>());
+  std::copy(values.begin(), values.end(), t.data<T>());
   return t;
 }
 
@@ -51,7 +52,6 @@ Tensor tensor_of(const Batch& batch) {
 
 struct Feed::State {
   Loader loader;
-  Dtype dtype;
   Tensor recorded;  // rows of noise, if the data has them
 };
 
@@ -63,14 +63,22 @@ Feed::Feed(const Recipe& recipe, int64_t batches_taken) {
   options.variance = recipe.data.variance;
   options.batch = recipe.train.batch, options.seed = recipe.seed;
   options.shuffle = recipe.data.shuffle, options.flip = recipe.data.flip;
-  options.start = batches_taken;
-  state_.reset(new State{Loader(options), dtype_from(recipe.dtype), {}});
-  if (const Batch* rows = state_->loader.noise()) state_->recorded = tensor_of(*rows);
+  options.start = batches_taken, options.f64 = recipe.dtype == "f64";
+  state_.reset(new State{Loader(options), {}});
+  const NoiseRows& noise = state_->loader.noise();
+  if (noise.rows) state_->recorded = tensor_of(noise.values, {noise.rows, noise.width});
 }
 
 Feed::~Feed() = default;
 
-Tensor Feed::next() { return tensor_of(state_->loader.next()).to(state_->dtype); }
+std::vector<int64_t> Feed::example_shape() const { return state_->loader.example_shape(); }
+
+Batch Feed::next() {
+  const RawBatch raw = state_->loader.next();
+  return {std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values),
+          tensor_of(raw.labels, {int64_t(raw.labels.size())})};
+}
+
 double Feed::wait() const { return state_->loader.wait(); }
 std::string Feed::manifest() const { return state_->loader.manifest(); }
 

@@ -2,14 +2,21 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "train/experiment.h"
+
+struct Batch {
+  Tensor x;       // (B, H, W, C) or (B, D) in the recipe's dtype
+  Tensor labels;  // (B), i64; -1 where the data has none
+};
 
 class Feed {
  public:
   Feed(const Recipe& recipe, int64_t batches_taken);
   ~Feed();
-  Tensor next();                 // (B, H, W, C) or (B, D) in the recipe's dtype
+  std::vector<int64_t> example_shape() const;  // of x, without B
+  Batch next();
   double wait() const;           // seconds that next() waited for data so far
   std::string manifest() const;  // JSON: what was read, with hashes
   // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.

@@ -1,5 +1,7 @@
 #include "train/loop.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <csignal>
@@ -161,6 +163,10 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   if (!checkpoint.empty()) load_checkpoint(checkpoint, *experiment);
   if (!options.init.empty() && !options.resume) load_weights(options.init, *experiment);
   Feed data(recipe, at.batches);
+  if (data.example_shape() != experiment->example_shape())
+    fail(Fault::usage, "train: data.kind {}: expected examples of shape ({}) for a {}, found ({})",
+         recipe.data.kind, fmt::join(experiment->example_shape(), ", "), recipe.model.kind,
+         fmt::join(data.example_shape(), ", "));
 
   make_folders(run);
   if (options.resume) {
@@ -183,7 +189,7 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
       at.stage = 2;
       reset_peak();
     }
-    const Tensor x = data.next();
+    const Tensor x = data.next().x;
     ++at.batches;
     const double left = recipe.optimizer.decay == "linear" ? 1 - double(at.step) / double(steps) : 1;
     const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));

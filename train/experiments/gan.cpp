@@ -41,6 +41,7 @@ class Dcgan : public Experiment {
     discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_.params()));
   }
 
+  std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
   Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
     const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
@@ -107,6 +108,7 @@ class Vaegan : public Experiment {
     if (at_stage == 2) enter_stage_two();
   }
 
+  std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
     const auto masks = [&] { return noise.key(); };
     const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;

@@ -4,19 +4,22 @@
 
 namespace {
 
+constexpr int64_t kDim = 10;
+
 class Toy : public Experiment {
  public:
   Toy(const Recipe& r, int at_stage)
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, 0),
-        model_(Build{dtype_, &init_}, 10, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
+        model_(Build{dtype_, &init_}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
         optimizer_({r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema}) {
     const auto& o = r.optimizer;
     optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay, false, 0});
     optimizer_.add_group({"decoder", model_.decoder->params(), o.lr, o.weight_decay, false, 0});
     if (at_stage == 2) enter_stage_two();
   }
+  std::vector<int64_t> example_shape() const override { return {kDim}; }
   Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
     const auto [mu, logvar] = model_.encode(x);
     const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;

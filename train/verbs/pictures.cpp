@@ -80,7 +80,7 @@ int reconstruct(const PictureArguments& arguments, const Options& options) {
   double squares = 0;
   int64_t done = 0, values = 0;
   while (done < arguments.count) {
-    Tensor x = data.next();
+    Tensor x = data.next().x;
     x = slice(x, 0, 0, std::min(x.dim(0), arguments.count - done));
     const Tensor y = run.experiment->reconstruct(x);
     if (!y)
