@@ -2,6 +2,8 @@
 #ifdef DAE_ONEDNN
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "kernels/error.h"
 #include "kernels/matmul/gemm.h"
@@ -15,11 +17,24 @@ struct OneThread {
   int threads;
 };
 
+// Up to 3.11 its generated sgemm keeps the stack pointer in a heap buffer (oneDNN issue 4845), below which
+// the kernel would write a signal's frame: signals wait until it has returned.
+struct NoSignals {
+  NoSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+  }
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+  sigset_t before;
+};
+
 }  // namespace
 
 void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m,
                  int64_t n, int64_t k, bool transpose_a, bool transpose_b, float beta) {
-  OneThread one;
+  const OneThread one;
+  const NoSignals none;
   const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
                                           lda, b, ldb, beta, y, ldy);
   if (status != dnnl_success)
