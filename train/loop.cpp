@@ -12,9 +12,12 @@
 #include "data/file.h"
 #include "engine/ops.h"
 #include "train/checkpoint.h"
+#include "train/environment.h"
 #include "train/feed.h"
 #include "train/logs.h"
 #include "train/pictures.h"
+#include "train/run_report.h"
+#include "train/tensorboard.h"
 
 namespace fs = std::filesystem;
 
@@ -95,6 +98,13 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
   const Tensor some = slice(x, 0, 0, std::min<int64_t>(32, x.dim(0)));
   if (const Tensor y = experiment.reconstruct(some))
     save_grid(sample_path(run, step, "reconstruction"), side_by_side(some, y), 8);
+}
+
+int64_t trainable(Experiment& experiment) {  // parameters that a step updates
+  int64_t count = 0;
+  for (const auto& [name, optimizer] : experiment.optimizers())
+    for (const Param* p : optimizer->trainable()) count += p->value.size();
+  return count;
 }
 
 // What a killed run left behind its last checkpoint: later pictures, and files it was still writing.
@@ -178,36 +188,43 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     write_file(run + "/recipe.toml", at.recipe);  // last: a folder with a recipe can be resumed
   }
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
+  EventLog events(run + "/" + kEventsFile, at.step);
+  JsonLines(run + "/environment.jsonl", at.step).write(at.step, environment());
   ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
   const SignalWatch watch;
   LoopResult result;
-  reset_peak();
+  StepCost cost;
 
   while (at.step < steps && !result.signal) {
     if (at.stage == 1 && dae && at.step >= switch_step) {
       experiment->enter_stage_two();
       at.stage = 2;
-      reset_peak();
     }
     const Tensor x = data.next().x;
     ++at.batches;
     const double left = recipe.optimizer.decay == "linear" ? 1 - double(at.step) / double(steps) : 1;
     const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));
+    cost.begin();
     result.metrics = experiment->step(x, *noise, left);
+    cost.end();
     ++at.step;
     check_finite(result.metrics, at.step, run);
 
     const bool last = at.step == steps;
-    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last;
+    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_step;
     if (log) {
       metrics_log.write(at.step, result.metrics);
-      timing_log.write(at.step, {{"seconds", progress.seconds()},
-                                 {"data_wait", data.wait()},
-                                 {"peak_bytes", double(memory_stats().peak)}});
+      events.write(at.step, result.metrics);
+      Metrics timing = {{"stage", at.stage}, {"seconds", progress.seconds()}, {"data_wait", data.wait()}};
+      timing.push_back({"trainable", double(trainable(*experiment))});
+      for (const auto& value : cost.take()) timing.push_back(value);
+      timing_log.write(at.step, timing);
     }
     progress.show(at.step, data.wait(), result.metrics, log);
-    if (at.step % recipe.train.sample_every == 0 || last)
+    if (at.step % recipe.train.sample_every == 0 || last) {
       save_pictures(run, at.step, *experiment, x, recipe.seed);
+      if (!last) write_run_report(run);
+    }
     const int stop = caught;  // read once: a signal from here on waits for the next step
     if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_step || last || stop) {
       check_finite_weights(*experiment, at.step, run);
@@ -217,6 +234,7 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     result.signal = stop;
   }
   progress.finish();
+  write_run_report(run);
   result.step = at.step;
   return result;
 }

@@ -1,0 +1,59 @@
+#include "train/environment.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+#include <sys/utsname.h>
+
+#include <fstream>
+
+namespace {
+
+std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.rfind("model name", 0) == 0 || line.rfind("Model", 0) == 0) {
+      const size_t colon = line.find(':');
+      if (colon != std::string::npos && colon + 2 < line.size()) return line.substr(colon + 2);
+    }
+  return "unknown";
+}
+
+// What the compiler was allowed to use, the widest that matters to the kernels.
+constexpr const char* kInstructions =
+#if defined(__AVX512F__)
+    "AVX-512";
+#elif defined(__AVX2__)
+    "AVX2";
+#elif defined(__ARM_NEON)
+    "NEON";
+#else
+    "baseline";
+#endif
+
+constexpr const char* kCompiler =
+#if defined(__clang__)
+    "Clang " __clang_version__;
+#elif defined(__GNUC__)
+    "GCC " __VERSION__;
+#else
+    "unknown";
+#endif
+
+}  // namespace
+
+std::string version() {
+  const std::string commit = DAE_COMMIT;
+  return commit.empty() ? DAE_VERSION : fmt::format("{} ({})", DAE_VERSION, commit);
+}
+
+std::vector<std::pair<std::string, std::string>> environment() {
+  utsname system = {};
+  uname(&system);
+  const std::string onednn = DAE_ONEDNN_VERSION;
+  return {{"program", "dae " + version()},
+          {"compiler", fmt::format("{}, {}, {}", kCompiler, DAE_BUILD_TYPE, kInstructions)},
+          {"CPU", cpu_name()},
+          {"threads", std::to_string(omp_get_max_threads())},
+          {"oneDNN", onednn.empty() ? "not built in" : onednn},
+          {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)}};
+}
