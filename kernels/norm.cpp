@@ -99,10 +99,11 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
                          double eps, Act act, bool training) {
   std::vector<T> rstd(static_cast<size_t>(channels)), from_sum(static_cast<size_t>(channels)),
       from_dot(static_cast<size_t>(channels));
+  std::vector<double> sums;  // of du and of du xhat
   for (int64_t c = 0; c < channels; ++c) rstd[size_t(c)] = T(1 / std::sqrt(double(var[c]) + eps));
   const T* rs = rstd.data();
   with(act, [&]<Act a>() {
-    const auto sums = column_sums(rows, 2 * channels, [=](int64_t r, double* s) {
+    const auto add_row = [=](int64_t r, double* s) {
       const T* in = x + r * channels;
       const T* g = dy + r * channels;
 #pragma omp simd
@@ -111,12 +112,15 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
         s[c] += double(du);
         s[channels + c] += double(du * xhat);
       }
-    });
-    for (int64_t c = 0; c < channels; ++c) {
+    };
+    if (training || dweight) sums = column_sums(rows, 2 * channels, add_row);
+    for (int64_t c = 0; c < channels && dweight; ++c) {
       dbias[c] = T(sums[size_t(c)]);
       dweight[c] = T(sums[size_t(channels + c)]);
-      from_sum[size_t(c)] = training ? T(sums[size_t(c)] / double(rows)) : T(0);
-      from_dot[size_t(c)] = training ? T(sums[size_t(channels + c)] / double(rows)) : T(0);
+    }
+    for (int64_t c = 0; c < channels && training; ++c) {
+      from_sum[size_t(c)] = T(sums[size_t(c)] / double(rows));
+      from_dot[size_t(c)] = T(sums[size_t(channels + c)] / double(rows));
     }
     if (!dx) return;
     const T *m0 = from_sum.data(), *m1 = from_dot.data();

@@ -24,7 +24,7 @@ void update_running(Cpu, T* running_mean, T* running_var, const T* mean, const T
 template <class T>
 void batch_norm_forward(Cpu, T* y, const T* x, const T* mean, const T* var, const T* weight, const T* bias,
                         int64_t rows, int64_t channels, double eps, Act act);
-// training: mean and var depend on x. dx may be null.
+// training: mean and var depend on x. dx may be null, and so may dweight and dbias together.
 template <class T>
 void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* var, const T* weight, const T* bias, int64_t rows, int64_t channels,

@@ -57,12 +57,14 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   return record("batch_norm", y, {x, weight, bias},
                 [x = x.detach(), mean, var, weight = weight.detach(), bias = bias.detach(), rows, channels,
                  eps, act, training](const Tensor& dy, const Needs& need) -> Grads {
-                  Tensor dx = need[0] ? dy.like() : Tensor{}, dw = weight.like(), db = bias.like();
+                  Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
+                  if (need[1] || need[2]) dw = weight.like(), db = bias.like();
                   dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
-                    batch_norm_backward(where, dx ? dx.data<T>() : nullptr, dw.data<T>(), db.data<T>(),
-                                        dy.data<T>(), x.data<T>(), mean.data<T>(), var.data<T>(),
-                                        weight.data<T>(), bias.data<T>(), rows, channels, eps, act, training);
+                    batch_norm_backward(where, dx ? dx.data<T>() : nullptr, dw ? dw.data<T>() : nullptr,
+                                        db ? db.data<T>() : nullptr, dy.data<T>(), x.data<T>(),
+                                        mean.data<T>(), var.data<T>(), weight.data<T>(), bias.data<T>(), rows,
+                                        channels, eps, act, training);
                   });
                   return {dx, dw, db};
                 });
