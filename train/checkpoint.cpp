@@ -197,7 +197,7 @@ void prune_checkpoints(const std::string& run, int64_t every, int64_t last, int6
   int kept = 0;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const bool newest = step == steps.rbegin();
-    const bool scheduled = *step % every == 0 || *step == last || *step == switch_step;
+    const bool scheduled = *step % every == 0 || *step == last;
     if (scheduled) ++kept;
     if (!newest && *step != switch_step && (!scheduled || kept > 2)) fs::remove(checkpoint_path(run, *step));
   }
