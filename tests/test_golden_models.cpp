@@ -2,10 +2,17 @@
 // weight and running statistic after the last. A GAN is chaotic in f32, so its curve is compared in f64.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "data/safetensors.h"
 #include "tests/golden.h"
+#include "train/checkpoint.h"
 #include "train/experiment.h"
 
 namespace {
@@ -106,6 +113,47 @@ void compare(const std::string& file, const std::string& recipe, int stage = 1) 
   first.check_losses(first.step(0), "first.", 0, 1e-5);
 }
 
+// The same curve from `dae train --init` on a tensors data set; one object a step.
+void compare_program(const std::string& file, const std::string& recipe, const std::string& dtype,
+                     const std::string& prefix, double limit) {
+  namespace fs = std::filesystem;
+  const Golden golden(file);
+  Run run(golden, recipe, dtype, 1);
+  const fs::path folder = fs::temp_directory_path() / fmt::format("dae-golden-{}", getpid());
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::vector<TensorEntry> entries;
+  for (const char* name : {"images", "noise"}) {
+    const Tensor& t = golden[name];
+    entries.push_back({name, "F32", {t.shape().begin(), t.shape().end()}, t.raw(), size_t(t.bytes())});
+  }
+  save_safetensors(folder / "data.safetensors", entries, {});
+  save_checkpoint(folder / "weights.safetensors", *run.experiment, {});
+  std::string command = fmt::format(
+      "{0} train {1} -q --init {2}/weights.safetensors --out {2}/run --set dtype={3} --set data.kind=tensors "
+      "--set data.path={2}/data.safetensors --set data.shuffle=false --set data.flip=false "
+      "--set data.count=0 --set train.log_every=1",
+      DAE_PROGRAM, recipe, folder.string(), dtype);
+  for (const std::string& key : golden.names("recipe."))
+    command += fmt::format(" --set {}={}", key, golden["recipe." + key].item());
+  REQUIRE(std::system(command.c_str()) == 0);
+
+  const std::vector<std::string> names = golden.names(prefix);
+  const size_t count = golden[prefix + names.at(0)].values().size();
+  std::ifstream log(folder / "run/metrics.jsonl");
+  std::string line;
+  for (size_t i = 0; i < count; ++i) {
+    REQUIRE(std::getline(log, line));
+    const auto object = nlohmann::json::parse(line);
+    for (const std::string& name : names) {
+      const double expected = golden[prefix + name].values()[i];
+      INFO(name, " of step ", i + 1, ": expected ", expected, ", found ", object[name].get<double>());
+      CHECK(std::abs(object[name].get<double>() - expected) <= limit * std::abs(expected));
+    }
+  }
+  fs::remove_all(folder);
+}
+
 }  // namespace
 
 TEST_CASE("DCGAN") { compare("dcgan-small.safetensors", "dcgan-cifar10"); }
@@ -116,4 +164,14 @@ TEST_CASE("toy VAE") {
   const Golden golden("toy-small.safetensors");
   Run run(golden, "toy", "f32", 1);
   for (int64_t i = 0; i < run.recipe.train.steps; ++i) run.check_losses(run.step(i), "losses.", i, 1e-4);
+}
+TEST_CASE("the program: toy VAE over ten steps in f32") {
+  compare_program("toy-small.safetensors", "toy", "f32", "losses.", 1e-4);
+}
+TEST_CASE("the program: GANs over ten steps in f64, and their first step in f32") {
+  for (const auto& [file, recipe] : {std::pair("dcgan-small.safetensors", "dcgan-cifar10"),
+                                     std::pair("vaegan-small.safetensors", "vaegan-cifar10")}) {
+    compare_program(file, recipe, "f64", "losses.", 1e-8);
+    compare_program(file, recipe, "f32", "first.", 1e-5);
+  }
 }
