@@ -65,6 +65,19 @@ void check_png(const std::string& path, const std::string& content) {
   }
 }
 
+// Huffman tables: class and number, 16 counts of codes by length, a symbol a code. stb would write beyond its
+// own table for more than 256 codes.
+void check_huffman(const std::string& path, const std::string& content, size_t at, size_t end) {
+  while (at < end) {
+    size_t codes = 0;
+    for (size_t i = at + 1; i < at + 17 && i < content.size(); ++i) codes += uint8_t(content[i]);
+    if (codes > 256)
+      fail(Fault::data, "{}: byte {}: expected a Huffman table of at most 256 codes, found {}", path, at,
+           codes);
+    at += 17 + codes;
+  }
+}
+
 // Segments: 0xFF, marker, length (2 bytes, itself included), data; after a start of scan come entropy-coded
 // bytes up to the next marker that is neither a stuffed zero nor a restart. stb decodes a cut scan as grey.
 void check_jpeg(const std::string& path, const std::string& content) {
@@ -88,6 +101,7 @@ void check_jpeg(const std::string& path, const std::string& content) {
       check_size(path, big_endian(content, at + 5, 2), big_endian(content, at + 3, 2));
       frame = true;
     }
+    if (marker == 0xC4) check_huffman(path, content, at + 2, at + length);
     at += length;
     if (marker == 0xDA) {
       scan = true;

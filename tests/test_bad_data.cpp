@@ -83,7 +83,9 @@ TEST_CASE("images: exit code 3") {
   const auto damaged = [](std::string file, size_t at) { return file[at] ^= 1, file; };
   const size_t table = jpg.find("\xff\xc4");  // Huffman: 16 counts of code lengths follow after 5 bytes
   std::string malformed = jpg;
-  malformed.replace(table + 5, 16, std::string(16, '\xff'));
+  malformed.replace(table + 5, 16, "\x0c" + std::string(15, '\0'));  // twelve codes of one bit
+  std::string overfull = jpg;
+  overfull.replace(table + 5, 16, std::string(16, '\xff'));
   struct Bad {
     std::string name, content;
     std::vector<std::string> parts;
@@ -102,6 +104,7 @@ TEST_CASE("images: exit code 3") {
            Bad{"noscan.jpg", jpg.substr(0, jpg.find("\xff\xda")) + "\xff\xd9", {"scan"}},
            Bad{"marker.jpg", damaged(jpg, 20), {"marker"}},
            Bad{"malformed.jpg", malformed, {"decoded"}},
+           Bad{"huffman.jpg", overfull, {"Huffman", "256", "4080"}},
            Bad{"empty.jpg", "", {"JPEG or PNG"}},
            Bad{"text.png", "not an image", {"JPEG or PNG"}},
            Bad{"huge.png", kHugePng, {"60000 x 60000", "67108864 pixels"}},
