@@ -248,6 +248,19 @@ TEST_CASE("runs compared: one chart a metric, a line and a row each") {
   CHECK(count(page.attributes, "class=line c1") == 4);
 }
 
+TEST_CASE("a stage 2 branched from another run begins at its branch") {
+  Folder temporary;
+  make_run(temporary.path, 3);
+  std::ofstream(temporary.path / "timing.jsonl") << R"({"step": 40, "stage": 2, "seconds": 3})"
+                                                 << "\n";
+  std::ofstream(temporary.path / "environment.jsonl") << R"({"step": 30, "program": "dae 1"})"
+                                                      << "\n";
+  const RunRecord run = read_run(temporary.path.string());
+  REQUIRE(run.stages.size() == 1);
+  CHECK(run.stages[0].from == 30);
+  CHECK(run.stages[0].to == 40);
+}
+
 TEST_CASE("a folder without a recipe, and a page that cannot be written, are one clear line") {
   Folder temporary;
   CHECK_THROWS_AS(write_run_report(temporary.path.string()), Error);

@@ -56,12 +56,12 @@ double median(std::vector<double> values) {
 }
 
 // "seconds" and "data_wait" count from the start of the process: a resumed run begins again at 0, with its
-// first line.
-std::vector<StageCost> stage_costs(const std::vector<ordered_json>& lines) {
+// first line. start: the step that the run began at, above 0 if it is a stage 2 branched from another run.
+std::vector<StageCost> stage_costs(const std::vector<ordered_json>& lines, int64_t start) {
   std::vector<StageCost> out;
   std::vector<double> times, nodes;
   double seconds = 0, wait = 0;
-  int64_t step = 0;
+  int64_t step = start;
   const auto close = [&] {
     if (out.empty()) return;
     out.back().step_seconds = median(times), out.back().backward_nodes = median(nodes);
@@ -210,7 +210,8 @@ RunRecord read_run(const std::string& folder, const std::string& name) {
                                   timing = read_lines(folder + "/timing.jsonl");
   run.metrics = series_of(metrics);
   run.timing = series_of(timing);
-  run.stages = stage_costs(timing);
+  const std::vector<ordered_json> starts = read_lines(folder + "/environment.jsonl");
+  run.stages = stage_costs(timing, starts.empty() ? 0 : starts[0]["step"].get<int64_t>());
   run.films = read_films(folder);
   if (!metrics.empty()) run.step = metrics.back()["step"].get<int64_t>();
   return run;
