@@ -56,6 +56,7 @@ void track(Tensor& t) {
 }
 
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
+  y.made_by(op);
   if (!recording_on) return y;
   if (std::none_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.tracked(); })) return y;
   auto node = std::make_shared<Node>();

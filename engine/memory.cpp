@@ -2,24 +2,33 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/gpu.h"
 
 namespace {
 
 struct Pool {
-  std::mutex mutex;
   std::unordered_map<size_t, std::vector<void*>> kept;  // by block size
   MemoryStats stats;
-  bool poison = false;
+  int64_t limit = 0;
 };
-Pool& pool() {
-  static Pool* p = new Pool;  // never destroyed: tensors may outlive every static
+struct Pools {
+  std::mutex mutex;
+  Pool of[2];
+  Block live;  // the head of the list of live blocks
+  bool poison = false;
+  Pools() { live.before = live.after = &live; }
+};
+Pools& pools() {
+  static Pools* p = new Pools;  // never destroyed: tensors may outlive every static
   return *p;
 }
 
@@ -32,48 +41,131 @@ size_t block_size(size_t bytes) {
   return bytes <= power ? power : (bytes + step - 1) / step * step;
 }
 
+void* system_allocate(Device device, size_t size) {
+  if constexpr (kHasCuda)
+    if (device == Device::cuda) return gpu_allocate(size);
+  const bool large = size >= size_t{1} << 21;
+  void* data = std::aligned_alloc(large ? size_t{1} << 21 : 64, size);
+  if (data && large) madvise(data, size, MADV_HUGEPAGE);
+  return data;
+}
+void system_free(Device device, void* data) {
+  if constexpr (kHasCuda)
+    if (device == Device::cuda) return gpu_free(data);
+  std::free(data);
+}
+
+// Every bit set is a NaN in each floating type.
+void poison(const Block& block) {
+  if constexpr (kHasCuda)
+    if (block.device == Device::cuda) return gpu_fill_bytes(block.data, 0xFF, block.size);
+  std::memset(block.data, 0xFF, block.size);
+}
+
+std::string readable(int64_t bytes) {
+  return bytes < int64_t{10} << 20 ? fmt::format("{:.1f} KiB", double(bytes) / 1024)
+                                   : fmt::format("{:.1f} MiB", double(bytes) / (1 << 20));
+}
+
+// The live tensors of a device by shape, type and op, the largest five first.
+std::string holders(const Pools& p, Device device) {
+  struct Total {
+    int64_t bytes = 0, count = 0;
+  };
+  std::map<std::string, Total> by_kind;
+  for (const Block* b = p.live.after; b != &p.live; b = b->after)
+    if (b->device == device) {
+      Total& t =
+          by_kind[fmt::format("{} {}{}{}", name(b->dtype), b->shape.str(), *b->op ? " by " : "", b->op)];
+      t.bytes += int64_t(b->size), ++t.count;
+    }
+  std::vector<std::pair<std::string, Total>> sorted(by_kind.begin(), by_kind.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(5, sorted.size()); ++i)
+    text += fmt::format("{}{} in {} x {}", i ? "; " : "", readable(sorted[i].second.bytes),
+                        sorted[i].second.count, sorted[i].first);
+  return text.empty() ? "no tensor" : text;
+}
+
+// A block's memory from what is kept, from the system, or from the system once all that is kept went back.
+void* take(Pools& p, Device device, size_t size) {
+  Pool& pool = p.of[int(device)];
+  auto& kept = pool.kept[size];
+  if (!kept.empty()) {
+    void* data = kept.back();
+    kept.pop_back();
+    return data;
+  }
+  const auto ask = [&]() -> void* {
+    if (pool.limit && pool.stats.reserved + int64_t(size) > pool.limit) return nullptr;
+    return system_allocate(device, size);
+  };
+  void* data = ask();
+  if (!data) {
+    for (auto& [of_size, blocks] : pool.kept) {
+      for (void* block : blocks) system_free(device, block), pool.stats.reserved -= int64_t(of_size);
+      blocks.clear();
+    }
+    data = ask();
+  }
+  if (!data) return nullptr;
+  ++pool.stats.system_allocations;
+  pool.stats.reserved += int64_t(size);
+  return data;
+}
+
 }  // namespace
 
-std::shared_ptr<void> allocate(Device device, size_t bytes) {
-  if (device != Device::cpu) fail(Fault::usage, "memory: this build has no CUDA; use --device cpu");
-  Pool& p = pool();
-  const size_t size = block_size(bytes);
-  void* block = nullptr;
+const char* name(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
+
+std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) {
+  if (!kHasCuda && device == Device::cuda)
+    fail(Fault::usage, "memory: this build has no CUDA; use --device cpu");
+  const size_t size = block_size(size_t(shape.size() * size_of(dtype)));
+  const auto block = std::make_shared<Block>();
+  block->size = size, block->device = device, block->shape = shape, block->dtype = dtype;
+  Pools& p = pools();
   {
     std::lock_guard lock(p.mutex);
-    auto& kept = p.kept[size];
-    if (!kept.empty()) {
-      block = kept.back();
-      kept.pop_back();
-    } else {
-      block = std::aligned_alloc(size >= (size_t{1} << 21) ? size_t{1} << 21 : 64, size);
-      if (!block) {
-        fail(Fault::internal,
-             "memory: {} bytes asked for with {} in use; the system has no more: use a smaller batch", size,
-             p.stats.live);
-      }
-      if (size >= (size_t{1} << 21)) madvise(block, size, MADV_HUGEPAGE);
-      ++p.stats.system_allocations;
-      p.stats.reserved += int64_t(size);
-    }
-    p.stats.live += int64_t(size);
-    if (p.stats.live > p.stats.peak) p.stats.peak = p.stats.live;
+    MemoryStats& stats = p.of[int(device)].stats;
+    void* data = take(p, device, size);
+    if (!data)
+      fail(Fault::internal,
+           "memory: {}: {} asked for, for {} {}, with {} in use, most of it {}; use a smaller batch",
+           name(device), readable(int64_t(size)), name(dtype), shape.str(), readable(stats.live),
+           holders(p, device));
+    block->data = data;
+    block->before = p.live.before, block->after = &p.live;
+    block->before->after = block->after->before = block.get();
+    stats.live += int64_t(size);
+    stats.peak = std::max(stats.peak, stats.live);
   }
-  if (p.poison) std::memset(block, 0xFF, size);  // every bit set is a NaN in f32 and f64
-  return std::shared_ptr<void>(block, [size](void* freed) {
-    Pool& q = pool();
-    std::lock_guard lock(q.mutex);
-    q.kept[size].push_back(freed);
-    q.stats.live -= int64_t(size);
-  });
+  if (p.poison) poison(*block);
+  return block;
 }
 
-MemoryStats memory_stats() {
-  std::lock_guard lock(pool().mutex);
-  return pool().stats;
+Block::~Block() {
+  if (!data) return;  // none was had, or the list's head
+  Pools& p = pools();
+  std::lock_guard lock(p.mutex);
+  before->after = after, after->before = before;
+  Pool& pool = p.of[int(device)];
+  pool.kept[size].push_back(data);
+  pool.stats.live -= int64_t(size);
+}
+
+MemoryStats memory_stats(Device device) {
+  std::lock_guard lock(pools().mutex);
+  return pools().of[int(device)].stats;
 }
 void reset_peak() {
-  std::lock_guard lock(pool().mutex);
-  pool().stats.peak = pool().stats.live;
+  std::lock_guard lock(pools().mutex);
+  for (Pool& pool : pools().of) pool.stats.peak = pool.stats.live;
 }
-void poison_allocations(bool on) { pool().poison = on; }
+void poison_allocations(bool on) { pools().poison = on; }
+void limit_memory(Device device, int64_t bytes) {
+  std::lock_guard lock(pools().mutex);
+  pools().of[int(device)].limit = bytes;
+}

@@ -1,14 +1,34 @@
 // The memory pool: freed blocks are kept by size and handed out again, so a training step that repeats its
-// shapes asks the system for nothing after the first.
+// shapes asks the system for nothing after the first. One pool a device. A block of the GPU may be handed out
+// again while kernels that read it are still queued: there is one stream, so its next user runs after them.
 #pragma once
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 
-enum class Device : uint8_t { cpu, cuda };
+#include "engine/dtype.h"
+#include "engine/shape.h"
 
-// Uninitialised memory, aligned to 64 bytes; back to the pool when the last owner lets go. Thread-safe.
-std::shared_ptr<void> allocate(Device device, size_t bytes);
+enum class Device : uint8_t { cpu, cuda };
+const char* name(Device device);  // "cpu"
+
+// A piece of memory, and for the report on exhaustion what stands in it.
+struct Block {
+  void* data = nullptr;
+  size_t size = 0;  // bytes, as taken from the pool
+  Device device = Device::cpu;
+  Shape shape;
+  Dtype dtype = Dtype::f32;
+  const char* op = "";                        // what made it, if the tape knows
+  Block *before = nullptr, *after = nullptr;  // every live one is on a list
+  Block() = default;
+  Block(const Block&) = delete;
+  ~Block();  // back to the pool
+};
+
+// Uninitialised memory for a tensor, aligned to 64 bytes (CPU) or 256 (CUDA); back to the pool when the last
+// owner lets go. Thread-safe. Fault::internal when the device has no more: one line that says which tensors
+// hold most.
+std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype);
 
 struct MemoryStats {
   int64_t live = 0;                // bytes handed out now
@@ -16,8 +36,10 @@ struct MemoryStats {
   int64_t reserved = 0;            // bytes taken from the system, live or kept
   int64_t system_allocations = 0;  // how often the system was asked
 };
-MemoryStats memory_stats();
-void reset_peak();
+MemoryStats memory_stats(Device device = Device::cpu);
+void reset_peak();  // of every device
 
-// Tests: fill every block handed out with NaN, so that an element nobody wrote is seen.
+// Tests: fill every block handed out with NaN, so that an element nobody wrote is seen; and let a device have
+// no more than so many bytes (0: what the system gives).
 void poison_allocations(bool on);
+void limit_memory(Device device, int64_t bytes);

@@ -16,6 +16,14 @@ void Param::freeze(bool on) {
 }
 void Param::changed() {
   if (value.tracked()) ++value.node()->version;
+  if (low) low.copy_from(value);
+}
+Tensor Param::in(Dtype compute) const {
+  if (compute == value.dtype()) return value;
+  if (!low || low.dtype() != compute) low = value.to(compute);
+  Tensor stand_in = low;
+  stand_in.set_node(value.node());
+  return stand_in;
 }
 Shape Param::file_shape() const {
   const Shape& s = value.shape();
@@ -23,7 +31,8 @@ Shape Param::file_shape() const {
 }
 Tensor Param::to_file() const {
   NoGrad off;
-  return layout == Layout::conv ? permute(value.detach(), kToFile) : value.detach();
+  const Tensor host = value.to(Device::cpu);
+  return layout == Layout::conv ? permute(host, kToFile) : host;
 }
 void Param::from_file(const Tensor& t) {
   if (!(t.shape() == file_shape()))
@@ -82,22 +91,23 @@ int64_t Module::parameter_count() const {
 }
 
 void Module::add(Param& p, const std::string& name, Layout layout) {
+  p.value = p.value.to(wide(build_.dtype)).to(build_.device);
   p.layout = layout;
   p.name = name;
   entries_.push_back({name, nullptr, &p});
   if (!p.buffer) track(p.value);
 }
 void Module::add_uniform(Param& p, const std::string& name, const Shape& shape, double bound, Layout layout) {
-  p.value = uniform(shape, -bound, bound, build_.init->next()).to(build_.dtype);
+  p.value = uniform(shape, -bound, bound, build_.init->next());
   add(p, name, layout);
 }
 void Module::add_normal(Param& p, const std::string& name, const Shape& shape, double std, Layout layout) {
   NoGrad off;
-  p.value = scale(normal(shape, build_.init->next()), std).to(build_.dtype);
+  p.value = scale(normal(shape, build_.init->next()), std);
   add(p, name, layout);
 }
 void Module::add_constant(Param& p, const std::string& name, const Shape& shape, double value, bool buffer) {
-  p.value = Tensor::full(shape, value, build_.dtype);
+  p.value = Tensor::full(shape, value);
   p.buffer = buffer;
   add(p, name, Layout::same);
 }

@@ -12,8 +12,9 @@ enum class Layout { same, conv };  // conv: (a, kh, kw, b) here, (a, b, kh, kw) 
 
 struct Param {
   std::string name;
-  Tensor value;
-  Tensor grad;  // empty until backward() fills it
+  Tensor value;        // in the wide type of the run (dtype.h)
+  Tensor grad;         // likewise; empty until backward() fills it
+  mutable Tensor low;  // the values in bf16 or f16, once a layer has asked for them
   Layout layout = Layout::same;
   bool buffer = false;   // running statistics: saved, never trained
   bool counter = false;  // num_batches_tracked: an i64 in files
@@ -21,16 +22,20 @@ struct Param {
   bool frozen() const { return !value.tracked(); }
   void freeze(bool frozen);  // a frozen parameter is a constant to the tape
   void changed();            // its values were written in place: graphs recorded before are stale
+  // The values as matrix products of activations in `compute` read them: `value`, or the copy beside it,
+  // which stands for the same leaf of the tape. Its gradient comes in the wide type either way.
+  Tensor in(Dtype compute) const;
   Shape file_shape() const;  // as PyTorch writes it
-  Tensor to_file() const;    // values in PyTorch's order
+  Tensor to_file() const;    // values in PyTorch's order, on the CPU
   void from_file(const Tensor& t);
 };
 
-// What a model's parameters are made with. Initial values are drawn in f32 from `init`, so that an f64 model
-// starts from the same numbers.
+// What a model's parameters are made with. Initial values are drawn in f32 on the CPU from `init`, so that
+// every model starts from the same numbers.
 struct Build {
-  Dtype dtype = Dtype::f32;
+  Dtype dtype = Dtype::f32;  // the compute type
   Rng* init = nullptr;
+  Device device = Device::cpu;
 };
 
 class Module {

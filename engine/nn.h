@@ -13,7 +13,7 @@ struct Linear : Module {
     add_uniform(weight, "weight", {out, in}, bound);
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
-  Tensor operator()(const Tensor& x) const { return linear(x, weight.value, bias.value); }
+  Tensor operator()(const Tensor& x) const { return linear(x, weight.in(x.dtype()), bias.value); }
   Param weight, bias;
 };
 
@@ -26,7 +26,9 @@ struct Conv2d : Module {
     add_uniform(weight, "weight", {out, kernel, kernel, in}, bound, Layout::conv);
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
-  Tensor operator()(const Tensor& x) const { return conv2d(x, weight.value, bias.value, stride, pad); }
+  Tensor operator()(const Tensor& x) const {
+    return conv2d(x, weight.in(x.dtype()), bias.value, stride, pad);
+  }
   Param weight, bias;
   int64_t stride;
   Pad pad;
@@ -42,7 +44,7 @@ struct ConvTranspose2d : Module {
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
   Tensor operator()(const Tensor& x) const {
-    return conv_transpose2d(x, weight.value, bias.value, stride, pad);
+    return conv_transpose2d(x, weight.in(x.dtype()), bias.value, stride, pad);
   }
   Param weight, bias;
   int64_t stride, pad;
@@ -60,7 +62,7 @@ struct BatchNorm : Module {
     add_constant(num_batches_tracked, "num_batches_tracked", {}, 0, true);
   }
   Tensor operator()(const Tensor& x, Act act = Act::none) {
-    if (training()) num_batches_tracked.value = shift(num_batches_tracked.value, 1);
+    if (training()) num_batches_tracked.value.copy_from(shift(num_batches_tracked.value, 1));
     return batch_norm(x, weight.value, bias.value, running_mean.value, running_var.value, training(), 0.1,
                       eps, act);
   }

@@ -1,7 +1,9 @@
 // Every op of the engine: the table of contents. Shapes are literal: N images, H rows, W columns, C channels,
 // last varies fastest; "(..., C)" is any number of leading dimensions. Each op checks its shapes
 // (Fault::internal), runs one kernel and records its backward; each has rows in tests/rows/. Labels and
-// indices are i64, everything else f32 or f64.
+// indices are i64. Activations are in the compute type; scalars that come out of a sum (losses, norms),
+// biases, gains and statistics in its wide type (dtype.h). Weights of matrix products and tables stand beside
+// the activations in their type; the gradients of all of these come in the wide type.
 #pragma once
 #include <vector>
 
@@ -122,8 +124,9 @@ Tensor global_avg_pool(const Tensor& x);  // (N, C)
 
 // ---- random (engine/ops/random.cpp): element i depends on (key, i) alone
 // -----------------------------------------
-Tensor normal(const Shape& shape, Key key, Dtype dtype = Dtype::f32);
-Tensor uniform(const Shape& shape, double low, double high, Key key, Dtype dtype = Dtype::f32);
+Tensor normal(const Shape& shape, Key key, Dtype dtype = Dtype::f32, Device device = Device::cpu);
+Tensor uniform(const Shape& shape, double low, double high, Key key, Dtype dtype = Dtype::f32,
+               Device device = Device::cpu);
 Tensor dropout(const Tensor& x, double p, Key key);  // kept ones times 1/(1-p); the mask is recomputed
 Tensor channel_dropout(const Tensor& x, double p,
                        Key key);  // (N, ..., C): one mask value per image and channel

@@ -41,8 +41,8 @@ std::vector<Param*> AdamW::trainable() const {
 
 void AdamW::add_moments(Param& p) {
   const Tensor& x = p.value;
-  moments_[&p] = {Tensor::zeros(x.shape(), x.dtype()), Tensor::zeros(x.shape(), x.dtype()),
-                  options_.ema > 0 ? x.clone() : Tensor{}};
+  moments_[&p] = {Tensor::zeros(x.shape(), x.dtype(), x.device()),
+                  Tensor::zeros(x.shape(), x.dtype(), x.device()), options_.ema > 0 ? x.clone() : Tensor{}};
 }
 
 void AdamW::zero_grad() {
@@ -57,7 +57,7 @@ void AdamW::step(double lr_factor) {
     for (Param* p : g.params) {
       if (!p->grad) continue;
       Moments& moments = moments_.at(p);
-      dispatch(p->value, [&](auto where, auto zero) {
+      dispatch_cpu(p->value, [&](auto where, auto zero) {
         using T = decltype(zero);
         adamw_step(where, p->value.data<T>(), moments.m.data<T>(), moments.v.data<T>(),
                    moments.ema ? moments.ema.data<T>() : nullptr, p->grad.data<T>(), p->value.size(),

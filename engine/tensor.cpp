@@ -2,7 +2,8 @@
 
 #include <cstring>
 
-#include "kernels/parallel.h"
+#include "kernels/convert.h"
+#include "kernels/gpu.h"
 
 void Shape::push_back(int64_t d) {
   if (rank_ == kMaxRank) fail(Fault::internal, "shape: more than {} dimensions", int(kMaxRank));
@@ -17,54 +18,67 @@ std::string Shape::str() const {
   return s + ")";
 }
 
-const char* name(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f32:
-      return "f32";
-    case Dtype::f64:
-      return "f64";
-    case Dtype::i64:
-      return "i64";
-  }
-  return "?";
-}
-int64_t size_of(Dtype dtype) { return dtype == Dtype::f32 ? 4 : 8; }
-Dtype dtype_from(const std::string& text) {
-  for (Dtype d : {Dtype::f32, Dtype::f64, Dtype::i64})
-    if (text == name(d)) return d;
-  fail(Fault::usage, "dtype: expected f32 or f64, found \"{}\"", text);
-}
-
 namespace {
 
-// Calls f(T{}) with the element type.
-template <class F>
-void visit(Dtype dtype, F&& f) {
-  switch (dtype) {
-    case Dtype::f32:
-      return f(float{});
-    case Dtype::f64:
-      return f(double{});
-    case Dtype::i64:
-      return f(int64_t{});
+struct DtypeName {
+  Dtype dtype;
+  const char *name, *in_files;
+  int64_t size;
+};
+constexpr DtypeName kDtypes[] = {{Dtype::f32, "f32", "F32", 4},
+                                 {Dtype::f64, "f64", "F64", 8},
+                                 {Dtype::bf16, "bf16", "BF16", 2},
+                                 {Dtype::f16, "f16", "F16", 2},
+                                 {Dtype::i64, "i64", "I64", 8}};
+
+// Same device, another type. Only the three compute types can be converted on CUDA.
+void convert_here(const Tensor& to, const Tensor& from) {
+  if (to.device() == Device::cpu) {
+    visit(to.dtype(), [&](auto t) {
+      visit(from.dtype(),
+            [&](auto f) { convert(Cpu{}, to.data<decltype(t)>(), from.data<decltype(f)>(), to.size()); });
+    });
+    return;
   }
+  dispatch(to, [&](auto where, auto t) {
+    dispatch(from, [&](auto, auto f) {
+      convert(where, to.data<decltype(t)>(), from.data<decltype(f)>(), to.size());
+    });
+  });
+}
+
+// Same type, maybe another device.
+void copy_bytes(const Tensor& to, const Tensor& from) {
+  const size_t bytes = size_t(to.bytes());
+  if (!bytes) return;
+  const bool to_cuda = to.device() == Device::cuda, from_cuda = from.device() == Device::cuda;
+  if constexpr (kHasCuda) {
+    if (to_cuda && from_cuda) return gpu_copy(to.raw(), from.raw(), bytes);
+    if (to_cuda) return gpu_upload(to.raw(), from.raw(), bytes);
+    if (from_cuda) return gpu_download(to.raw(), from.raw(), bytes);
+  }
+  std::memcpy(to.raw(), from.raw(), bytes);
 }
 
 }  // namespace
 
+const char* name(Dtype dtype) { return kDtypes[int(dtype)].name; }
+const char* file_name(Dtype dtype) { return kDtypes[int(dtype)].in_files; }
+int64_t size_of(Dtype dtype) { return kDtypes[int(dtype)].size; }
+Dtype dtype_from(const std::string& text) {
+  for (const DtypeName& d : kDtypes)
+    if (d.dtype != Dtype::i64 && text == d.name) return d.dtype;
+  fail(Fault::usage, "dtype: expected f32, f64, bf16 or f16, found \"{}\"", text);
+}
+
 Tensor::Tensor(const Shape& shape, Dtype dtype, Device device)
-    : memory_(allocate(device, size_t(shape.size() * size_of(dtype)))),
-      shape_(shape),
-      dtype_(dtype),
-      device_(device) {}
+    : block_(allocate(device, shape, dtype)), data_(block_->data), shape_(shape), dtype_(dtype) {}
 
 Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
   Tensor t(shape, dtype, device);
-  visit(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    T* p = t.data<T>();
-    parallel_for(t.size(), kStreamGrain, [&](int64_t b, int64_t e) { std::fill(p + b, p + e, T(value)); });
-  });
+  if (device == Device::cpu)
+    visit(dtype, [&](auto zero) { fill(Cpu{}, t.data<decltype(zero)>(), value, t.size()); });
+  else dispatch(t, [&](auto where, auto zero) { fill(where, t.data<decltype(zero)>(), value, t.size()); });
   return t;
 }
 Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0, dtype, device); }
@@ -73,10 +87,8 @@ Tensor Tensor::of(const Shape& shape, const std::vector<double>& values, Dtype d
   if (int64_t(values.size()) != shape.size())
     fail(Fault::internal, "tensor: {} values for shape {}", values.size(), shape.str());
   Tensor t(shape, dtype);
-  visit(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    std::transform(values.begin(), values.end(), t.data<T>(), [](double v) { return T(v); });
-  });
+  visit(dtype,
+        [&](auto zero) { convert(Cpu{}, t.data<decltype(zero)>(), values.data(), int64_t(values.size())); });
   return t;
 }
 
@@ -89,36 +101,43 @@ Tensor Tensor::detach() const {
 Tensor Tensor::with_shape(const Shape& shape) const {
   if (shape.size() != size())
     fail(Fault::internal, "tensor: {} cannot be seen as {}", shape_.str(), shape.str());
+  return part(0, shape);
+}
+
+Tensor Tensor::part(int64_t begin, const Shape& shape) const {
+  if (begin < 0 || begin + shape.size() > size())
+    fail(Fault::internal, "tensor: {} from element {} on has no part {}", shape_.str(), begin, shape.str());
   Tensor t = detach();
+  t.data_ = static_cast<char*>(data_) + begin * size_of(dtype_);
   t.shape_ = shape;
   return t;
 }
 
 Tensor Tensor::clone() const {
   Tensor t = like();
-  if (size()) std::memcpy(t.raw(), raw(), size_t(bytes()));
+  copy_bytes(t, *this);
   return t;
 }
 
 void Tensor::copy_from(const Tensor& source) {
   if (!(source.shape() == shape_))
     fail(Fault::internal, "tensor: copy of shape {} into {}", source.shape().str(), shape_.str());
-  visit(dtype_, [&](auto to) {
-    visit(source.dtype(), [&](auto from) {
-      using To = decltype(to);
-      using From = decltype(from);
-      To* out = data<To>();
-      const From* in = source.data<From>();
-      parallel_for(size(), kStreamGrain, [&](int64_t b, int64_t e) {
-        for (int64_t i = b; i < e; ++i) out[i] = To(in[i]);
-      });
-    });
-  });
+  if (source.dtype() == dtype_) copy_bytes(*this, source);
+  else if (source.device() == device()) convert_here(*this, source);
+  else if (device() == Device::cuda) copy_bytes(*this, source.to(dtype_));
+  else convert_here(*this, source.to(Device::cpu));
 }
 
 Tensor Tensor::to(Dtype dtype) const {
   if (dtype == dtype_) return detach();
-  Tensor t(shape_, dtype, device_);
+  Tensor t = like(shape_, dtype);
+  t.copy_from(*this);
+  return t;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return detach();
+  Tensor t(shape_, dtype_, device);
   t.copy_from(*this);
   return t;
 }
@@ -129,15 +148,13 @@ double Tensor::item() const {
 }
 
 std::vector<double> Tensor::values() const {
+  const Tensor host = to(Device::cpu);
   std::vector<double> out(size_t(size()), 0.0);
-  visit(dtype_, [&](auto zero) {
-    using T = decltype(zero);
-    std::copy_n(data<T>(), size(), out.begin());
-  });
+  visit(dtype_, [&](auto zero) { convert(Cpu{}, out.data(), host.data<decltype(zero)>(), size()); });
   return out;
 }
 
-void Tensor::wrong_type(Dtype asked) const {
-  fail(Fault::internal, "tensor of shape {}: it holds {}, asked for as {}", shape_.str(), name(dtype_),
-       name(asked));
+void Tensor::misused(Dtype asked) const {
+  fail(Fault::internal, "tensor of shape {}: it holds {} on {}, asked for as {} on {}", shape_.str(),
+       name(dtype_), name(device()), name(asked), name(reachable));
 }

@@ -1,30 +1,17 @@
 // A tensor: a handle on memory with a shape, an element type and a device. Copies share memory and, if the
 // tensor was recorded, the node of the tape that made it (autograd.h).
 #pragma once
+#include <algorithm>
 #include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "engine/memory.h"
-#include "engine/shape.h"
-#include "kernels/device.h"
-#include "kernels/error.h"
+#include "kernels/gpu.h"
 
-enum class Dtype : uint8_t { f32, f64, i64 };
-const char* name(Dtype dtype);  // "f32"
-int64_t size_of(Dtype dtype);   // bytes
-Dtype dtype_from(const std::string& name);
-
-template <class T>
-constexpr Dtype dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return Dtype::f32;
-  else if constexpr (std::is_same_v<T, double>) return Dtype::f64;
-  else {
-    static_assert(std::is_same_v<T, int64_t>);
-    return Dtype::i64;
-  }
-}
+// The device whose memory data() may give on this thread: the CPU's, and inside dispatch() that of the
+// kernel.
+inline thread_local Device reachable = Device::cpu;
 
 struct Node;  // autograd.h
 
@@ -38,7 +25,7 @@ class Tensor {
   // Values in row-major order; values.size() must be shape.size().
   static Tensor of(const Shape& shape, const std::vector<double>& values, Dtype dtype = Dtype::f32);
 
-  explicit operator bool() const { return memory_ != nullptr; }
+  explicit operator bool() const { return block_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
   int64_t dim(int i) const { return shape_[i]; }  // negative: from the back
@@ -48,45 +35,89 @@ class Tensor {
   }  // all but the last
   int64_t bytes() const { return size() * size_of(dtype_); }
   Dtype dtype() const { return dtype_; }
-  Device device() const { return device_; }
+  Device device() const { return block_ ? block_->device : Device::cpu; }
 
-  // The elements. T must be the element type (checked).
+  // The elements. T must be the element type, and the device the reachable one (checked).
   template <class T>
   T* data() const {
-    if (dtype_ != dtype_of<T>()) wrong_type(dtype_of<T>());
-    return static_cast<T*>(memory_.get());
+    if (dtype_ != dtype_of<T>() || device() != reachable) misused(dtype_of<T>());
+    return static_cast<T*>(data_);
   }
-  void* raw() const { return memory_.get(); }
+  void* raw() const { return data_; }
 
-  Tensor like() const { return Tensor(shape_, dtype_, device_); }  // same everything, no values
-  Tensor like(const Shape& shape) const { return Tensor(shape, dtype_, device_); }
+  Tensor like() const { return Tensor(shape_, dtype_, device()); }  // same everything, no values
+  Tensor like(const Shape& shape) const { return Tensor(shape, dtype_, device()); }
+  Tensor like(const Shape& shape, Dtype dtype) const { return Tensor(shape, dtype, device()); }
   Tensor detach() const;                        // the same memory, unknown to the tape
   Tensor with_shape(const Shape& shape) const;  // the same memory seen as another shape, unknown to the tape
   Tensor clone() const;                         // own memory, unknown to the tape
-  Tensor to(Dtype dtype) const;                 // converted copy (or itself), unknown to the tape
-  void copy_from(const Tensor& source);         // in place; same shape; converts the type
-  bool alone() const { return memory_.use_count() == 1; }  // nobody else sees this memory
+  Tensor part(int64_t begin, const Shape& shape) const;  // the elements from `begin` on, as with_shape
+  Tensor to(Dtype dtype) const;                          // converted copy (or itself), unknown to the tape
+  Tensor to(Device device) const;                        // likewise; a copy to the host waits for the device
+  void copy_from(const Tensor& source);  // in place; same shape; converts the type, crosses devices
+  bool alone() const { return block_.use_count() == 1; }  // nobody else sees this memory
+  void made_by(const char* op) const {                    // the first one stands in the report on exhaustion
+    if (!*block_->op) block_->op = op;
+  }
 
-  double item() const;                 // the value of a tensor of one element
-  std::vector<double> values() const;  // all of them, on the host
+  double item() const;                 // the value of a tensor of one element; waits for the device
+  std::vector<double> values() const;  // all of them, on the host; waits for the device
 
   const std::shared_ptr<Node>& node() const { return node_; }
   bool tracked() const { return node_ != nullptr; }
   void set_node(std::shared_ptr<Node> node) { node_ = std::move(node); }
 
  private:
-  [[noreturn]] void wrong_type(Dtype asked) const;
-  std::shared_ptr<void> memory_;
+  [[noreturn]] void misused(Dtype asked) const;
+  std::shared_ptr<Block> block_;
+  void* data_ = nullptr;
   std::shared_ptr<Node> node_;
   Shape shape_;
   Dtype dtype_ = Dtype::f32;
-  Device device_ = Device::cpu;
 };
 
-// Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double.
+// The elements, or null for no tensor.
+template <class T>
+T* data_of(const Tensor& t) {
+  return t ? t.data<T>() : nullptr;
+}
+
+class Reach {  // makes a device's memory reachable while it lives
+ public:
+  explicit Reach(Device device) : before_(std::exchange(reachable, device)) {}
+  ~Reach() { reachable = before_; }
+  Reach(const Reach&) = delete;
+
+ private:
+  Device before_;
+};
+
+// Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double, and where CUDA
+// is built Cuda with float, bf16 or f16.
 template <class F>
 decltype(auto) dispatch(const Tensor& x, F&& f) {
-  if (x.dtype() == Dtype::f64) return f(Cpu{}, double{});
-  if (x.dtype() == Dtype::f32) return f(Cpu{}, float{});
-  fail(Fault::internal, "dispatch: expected an f32 or f64 tensor, found {}", name(x.dtype()));
+  const Reach reach(x.device());
+  if (x.device() == Device::cpu) {
+    if (x.dtype() == Dtype::f32) return f(Cpu{}, float{});
+    if (x.dtype() == Dtype::f64) return f(Cpu{}, double{});
+  }
+  if constexpr (kHasCuda) {
+    if (x.device() == Device::cuda) {
+      if (x.dtype() == Dtype::f32) return f(Cuda{gpu_stream()}, float{});
+      if (x.dtype() == Dtype::bf16) return f(Cuda{gpu_stream()}, bf16{});
+      if (x.dtype() == Dtype::f16) return f(Cuda{gpu_stream()}, f16{});
+    }
+  }
+  fail(Fault::internal,
+       "dispatch: expected f32 or f64 on the CPU or f32, bf16 or f16 on CUDA, found {} on {}",
+       name(x.dtype()), name(x.device()));
+}
+
+// As dispatch, where the Cuda half is still to be written.
+inline constexpr const char* kNoCudaKernel = "no CUDA kernel yet";
+template <class F>
+decltype(auto) dispatch_cpu(const Tensor& x, F&& f) {
+  if (x.device() == Device::cpu && x.dtype() == Dtype::f32) return f(Cpu{}, float{});
+  if (x.device() == Device::cpu && x.dtype() == Dtype::f64) return f(Cpu{}, double{});
+  fail(Fault::internal, "dispatch: {} on {}: {}", name(x.dtype()), name(x.device()), kNoCudaKernel);
 }

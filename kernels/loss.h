@@ -8,23 +8,40 @@ enum class Score { bce, hinge };
 template <class T>
 void score_forward(Cpu, Score f, T* loss, const T* x, int64_t n, double target);
 template <class T>
+void score_forward(Cuda, Score f, Wide<T>* loss, const T* x, int64_t n, double target);
+template <class T>
 void score_backward(Cpu, Score f, T* dx, const T* dloss, const T* x, int64_t n, double target);
+template <class T>
+void score_backward(Cuda, Score f, T* dx, const Wide<T>* dloss, const T* x, int64_t n, double target);
 
 // Of two arrays: mean of |a_i - b_i|^2 or |a_i - b_i|. db = -da.
 enum class Distance { mse, l1 };
 template <class T>
 void distance_forward(Cpu, Distance f, T* loss, const T* a, const T* b, int64_t n);
 template <class T>
+void distance_forward(Cuda, Distance f, Wide<T>* loss, const T* a, const T* b, int64_t n);
+template <class T>
 void distance_backward(Cpu, Distance f, T* da, const T* dloss, const T* a, const T* b, int64_t n);
+template <class T>
+void distance_backward(Cuda, Distance f, T* da, const Wide<T>* dloss, const T* a, const T* b, int64_t n);
 
 // KL(N(mu, e^logvar) || N(0, I)) = 1/2 sum(mu^2 + e^logvar - 1 - logvar) / images, over n elements.
 template <class T>
 void kl_forward(Cpu, T* loss, const T* mu, const T* logvar, int64_t n, int64_t images);
 template <class T>
+void kl_forward(Cuda, Wide<T>* loss, const T* mu, const T* logvar, int64_t n, int64_t images);
+template <class T>
 void kl_backward(Cpu, T* dmu, T* dlogvar, const T* dloss, const T* mu, const T* logvar, int64_t n,
+                 int64_t images);
+template <class T>
+void kl_backward(Cuda, T* dmu, T* dlogvar, const Wide<T>* dloss, const T* mu, const T* logvar, int64_t n,
                  int64_t images);
 // z = mu + e^(logvar/2) eps
 template <class T>
 void reparameterize_forward(Cpu, T* z, const T* mu, const T* logvar, const T* eps, int64_t n);
 template <class T>
+void reparameterize_forward(Cuda, T* z, const T* mu, const T* logvar, const T* eps, int64_t n);
+template <class T>
 void reparameterize_backward(Cpu, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n);
+template <class T>
+void reparameterize_backward(Cuda, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n);

@@ -10,9 +10,18 @@
 template <class T>
 void normal_fill(Cpu, T* y, int64_t n, Key key);
 template <class T>
+void normal_fill(Cuda, T* y, int64_t n, Key key);
+template <class T>
 void uniform_fill(Cpu, T* y, int64_t n, double low, double high, Key key);
+template <class T>
+void uniform_fill(Cuda, T* y, int64_t n, double low, double high, Key key);
 template <class T>
 void dropout(Cpu, T* y, const T* x, int64_t n, double p, Key key);
 template <class T>
+void dropout(Cuda, T* y, const T* x, int64_t n, double p, Key key);
+template <class T>
 void channel_dropout(Cpu, T* y, const T* x, int64_t images, int64_t positions, int64_t channels, double p,
+                     Key key);
+template <class T>
+void channel_dropout(Cuda, T* y, const T* x, int64_t images, int64_t positions, int64_t channels, double p,
                      Key key);

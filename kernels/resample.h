@@ -11,13 +11,25 @@ struct PoolShape {
 template <class T>
 void upsample_forward(Cpu, T* y, const T* x, int64_t n, int64_t h, int64_t w, int64_t c, int64_t factor);
 template <class T>
+void upsample_forward(Cuda, T* y, const T* x, int64_t n, int64_t h, int64_t w, int64_t c, int64_t factor);
+template <class T>
 void upsample_backward(Cpu, T* dx, const T* dy, int64_t n, int64_t h, int64_t w, int64_t c, int64_t factor);
+template <class T>
+void upsample_backward(Cuda, T* dx, const T* dy, int64_t n, int64_t h, int64_t w, int64_t c, int64_t factor);
 // index: offset of the maximum in its image, first on ties.
 template <class T>
 void max_pool_forward(Cpu, T* y, int64_t* index, const T* x, const PoolShape& s);
 template <class T>
+void max_pool_forward(Cuda, T* y, int64_t* index, const T* x, const PoolShape& s);
+template <class T>
 void max_pool_backward(Cpu, T* dx, const T* dy, const int64_t* index, const PoolShape& s);
+template <class T>
+void max_pool_backward(Cuda, T* dx, const T* dy, const int64_t* index, const PoolShape& s);
 template <class T>
 void avg_pool_forward(Cpu, T* y, const T* x, const PoolShape& s, bool count_pad);
 template <class T>
+void avg_pool_forward(Cuda, T* y, const T* x, const PoolShape& s, bool count_pad);
+template <class T>
 void avg_pool_backward(Cpu, T* dx, const T* dy, const PoolShape& s, bool count_pad);
+template <class T>
+void avg_pool_backward(Cuda, T* dx, const T* dy, const PoolShape& s, bool count_pad);

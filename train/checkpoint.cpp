@@ -54,23 +54,19 @@ int64_t integer(const std::map<std::string, std::string>& metadata, const std::s
   return value;
 }
 
-const char* file_type(Dtype dtype) {
-  return dtype == Dtype::f32 ? "F32" : dtype == Dtype::f64 ? "F64" : "I64";
-}
-
 Tensor tensor_of(const Safetensors& file, const TensorEntry& entry) {
   Shape shape;
   if (entry.shape.size() > size_t(Shape::kMaxRank))
     fail(Fault::data, "weights: {}: {}: expected at most {} dimensions, found {}", file.path(), entry.name,
          Shape::kMaxRank, entry.shape.size());
   for (const int64_t d : entry.shape) shape.push_back(d);
-  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::i64})
-    if (entry.dtype == file_type(dtype)) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::bf16, Dtype::f16, Dtype::i64})
+    if (entry.dtype == file_name(dtype)) {
       Tensor t(shape, dtype);
       std::memcpy(t.raw(), entry.bytes, size_t(t.bytes()));
       return t;
     }
-  fail(Fault::data, "weights: {}: {}: expected F32, F64 or I64, found {}", file.path(), entry.name,
+  fail(Fault::data, "weights: {}: {}: expected F32, F64, BF16, F16 or I64, found {}", file.path(), entry.name,
        entry.dtype);
 }
 
@@ -153,7 +149,7 @@ void save_checkpoint(const fs::path& path, Experiment& experiment, const Progres
     values.push_back(p.counter ? p.to_file().to(Dtype::i64) : p.to_file());
     const Tensor& t = values.back();
     entries.push_back(
-        {p.name, file_type(t.dtype()), {t.shape().begin(), t.shape().end()}, t.raw(), size_t(t.bytes())});
+        {p.name, file_name(t.dtype()), {t.shape().begin(), t.shape().end()}, t.raw(), size_t(t.bytes())});
   }
   std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                  {"step", std::to_string(progress.step)},

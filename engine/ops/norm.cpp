@@ -15,22 +15,24 @@ void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& 
 // Group norm over x seen as s; layer norm is the case of one group and one position.
 Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, NormShape s,
                double eps, Act act) {
-  Tensor y = x.like(), mean = x.like({s.images, s.groups}), rstd = mean.like();
-  dispatch(x, [&](auto where, auto zero) {
+  Tensor y = x.like(), mean = x.like({s.images, s.groups}, wide(x.dtype())), rstd = mean.like();
+  dispatch_cpu(x, [&](auto where, auto zero) {
     using T = decltype(zero);
-    group_norm_forward(where, y.data<T>(), mean.data<T>(), rstd.data<T>(), x.data<T>(),
-                       weight ? weight.data<T>() : nullptr, bias ? bias.data<T>() : nullptr, s, eps, act);
+    using W = Wide<T>;
+    group_norm_forward(where, y.data<T>(), mean.data<W>(), rstd.data<W>(), x.data<T>(), data_of<W>(weight),
+                       data_of<W>(bias), s, eps, act);
   });
   return record(name, y, {x, weight, bias},
                 [s, act, x = x.detach(), mean, rstd, weight = weight.detach(), bias = bias.detach()](
                     const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch(dy, [&](auto where, auto zero) {
+                  dispatch_cpu(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
-                    auto data = [](const Tensor& t) { return t ? t.data<T>() : nullptr; };
-                    group_norm_backward(where, data(dx), data(dw), data(db), data(dy), data(x), data(mean),
-                                        data(rstd), data(weight), data(bias), s, act);
+                    using W = Wide<T>;
+                    group_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),
+                                        x.data<T>(), mean.data<W>(), rstd.data<W>(), data_of<W>(weight),
+                                        data_of<W>(bias), s, act);
                   });
                   return {dx, dw, db};
                 });
@@ -44,27 +46,28 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const int64_t rows = x.rows(), channels = x.dim(-1);
   Tensor y = x.like(), mean = training ? weight.like() : running_mean.detach(),
          var = training ? weight.like() : running_var.detach();
-  dispatch(x, [&](auto where, auto zero) {
+  dispatch_cpu(x, [&](auto where, auto zero) {
     using T = decltype(zero);
+    using W = Wide<T>;
     if (training) {
-      batch_statistics(where, mean.data<T>(), var.data<T>(), x.data<T>(), rows, channels);
-      update_running(where, running_mean.data<T>(), running_var.data<T>(), mean.data<T>(), var.data<T>(),
+      batch_statistics(where, mean.data<W>(), var.data<W>(), x.data<T>(), rows, channels);
+      update_running(where, running_mean.data<W>(), running_var.data<W>(), mean.data<W>(), var.data<W>(),
                      rows, channels, momentum);
     }
-    batch_norm_forward(where, y.data<T>(), x.data<T>(), mean.data<T>(), var.data<T>(), weight.data<T>(),
-                       bias.data<T>(), rows, channels, eps, act);
+    batch_norm_forward(where, y.data<T>(), x.data<T>(), mean.data<W>(), var.data<W>(), weight.data<W>(),
+                       bias.data<W>(), rows, channels, eps, act);
   });
   return record("batch_norm", y, {x, weight, bias},
                 [x = x.detach(), mean, var, weight = weight.detach(), bias = bias.detach(), rows, channels,
                  eps, act, training](const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch(dy, [&](auto where, auto zero) {
+                  dispatch_cpu(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
-                    batch_norm_backward(where, dx ? dx.data<T>() : nullptr, dw ? dw.data<T>() : nullptr,
-                                        db ? db.data<T>() : nullptr, dy.data<T>(), x.data<T>(),
-                                        mean.data<T>(), var.data<T>(), weight.data<T>(), bias.data<T>(), rows,
-                                        channels, eps, act, training);
+                    using W = Wide<T>;
+                    batch_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),
+                                        x.data<T>(), mean.data<W>(), var.data<W>(), weight.data<W>(),
+                                        bias.data<W>(), rows, channels, eps, act, training);
                   });
                   return {dx, dw, db};
                 });

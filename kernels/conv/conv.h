@@ -19,9 +19,15 @@ struct ConvShape {
 template <class T>
 void conv_forward(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape shape);
 template <class T>
+void conv_forward(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
+template <class T>
 void conv_backward_input(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
+void conv_backward_input(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
 void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
+template <class T>
+void conv_backward_weight(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
 // db (channels) = column sums of dy (rows, channels).
 template <class T>
 void conv_backward_bias(Cpu, T* db, const T* dy, int64_t rows, int64_t channels);

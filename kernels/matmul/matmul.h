@@ -9,7 +9,13 @@
 template <class T>
 void matmul(Cpu, T* y, const T* a, const T* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
             bool transpose_b, double beta = 0);
+template <class Y, class T>  // Y: T, or float beside bf16 and f16
+void matmul(Cuda, Y* y, const T* a, const T* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
+            bool transpose_b, double beta = 0);
 
 template <class T>
 void batched_matmul(Cpu, T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k,
+                    bool transpose_a, bool transpose_b);
+template <class T>
+void batched_matmul(Cuda, T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k,
                     bool transpose_a, bool transpose_b);

@@ -1,0 +1,47 @@
+// Element types. Activations are in the compute type of a run: f32, f64 (CPU), bf16 or f16 (CUDA);
+// parameters, statistics, optimizer state and losses in its wide type, f32, or f64 in an f64 run; indices and
+// labels in i64.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include "kernels/device.h"
+#include "kernels/error.h"
+
+enum class Dtype : uint8_t { f32, f64, bf16, f16, i64 };
+const char* name(Dtype dtype);              // "f32"
+const char* file_name(Dtype dtype);         // "F32": in safetensors
+int64_t size_of(Dtype dtype);               // bytes
+Dtype dtype_from(const std::string& name);  // f32, f64, bf16 or f16; else Fault::usage
+constexpr Dtype wide(Dtype dtype) { return dtype == Dtype::f64 ? Dtype::f64 : Dtype::f32; }
+
+template <class T>
+constexpr Dtype dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return Dtype::f32;
+  else if constexpr (std::is_same_v<T, double>) return Dtype::f64;
+  else if constexpr (std::is_same_v<T, bf16>) return Dtype::bf16;
+  else if constexpr (std::is_same_v<T, f16>) return Dtype::f16;
+  else {
+    static_assert(std::is_same_v<T, int64_t>);
+    return Dtype::i64;
+  }
+}
+
+// Calls f(T{}) with the element type.
+template <class F>
+decltype(auto) visit(Dtype dtype, F&& f) {
+  switch (dtype) {
+    case Dtype::f32:
+      return f(float{});
+    case Dtype::f64:
+      return f(double{});
+    case Dtype::bf16:
+      return f(bf16{});
+    case Dtype::f16:
+      return f(f16{});
+    case Dtype::i64:
+      return f(int64_t{});
+  }
+  fail(Fault::internal, "dtype: {} is none", int(dtype));
+}

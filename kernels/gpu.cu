@@ -1,0 +1,104 @@
+#include "kernels/error.h"
+#include "kernels/gpu.h"
+
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace {
+
+void require_ok(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) fail(Fault::internal, "cuda: {}: {}", what, cudaGetErrorString(error));
+}
+
+}  // namespace
+
+int gpu_count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+void use_gpu(int index) {
+  if (gpu_count() == 0)
+    fail(Fault::usage,
+         "--device cuda: expected a CUDA device, found none (no GPU or no driver); use --device cpu");
+  if (index >= gpu_count())
+    fail(Fault::usage, "--device: expected one of {} CUDA devices, found cuda:{}; see nvidia-smi",
+         gpu_count(), index);
+}
+// Not the legacy default stream, which cannot be captured into a graph.
+Stream gpu_stream() {
+  static const Stream stream = [] {
+    Stream s;
+    require_ok(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "making a stream");
+    return s;
+  }();
+  return stream;
+}
+
+void* gpu_allocate(size_t bytes) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // not to be reported by the next launch
+    return nullptr;
+  }
+  require_ok(error, "allocating memory");
+  return data;
+}
+void gpu_free(void* data) { require_ok(cudaFree(data), "freeing memory"); }
+
+void gpu_fill_bytes(void* data, int byte, size_t bytes) {
+  require_ok(cudaMemsetAsync(data, byte, bytes, gpu_stream()), "filling memory");
+}
+void gpu_copy(void* to, const void* from, size_t bytes) {
+  require_ok(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, gpu_stream()), "copying");
+}
+// Through two buffers of pinned memory in turn: the processor fills one while the device reads the other.
+void gpu_upload(void* to, const void* from, size_t bytes) {
+  struct Staging {
+    void* data = nullptr;
+    cudaEvent_t read = nullptr;  // by the device: it may be filled again
+  };
+  constexpr size_t kBytes = size_t{16} << 20;
+  static Staging staging[2];
+  static int turn = 0;
+  for (size_t at = 0; at < bytes; at += kBytes) {
+    Staging& s = staging[turn ^= 1];
+    if (!s.data) {
+      require_ok(cudaMallocHost(&s.data, kBytes), "allocating pinned memory");
+      require_ok(cudaEventCreateWithFlags(&s.read, cudaEventDisableTiming), "making an event");
+    } else {
+      require_ok(cudaEventSynchronize(s.read), "waiting for an upload");
+    }
+    const size_t part = std::min(kBytes, bytes - at);
+    std::memcpy(s.data, static_cast<const char*>(from) + at, part);
+    require_ok(
+        cudaMemcpyAsync(static_cast<char*>(to) + at, s.data, part, cudaMemcpyHostToDevice, gpu_stream()),
+        "uploading");
+    require_ok(cudaEventRecord(s.read, gpu_stream()), "recording an event");
+  }
+}
+void gpu_download(void* to, const void* from, size_t bytes) {
+  require_ok(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_stream()), "downloading");
+  require_ok(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
+}
+
+#else
+#include <cstdlib>
+#include <cstring>
+
+int gpu_count() { return 1; }
+void use_gpu(int index) {
+  if (index > 0)
+    fail(Fault::usage, "--device: expected cuda or cuda:0, the emulated device, found cuda:{}", index);
+}
+Stream gpu_stream() { return nullptr; }
+void* gpu_allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+void gpu_free(void* data) { std::free(data); }
+void gpu_fill_bytes(void* data, int byte, size_t bytes) { std::memset(data, byte, bytes); }
+void gpu_copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void gpu_upload(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void gpu_download(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+#endif

@@ -1,0 +1,22 @@
+// The GPU's memory, copies, and the one stream in which all work is queued. Real: CUDA's runtime. Emulated:
+// memory of the host, and a kernel has run when its launch returns. Nothing of it is there in a build without
+// CUDA, except that no device is found.
+#pragma once
+#include <cstddef>
+
+#include "kernels/device.h"
+
+inline constexpr bool kHasCuda = kCuda != CudaBuild::absent;
+
+int gpu_count();          // devices that can be used; 0 without a driver
+void use_gpu(int index);  // before anything is allocated; Fault::usage if there is no such device
+Stream gpu_stream();
+
+void* gpu_allocate(size_t bytes);  // aligned to 256 bytes; null: there is no more
+void gpu_free(void* data);
+
+// In the order of the stream. After an upload the source may be reused; a download waits for its bytes.
+void gpu_fill_bytes(void* data, int byte, size_t bytes);
+void gpu_copy(void* to, const void* from, size_t bytes);
+void gpu_upload(void* to, const void* from, size_t bytes);
+void gpu_download(void* to, const void* from, size_t bytes);
