@@ -57,10 +57,10 @@ void AdamW::step(double lr_factor) {
     for (Param* p : g.params) {
       if (!p->grad) continue;
       Moments& moments = moments_.at(p);
-      dispatch_cpu(p->value, [&](auto where, auto zero) {
-        using T = decltype(zero);
-        adamw_step(where, p->value.data<T>(), moments.m.data<T>(), moments.v.data<T>(),
-                   moments.ema ? moments.ema.data<T>() : nullptr, p->grad.data<T>(), p->value.size(),
+      dispatch(p->value, [&](auto where, auto zero) {
+        using W = Wide<decltype(zero)>;
+        adamw_step(where, p->value.data<W>(), moments.m.data<W>(), moments.v.data<W>(),
+                   data_of<W>(moments.ema), p->grad.data<W>(), p->value.size(),
                    {g.lr * lr_factor, options_.beta1, options_.beta2, options_.eps, g.weight_decay,
                     options_.decoupled, g.step, options_.ema});
       });

@@ -114,6 +114,7 @@ decltype(auto) dispatch(const Tensor& x, F&& f) {
 }
 
 // As dispatch, where the Cuda half is still to be written.
+inline constexpr bool kAllOpsOnCuda = false;
 inline constexpr const char* kNoCudaKernel = "no CUDA kernel yet";
 template <class F>
 decltype(auto) dispatch_cpu(const Tensor& x, F&& f) {

@@ -15,3 +15,4 @@ struct AdamStep {
 };
 template <class T>
 void adamw_step(Cpu, T* p, T* m, T* v, T* ema, const T* g, int64_t n, const AdamStep& h);
+void adamw_step(Cuda, float* p, float* m, float* v, float* ema, const float* g, int64_t n, const AdamStep& h);

@@ -1,6 +1,7 @@
 // The op table. A row names an op, its inputs and a function; test_ops.cpp runs each row as a gradient check
 // (f64, central differences), a repeat and a thread-count check (bits equal), f32 against f64, and against a
-// composition of plain ops where one is given. An op of engine/ops.h without a row fails the test.
+// composition of plain ops where one is given; test_twin.cpp runs it on CUDA against the CPU. An op of
+// engine/ops.h without a row fails the test.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,7 +14,11 @@ struct Input {
   double low = -1, high = 1;  // uniform; away from kinks
   bool grad = true;
   int64_t classes = 0;  // > 0: i64 in [0, classes)
+  bool wide = false;    // f32 also beside bf16 and f16: a bias, gain, factor or codebook
 };
+inline Input wide_input(const Shape& shape, double low = -1, double high = 1) {
+  return {.shape = shape, .low = low, .high = high, .wide = true};
+}
 
 struct Row {
   std::string op;     // its name in ops.h
@@ -24,6 +29,22 @@ struct Row {
   Function plain;        // the same by plain ops, if there is another way
   bool gradient = true;  // false: an op that has none (indices, random fill)
 };
+
+// A row's inputs in `dtype` on `device`, the wide ones in its wide type, the same numbers for every device:
+// drawn in f32, then rounded to `rounded`, the type that is being tested.
+std::vector<Tensor> inputs_of(const Row& row, Dtype dtype, Dtype rounded, Device device = Device::cpu);
+
+struct Outcome {
+  Tensor y;
+  Grads dx;  // of the inputs with `grad`
+};
+// Runs f, the row's own function or its plain one, and its backward from a random dy.
+Outcome run_row(const Row& row, const Row::Function& f, Dtype dtype, Dtype rounded,
+                Device device = Device::cpu);
+
+double relative_error(const Tensor& a, const Tensor& b);  // ||a - b|| / ||b||
+bool same_bits(const Tensor& a, const Tensor& b);
+bool same_bits(const Outcome& a, const Outcome& b);
 
 std::vector<Row> elementwise_rows();
 std::vector<Row> activation_rows();

@@ -6,7 +6,6 @@
 #include <omp.h>
 
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <regex>
 #include <set>
@@ -15,67 +14,17 @@
 
 namespace {
 
-std::vector<Tensor> inputs_of(const Row& row, Dtype dtype) {
-  std::vector<Tensor> out;
-  uint32_t op = 100;
-  for (const Input& in : row.inputs) {
-    Tensor t = uniform(in.shape, in.classes ? 0 : in.low, in.classes ? double(in.classes) : in.high,
-                       Key{11, 0, op++});
-    if (in.classes) {
-      std::vector<double> v = t.values();
-      for (double& x : v) x = std::min(std::floor(x), double(in.classes - 1));
-      t = Tensor::of(in.shape, v, Dtype::i64);
-    } else {
-      t = t.to(dtype).clone();
-    }
-    out.push_back(t);
-  }
-  return out;
-}
-
-struct Outcome {
-  Tensor y;
-  Grads dx;
-};
-Tensor weights_like(const Tensor& y) { return uniform(y.shape(), -1, 1, Key{13, 0, 7}, y.dtype()); }
-
-Outcome run(const Row& row, const Row::Function& f, Dtype dtype) {
-  std::vector<Tensor> x = inputs_of(row, dtype), asked;
-  for (size_t i = 0; i < x.size(); ++i)
-    if (row.gradient && row.inputs[i].grad) track(x[i]), asked.push_back(x[i]);
-  Outcome o{f(x), {}};
-  if (row.gradient) o.dx = grad(o.y, asked, {false, weights_like(o.y)});
-  o.y = o.y.detach();
-  return o;
-}
-
-double error(const Tensor& a, const Tensor& b) {
-  const auto x = a.values(), y = b.values();
-  REQUIRE(x.size() == y.size());
-  double d = 0, n = 0;
-  for (size_t i = 0; i < x.size(); ++i) d += (x[i] - y[i]) * (x[i] - y[i]), n += y[i] * y[i];
-  return std::sqrt(d) / std::max(std::sqrt(n), 1e-30);
-}
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         !std::memcmp(a.raw(), b.raw(), size_t(a.bytes()));
-}
-bool same_bits(const Outcome& a, const Outcome& b) {
-  if (!same_bits(a.y, b.y) || a.dx.size() != b.dx.size()) return false;
-  for (size_t i = 0; i < a.dx.size(); ++i)
-    if (!same_bits(a.dx[i], b.dx[i])) return false;
-  return true;
-}
+Outcome run(const Row& row, const Row::Function& f, Dtype dtype) { return run_row(row, f, dtype, dtype); }
 
 // Slope of sum(y w) as input i moves along `direction`, by central differences.
 double slope(const Row& row, size_t i, const std::vector<double>& direction) {
   const double h = 1e-6;
   double side[2];
   for (int k : {0, 1}) {
-    std::vector<Tensor> x = inputs_of(row, Dtype::f64);
+    std::vector<Tensor> x = inputs_of(row, Dtype::f64, Dtype::f64);
     for (size_t e = 0; e < direction.size(); ++e) x[i].data<double>()[e] += (k ? h : -h) * direction[e];
     const Tensor y = row.run(x);
-    side[k] = sum(mul(y, weights_like(y))).item();
+    side[k] = sum(mul(y, uniform(y.shape(), -1, 1, Key{13, 0, 7}, y.dtype()))).item();
   }
   return (side[1] - side[0]) / (2 * h);
 }
@@ -142,8 +91,8 @@ TEST_CASE("a second run and any thread count give the same bits") {
 TEST_CASE("f32 agrees with f64") {
   each([](const Row& row) {
     const Outcome a = run(row, row.run, Dtype::f32), b = run(row, row.run, Dtype::f64);
-    CHECK(error(a.y, b.y) < 2e-5);
-    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(error(a.dx[i], b.dx[i]) < 1e-4);
+    CHECK(relative_error(a.y, b.y) < 2e-5);
+    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(relative_error(a.dx[i], b.dx[i]) < 1e-4);
   });
 }
 
@@ -151,8 +100,8 @@ TEST_CASE("an op agrees with its composition of plain ops") {
   each([](const Row& row) {
     if (!row.plain) return;
     const Outcome a = run(row, row.run, Dtype::f64), b = run(row, row.plain, Dtype::f64);
-    CHECK(error(a.y, b.y) < 1e-10);
-    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(error(a.dx[i], b.dx[i]) < 1e-10);
+    CHECK(relative_error(a.y, b.y) < 1e-10);
+    for (size_t i = 0; i < a.dx.size(); ++i) CHECK(relative_error(a.dx[i], b.dx[i]) < 1e-10);
   });
 }
 

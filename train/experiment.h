@@ -9,6 +9,8 @@
 #include "train/recipe.h"
 
 using Metrics = std::vector<std::pair<std::string, double>>;  // "loss_d", ... in the order they are logged
+using Losses = std::vector<std::pair<std::string, Tensor>>;   // the same, still on the device
+Metrics read(const Losses& losses);                           // waits for the device
 
 // Noise of a step, in the order in which the step draws it: from the counter-based generator, or, for parity
 // with another framework, rows of a recorded tensor.
@@ -24,7 +26,7 @@ class Experiment {
   virtual ~Experiment() = default;
   virtual std::vector<int64_t> example_shape() const = 0;  // what it trains on: (H, W, C) or (D)
   // One training step on x (N, H, W, C) or (N, D); every optimizer steps once with its rate times lr_factor.
-  virtual Metrics step(const Tensor& x, Noise& noise, double lr_factor) = 0;
+  virtual Losses step(const Tensor& x, Noise& noise, double lr_factor) = 0;
   virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode
   virtual Tensor reconstruct(
       const Tensor& x) = 0;                 // from the posterior mean, eval mode; empty: it has no encoder
@@ -37,5 +39,5 @@ class Experiment {
 };
 
 // stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws
-// initial weights from recipe.seed.
+// initial weights from recipe.seed. Fault::usage if its device cannot compute in its dtype.
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);

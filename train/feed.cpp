@@ -9,19 +9,22 @@ namespace {
 
 class DrawnNoise : public Noise {
  public:
-  DrawnNoise(uint64_t seed, uint32_t step) : rng_(seed, step) {}
-  Tensor normal(const Shape& shape, Dtype dtype) override { return ::normal(shape, rng_.next(), dtype); }
+  DrawnNoise(uint64_t seed, uint32_t step, Device device) : rng_(seed, step), device_(device) {}
+  Tensor normal(const Shape& shape, Dtype dtype) override {
+    return ::normal(shape, rng_.next(), dtype, device_);
+  }
   Key key() override { return rng_.next(); }
 
  private:
   Rng rng_;
+  Device device_;
 };
 
 // Rows of the data set's noise tensor, in order over all steps; masks are still drawn.
 class RecordedNoise : public Noise {
  public:
-  RecordedNoise(Tensor rows, int64_t& used, uint64_t seed, uint32_t step)
-      : rows_(std::move(rows)), used_(used), rng_(seed, step) {}
+  RecordedNoise(Tensor rows, int64_t& used, uint64_t seed, uint32_t step, Device device)
+      : rows_(std::move(rows)), used_(used), rng_(seed, step), device_(device) {}
   Tensor normal(const Shape& shape, Dtype dtype) override {
     const int64_t width = rows_.size() / rows_.dim(0), count = shape[0];
     if (shape.size() != count * width || used_ + count > rows_.dim(0))
@@ -29,7 +32,7 @@ class RecordedNoise : public Noise {
            "noise: row {}: expected {} more rows for a draw of shape {}, found a tensor of shape {}", used_,
            count, shape.str(), rows_.shape().str());
     used_ += count;
-    return slice(rows_, 0, used_ - count, used_).with_shape(shape).to(dtype);
+    return slice(rows_, 0, used_ - count, used_).with_shape(shape).to(dtype).to(device_);
   }
   Key key() override { return rng_.next(); }
 
@@ -37,6 +40,7 @@ class RecordedNoise : public Noise {
   Tensor rows_;
   int64_t& used_;
   Rng rng_;
+  Device device_;
 };
 
 template <class T>
@@ -52,6 +56,8 @@ Tensor tensor_of(const std::vector<T>& values, const std::vector<int64_t>& dims)
 
 struct Feed::State {
   Loader loader;
+  Dtype dtype;
+  Device device;
   Tensor recorded;  // rows of noise, if the data has them
 };
 
@@ -64,7 +70,7 @@ Feed::Feed(const Recipe& recipe, int64_t batches_taken) {
   options.batch = recipe.train.batch, options.seed = recipe.seed;
   options.shuffle = recipe.data.shuffle, options.flip = recipe.data.flip;
   options.start = batches_taken, options.f64 = recipe.dtype == "f64";
-  state_.reset(new State{Loader(options), {}});
+  state_.reset(new State{Loader(options), dtype_from(recipe.dtype), recipe.device, {}});
   const NoiseRows& noise = state_->loader.noise();
   if (noise.rows) state_->recorded = tensor_of(noise.values, {noise.rows, noise.width});
 }
@@ -75,18 +81,19 @@ std::vector<int64_t> Feed::example_shape() const { return state_->loader.example
 
 Batch Feed::next() {
   const RawBatch raw = state_->loader.next();
-  return {std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values),
-          tensor_of(raw.labels, {int64_t(raw.labels.size())})};
+  const Tensor x = std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values);
+  return {x.to(state_->dtype).to(state_->device),
+          tensor_of(raw.labels, {int64_t(raw.labels.size())}).to(state_->device)};
 }
 
 double Feed::wait() const { return state_->loader.wait(); }
 std::string Feed::manifest() const { return state_->loader.manifest(); }
 
 std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step) const {
-  if (!state_->recorded) return drawn_noise(seed, step);
-  return std::make_unique<RecordedNoise>(state_->recorded, used, seed, step);
+  if (!state_->recorded) return drawn_noise(seed, step, state_->device);
+  return std::make_unique<RecordedNoise>(state_->recorded, used, seed, step, state_->device);
 }
 
-std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step) {
-  return std::make_unique<DrawnNoise>(seed, step);
+std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device) {
+  return std::make_unique<DrawnNoise>(seed, step, device);
 }

@@ -7,7 +7,7 @@
 #include "train/experiment.h"
 
 struct Batch {
-  Tensor x;       // (B, H, W, C) or (B, D) in the recipe's dtype
+  Tensor x;       // (B, H, W, C) or (B, D) in the recipe's dtype, on its device
   Tensor labels;  // (B), i64; -1 where the data has none
 };
 
@@ -27,6 +27,6 @@ class Feed {
   std::unique_ptr<State> state_;
 };
 
-// Noise numbered by (seed, step, draw).
-std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step);
+// Noise numbered by (seed, step, draw), made on `device`.
+std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device);
 inline constexpr uint32_t kPictureStep = 0xFFFFFFFFu;  // the step number of noise for pictures

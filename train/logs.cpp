@@ -98,7 +98,7 @@ void StepCost::begin() {
 
 void StepCost::end() {
   seconds_ += now() - began_, nodes_ += nodes_run() - began_nodes_;
-  peak_ = std::max(peak_, memory_stats().peak);
+  peak_ = std::max(peak_, memory_stats(device_).peak);
   ++steps_;
 }
 
@@ -107,7 +107,7 @@ std::vector<std::pair<std::string, double>> StepCost::take() {
   std::vector<std::pair<std::string, double>> out = {{"step_seconds", seconds_ / steps},
                                                      {"backward_nodes", double(nodes_) / steps},
                                                      {"peak_bytes", double(peak_)}};
-  *this = {};
+  *this = StepCost(device_);
   return out;
 }
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/memory.h"
+
 // A file that grows by whole pieces, after being cut back to its first `keep` bytes. Fault::data if it cannot
 // be written.
 class AppendedFile {
@@ -40,12 +42,14 @@ class JsonLines {
 // What the steps themselves cost, between begin() and end(), since the last line that was logged.
 class StepCost {
  public:
+  explicit StepCost(Device device) : device_(device) {}  // whose memory is watched
   void begin();
   void end();
   // Means a step of the time and of the tape's nodes that backward ran, and the most that tensors held.
   std::vector<std::pair<std::string, double>> take();
 
  private:
+  Device device_;
   double began_ = 0, seconds_ = 0;
   int64_t began_nodes_ = 0, nodes_ = 0, peak_ = 0, steps_ = 0;
 };

@@ -50,6 +50,7 @@ std::string fixed_part(Recipe recipe, const Recipe& from) {
   recipe.train = from.train;
   recipe.train.batch = 0;
   recipe.data.path = "";
+  if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;  // their state is f32
   return to_toml(recipe);
 }
 
@@ -93,7 +94,7 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
                    uint64_t seed) {
   if (x.rank() != 4) return;
   const NoGrad off;
-  const std::unique_ptr<Noise> noise = drawn_noise(seed, kPictureStep);
+  const std::unique_ptr<Noise> noise = drawn_noise(seed, kPictureStep, x.device());
   save_grid(sample_path(run, step, "sample"), experiment.sample(64, *noise), 8);
   const Tensor some = slice(x, 0, 0, std::min<int64_t>(32, x.dim(0)));
   if (const Tensor y = experiment.reconstruct(some))
@@ -193,7 +194,7 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
   const SignalWatch watch;
   LoopResult result;
-  StepCost cost;
+  StepCost cost(recipe.device);
 
   while (at.step < steps && !result.signal) {
     if (at.stage == 1 && dae && at.step >= switch_step) {
@@ -205,13 +206,15 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     const double left = recipe.optimizer.decay == "linear" ? 1 - double(at.step) / double(steps) : 1;
     const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));
     cost.begin();
-    result.metrics = experiment->step(x, *noise, left);
+    const Losses losses = experiment->step(x, *noise, left);
     cost.end();
     ++at.step;
-    check_finite(result.metrics, at.step, run);
-
     const bool last = at.step == steps;
     const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_step;
+    if (log || recipe.device == Device::cpu) {  // reading waits for the device
+      result.metrics = read(losses);
+      check_finite(result.metrics, at.step, run);
+    }
     if (log) {
       metrics_log.write(at.step, result.metrics);
       events.write(at.step, result.metrics);

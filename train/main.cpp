@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "engine/tensor.h"
 #include "kernels/error.h"
 #include "train/verbs.h"
 
@@ -18,13 +19,28 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// auto: CUDA where it is built, every op is there and a GPU is found; an emulated device has to be asked for.
+Device device_of(const std::string& text) {
+  const bool numbered = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() < 8 &&
+                        text.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (text == "cpu" || (text == "auto" && (!kAllOpsOnCuda || kCuda != CudaBuild::real))) return Device::cpu;
+  if (text != "auto" && text != "cuda" && !numbered)
+    fail(Fault::usage, "--device: expected auto, cpu, cuda or cuda:INDEX, found {}", text);
+  if constexpr (kHasCuda) {
+    if (text == "auto" && gpu_count() == 0) return Device::cpu;
+    use_gpu(numbered ? std::stoi(text.substr(5)) : 0);
+    return Device::cuda;
+  }
+  fail(Fault::usage, "--device: expected auto or cpu, found {}, which this build has not", text);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"dae: trains, samples and judges the latent generative models of arXiv 2307.08283"};
   app.require_subcommand(1);
   app.fallthrough();
   Options options;
-  app.add_option("--device", options.device, "where to compute")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+  std::string device = "auto";
+  app.add_option("--device", device, "where to compute: auto, cpu, cuda or cuda:INDEX")
       ->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads; results do not depend on it")
       ->check(CLI::Range(1, 1024));
@@ -82,8 +98,7 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "dae: usage: %s; see dae --help\n", one_line(e.what()).c_str());
     return int(Fault::usage);
   }
-  if (options.device == "cuda")
-    fail(Fault::usage, "--device: expected auto or cpu, found cuda, which this build has not");
+  options.device = device_of(device);
   if (options.threads > 0) omp_set_num_threads(options.threads);
   return verb();
 }

@@ -33,6 +33,7 @@ void save_arrays(const std::string& path, const Tensor& x) {
 }
 
 Tensor side_by_side(const Tensor& x, const Tensor& y) {
+  if (x.device() != Device::cpu) return side_by_side(x.to(Device::cpu), y.to(Device::cpu));
   Shape shape = x.shape();
   shape[0] *= 2;
   Tensor out = x.like(shape);

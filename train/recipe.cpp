@@ -38,7 +38,7 @@ struct Key {
 std::vector<Key> keys(Recipe& r) {
   return {
       {"seed", &r.seed, kCount},
-      {"dtype", &r.dtype, {"f32|f64"}},
+      {"dtype", &r.dtype, {"f32|f64|bf16"}},
       {"model.kind", &r.model.kind, {"toy|dcgan|vaegan"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
       {"model.width", &r.model.width, kWidth},

@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/memory.h"
+
 struct Recipe {
   uint64_t seed = 0;
-  std::string dtype = "f32";  // or "f64"
+  std::string dtype = "f32";    // compute type: "f32", "f64" (CPU) or "bf16" (CUDA)
+  Device device = Device::cpu;  // where it runs: not part of the file, --device says
   struct {
     std::string kind;  // "toy", "dcgan", "vaegan"
     int64_t z_dim = 128;

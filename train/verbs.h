@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/memory.h"
+
 struct Options {  // before or after any verb
-  std::string device = "auto";
+  Device device = Device::cpu;
   int threads = 0;  // 0: all
   std::optional<uint64_t> seed;
   bool json = false;  // one JSON object on stdout; everything that is not a result goes to stderr

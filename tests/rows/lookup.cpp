@@ -10,7 +10,7 @@ std::vector<Row> lookup_rows() {
        {}},
       {"nearest_code",
        "prime",
-       {{{13, 7}}, {{5, 7}}},
+       {{{13, 7}}, wide_input({5, 7})},
        [](V x) { return nearest_code(x[0], x[1]); },
        {},
        false},
@@ -18,7 +18,8 @@ std::vector<Row> lookup_rows() {
        "",
        {{{5, 7}}, {{5, 7}, -1, 1, false}},
        [](V x) {
-         return straight_through(x[0], add(x[0].detach(), Tensor::zeros({5, 7}, x[0].dtype())));
+         return straight_through(x[0],
+                                 add(x[0].detach(), Tensor::zeros({5, 7}, x[0].dtype(), x[0].device())));
        },
        [](V x) { return x[0]; }},
   };

@@ -5,7 +5,7 @@ std::vector<Row> matmul_rows() {
   return {
       {"linear",
        "with bias",
-       {{{3, 5, 17}}, {{11, 17}}, {{11}}},
+       {{{3, 5, 17}}, {{11, 17}}, wide_input({11})},
        [](V x) { return linear(x[0], x[1], x[2]); },
        [](V x) {
          return add_bias(reshape(matmul(reshape(x[0], {15, 17}), x[1], false, true), {3, 5, 11}), x[2]);

@@ -5,7 +5,8 @@ std::vector<Row> norm_rows() {
   auto batch = [](Act act, bool training) {
     return [=](V x) {
       const Shape c{x[0].dim(-1)};
-      Tensor mean = Tensor::full(c, 0.1, x[0].dtype()), var = Tensor::full(c, 0.7, x[0].dtype());
+      Tensor mean = Tensor::full(c, 0.1, wide(x[0].dtype()), x[0].device());
+      Tensor var = Tensor::full(c, 0.7, wide(x[0].dtype()), x[0].device());
       return batch_norm(x[0], x[1], x[2], mean, var, training, 0.1, 1e-5, act);
     };
   };
@@ -13,7 +14,7 @@ std::vector<Row> norm_rows() {
     return [=](V x) { return group_norm(x[0], x[1], x[2], groups, 1e-6, act); };
   };
   auto wb = [](Shape x, int64_t c) {
-    return std::vector<Input>{{x, -2, 3}, {{c}, 0.5, 1.5}, {{c}, -0.5, 0.5}};
+    return std::vector<Input>{{x, -2, 3}, wide_input({c}, 0.5, 1.5), wide_input({c}, -0.5, 0.5)};
   };
   return {
       {"batch_norm", "training", wb({4, 3, 5, 7}, 7), batch(Act::none, true), {}},

@@ -31,8 +31,8 @@ class Dcgan : public Experiment {
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
-        generator_(Build{dtype_, &init_}, r.model.z_dim, r.model.width),
-        discriminator_(Build{dtype_, &init_}),
+        generator_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
+        discriminator_(Build{dtype_, &init_, r.device}),
         generator_optimizer_(adam(r)),
         discriminator_optimizer_(adam(r)) {
     generator_.name_params("generator");
@@ -43,7 +43,7 @@ class Dcgan : public Experiment {
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
-  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
     const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
     Tensor fake;
     {
@@ -61,7 +61,7 @@ class Dcgan : public Experiment {
     const Tensor loss_g = bce_with_logits(discriminator_(drawn).logits, 1);
     backward(loss_g, generator_optimizer_.trainable());
     generator_optimizer_.step(lr_factor);
-    return {{"loss_d", loss_d.item()}, {"loss_g", loss_g.item()}};
+    return {{"loss_d", loss_d.detach()}, {"loss_g", loss_g.detach()}};
   }
   Tensor sample(int64_t count, Noise& noise) override {
     return evaluate(generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
@@ -95,8 +95,8 @@ class Vaegan : public Experiment {
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
-        encoder_(Build{dtype_, &init_}, r.model.z_dim, r.model.width),
-        discriminator_(Build{dtype_, &init_}),
+        encoder_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
+        discriminator_(Build{dtype_, &init_, r.device}),
         optimizer_(adam(r)),
         discriminator_optimizer_(adam(r)) {
     encoder_.name_params("encoder");
@@ -109,7 +109,7 @@ class Vaegan : public Experiment {
   }
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
-  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
     const auto masks = [&] { return noise.key(); };
     const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
     const bool joint = stage == 1;
@@ -138,21 +138,21 @@ class Vaegan : public Experiment {
     const Tensor adversarial = 0.5 * (bce_with_logits(rec.logits, 1) + bce_with_logits(drawn.logits, 1));
     const auto& w = recipe_.loss;
     const Tensor loss_g = scale(feature, w.feature_generator) + scale(adversarial, w.adversarial);
-    const double error = mse_loss(xhat.detach(), x).item();
-    Metrics metrics = {{"loss_d", loss_d.item()},
-                       {"loss_g", loss_g.item()},
-                       {"loss_feature", feature.item()},
-                       {"loss_adversarial", adversarial.item()},
-                       {"loss_rec", error}};
+    const Tensor error = mse_loss(xhat.detach(), x);
+    Losses losses = {{"loss_d", loss_d.detach()},
+                     {"loss_g", loss_g.detach()},
+                     {"loss_feature", feature.detach()},
+                     {"loss_adversarial", adversarial.detach()},
+                     {"loss_rec", error}};
     if (joint) {
       const Tensor kl = kl_normal(mu, logvar), loss_e = scale(kl, w.kl) + scale(feature, w.feature);
-      metrics.push_back({"loss_e", loss_e.item()});
-      metrics.push_back({"loss_kl", kl.item()});
+      losses.push_back({"loss_e", loss_e.detach()});
+      losses.push_back({"loss_kl", kl.detach()});
       backward(loss_e, optimizer_.group("encoder").params, {true, {}});
     }
     backward(loss_g, optimizer_.group("generator").params);
     optimizer_.step(lr_factor);
-    return metrics;
+    return losses;
   }
 
   Tensor sample(int64_t count, Noise& noise) override {
@@ -196,7 +196,8 @@ class Vaegan : public Experiment {
     const bool dae = weak && s.kind == "dae";
     const double width = recipe_.model.width * (dae && s.weak == "width" ? s.width : 1);
     const Weakness weakness{dae && s.weak == "dropout" ? s.drop : 0, s.drop_kind == "channel"};
-    generator_ = std::make_unique<Generator>(Build{dtype_, &init}, recipe_.model.z_dim, width, weakness);
+    generator_ = std::make_unique<Generator>(Build{dtype_, &init, recipe_.device}, recipe_.model.z_dim, width,
+                                             weakness);
     generator_->name_params("generator");
   }
   Recipe recipe_;

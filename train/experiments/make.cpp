@@ -1,9 +1,21 @@
 #include "train/experiments/experiments.h"
 
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
+  const Dtype dtype = dtype_from(recipe.dtype);
+  const bool cpu = recipe.device == Device::cpu, small = dtype == Dtype::bf16 || dtype == Dtype::f16;
+  if (cpu ? small : dtype == Dtype::f64)
+    fail(Fault::usage, "dtype: expected {}, found {}; {}",
+         cpu ? "f32 or f64 on the CPU" : "f32 or bf16 on CUDA", recipe.dtype,
+         cpu ? "add --device cuda, or --set dtype=f32" : "use --device cpu, or --set dtype=f32");
   const std::string& kind = recipe.model.kind;
   if (kind == "toy") return make_toy(recipe, stage);
   if (kind == "dcgan") return make_dcgan(recipe);
   if (kind == "vaegan") return make_vaegan(recipe, stage);
   fail(Fault::usage, "model.kind: expected toy, dcgan or vaegan, found \"{}\"", kind);
+}
+
+Metrics read(const Losses& losses) {
+  Metrics metrics;
+  for (const auto& [name, value] : losses) metrics.push_back({name, value.item()});
+  return metrics;
 }

@@ -12,7 +12,7 @@ class Toy : public Experiment {
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, 0),
-        model_(Build{dtype_, &init_}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
+        model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
         optimizer_({r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema}) {
     const auto& o = r.optimizer;
     optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay, false, 0});
@@ -20,21 +20,21 @@ class Toy : public Experiment {
     if (at_stage == 2) enter_stage_two();
   }
   std::vector<int64_t> example_shape() const override { return {kDim}; }
-  Metrics step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
     const auto [mu, logvar] = model_.encode(x);
     const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;
     const Tensor rec = scale(mse_loss(x, model_.decode(z)), double(x.dim(1)));
     Tensor loss = scale(rec, recipe_.loss.reconstruction);
-    Metrics metrics = {{"loss_rec", rec.item()}};
+    Losses losses = {{"loss_rec", rec.detach()}};
     if (stage == 1) {
       const Tensor kl = kl_normal(mu, logvar);
       loss = loss + scale(kl, recipe_.loss.kl);
-      metrics.push_back({"loss_kl", kl.item()});
+      losses.push_back({"loss_kl", kl.detach()});
     }
-    metrics.insert(metrics.begin(), {"loss", loss.item()});
+    losses.insert(losses.begin(), {"loss", loss.detach()});
     backward(loss, optimizer_.trainable());
     optimizer_.step(lr_factor);
-    return metrics;
+    return losses;
   }
   Tensor sample(int64_t count, Noise& noise) override {
     NoGrad off;
@@ -55,7 +55,7 @@ class Toy : public Experiment {
     optimizer_.freeze("encoder");
     Rng fresh(recipe_.seed, 0xFFFFFFFD);
     auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
-    model_.make_decoder(Build{dtype_, &fresh}, recipe_.model.decoder_hidden);
+    model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
     optimizer_.rebuild("decoder", model_.decoder->params());
   }
 

@@ -25,7 +25,8 @@ Trained load(const std::string& run, const Options& options) {
   const std::string folder = checkpoint.parent_path().parent_path().string();
   std::vector<std::string> sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  const Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
+  Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
+  recipe.device = options.device;
   const Progress at = read_progress(checkpoint);
   Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
   load_checkpoint(checkpoint, *out.experiment);
@@ -59,7 +60,7 @@ constexpr int64_t kChunk = 100;  // images made at a time
 int sample(const PictureArguments& arguments, const Options& options) {
   const Trained run = load(arguments.run, options);
   const NoGrad off;
-  const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep);
+  const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < arguments.count; done += kChunk)
     parts.push_back(run.experiment->sample(std::min(kChunk, arguments.count - done), *noise));

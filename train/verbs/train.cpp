@@ -12,7 +12,8 @@ int train(const TrainArguments& arguments, const Options& options) {
     fail(Fault::usage, "train: expected --init or --from, found both");
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  const Recipe recipe = load_recipe(arguments.recipe, sets);
+  Recipe recipe = load_recipe(arguments.recipe, sets);
+  recipe.device = options.device;
   const LoopResult result = run_training(recipe, {.run = arguments.out,
                                                   .init = arguments.init,
                                                   .resume = arguments.resume,
