@@ -28,9 +28,6 @@ template <class T>
 void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
 template <class T>
 void conv_backward_weight(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
-// db (channels) = column sums of dy (rows, channels).
-template <class T>
-void conv_backward_bias(Cpu, T* db, const T* dy, int64_t rows, int64_t channels);
 
 // The formula as loops, on one thread: the oracle of the tests.
 template <class T>

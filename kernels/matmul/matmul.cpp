@@ -4,7 +4,6 @@
 
 #include "kernels/matmul/gemm.h"
 #include "kernels/parallel.h"
-#include "kernels/scratch.h"
 
 namespace {
 
@@ -27,13 +26,6 @@ template <class T>
 void multiply(T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k, bool transpose_a,
               bool transpose_b, double beta) {
   if (batch == 0 || m == 0 || n == 0) return;
-  constexpr int64_t kWorthIt = 8;  // rows of y from which the product gains more than the transposition costs
-  if (transpose_b && m >= kWorthIt) {
-    thread_local Scratch<T> scratch;
-    T* transposed = scratch.get(batch * n * k);
-    for (int64_t item = 0; item < batch; ++item) transpose(transposed + item * n * k, b + item * n * k, n, k);
-    return multiply(y, a, transposed, batch, m, n, k, transpose_a, false, beta);
-  }
   const Blocks blocks(batch, m, n, k);
   const int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
   parallel_for(batch * blocks.down * blocks.across, 1, [&](int64_t begin, int64_t end) {
