@@ -1,6 +1,6 @@
 # The front door. `make` builds build/dae.
 BUILD ?= build
-.PHONY: all configure test format
+.PHONY: all configure test bench format
 
 all: configure
 	ninja -C $(BUILD) dae
@@ -12,6 +12,9 @@ configure:
 test: configure
 	ninja -C $(BUILD) tests
 	cd $(BUILD) && ctest --output-on-failure
+
+bench: all
+	$(BUILD)/dae bench
 
 format:
 	@./setup.sh format

@@ -91,6 +91,23 @@ int run(int argc, char** argv) {
   reproduce->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
       ->callback([&] { verb = [&] { return reproduce_theory(options); }; });
 
+  CLI::App* bench =
+      app.add_subcommand("bench", "time training steps and ops against the machine's own ceilings");
+  BenchArguments b;
+  bench->add_option("--filter", b.filter,
+                    "only rows whose \"op shape variant\" matches this regular expression");
+  bench->add_option("--seconds", b.seconds, "for each row")
+      ->check(CLI::Range(0.001, 3600.0))
+      ->capture_default_str();
+  bench->add_flag("--markdown", b.markdown, "tables as Markdown");
+  bench->callback([&] {
+    if (!verb) verb = [&] { return run_bench(b, options); };
+  });
+  CLI::App* compare = bench->add_subcommand("compare", "two results side by side");
+  compare->add_option("A", b.first, "a file written with --json")->required();
+  compare->add_option("B", b.second, "another")->required();
+  compare->callback([&] { verb = [&] { return compare_bench(b, options); }; });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

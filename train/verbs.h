@@ -43,3 +43,13 @@ struct ToyArguments {
 };
 int reproduce_toy(const ToyArguments& arguments, const Options& options);  // the paper's table, section 6.1
 int reproduce_theory(const Options& options);  // its statements on linear and Gaussian models; 0 if all hold
+
+// Defined in bench/, which may include anything; here so that the command line can call them.
+struct BenchArguments {
+  std::string filter;         // a regular expression over "op shape variant"
+  double seconds = 0.5;       // a row
+  bool markdown = false;      // tables as Markdown
+  std::string first, second;  // compare: files written with --json
+};
+int run_bench(const BenchArguments& arguments, const Options& options);      // times steps and ops
+int compare_bench(const BenchArguments& arguments, const Options& options);  // first / second, row by row

@@ -1,0 +1,40 @@
+// The op table in timing mode: what is measured, and against which ceiling. A row is a name, the work it
+// cannot avoid, and a closure; rows of the same op and shape with other variants (another kernel, a library,
+// a GPU) stand beside each other in every report.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+// What a row may divide by, of one thread and of all. Measured by our own loops before anything else.
+struct Ceiling {
+  int threads = 1;
+  double flops = 0;  // f32 fused multiply-adds that wait for nothing, FLOP/s
+  double bytes = 0;  // copy of arrays of 256 MiB, bytes read and written a second
+};
+Ceiling measure_ceiling(int threads);
+
+struct Row {
+  std::string op, shape, variant;  // "conv2d", "64x16x16x64 k5 s2", "cpu"
+  double flops = 0, bytes = 0;  // of one run: multiplications and additions; what has to be read and written
+  int threads = 0;              // that it uses; 0: all
+  // Makes the inputs, normal random and enough sets of them to fill kFootprint, and returns what is timed:
+  // run `turn` uses set turn modulo their number, and returns when the work is done.
+  std::function<std::function<void(int64_t turn)>()> prepare;
+  std::string name() const { return op + " " + shape; }
+};
+inline constexpr double kFootprint = 256e6;  // bytes that the input sets of a row take together, about
+
+std::vector<Row> op_rows();
+std::vector<Row> step_rows();
+
+struct Timing {
+  double median = 0, low = 0, high = 0;  // seconds; low and high: quartiles
+  int runs = 0;
+};
+// At least two runs to warm up, then for `seconds`, at least five times.
+Timing time(const std::function<void(int64_t)>& run, double seconds);
+
+}  // namespace bench

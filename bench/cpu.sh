@@ -1,0 +1,17 @@
+#!/bin/sh
+# dae and PyTorch on this machine's CPU, interleaved A B A B, as a Markdown table on stdout. Development only:
+#   bench/cpu.sh [FILTER] [SECONDS A ROW]        BUILD=build PYTHON=python3 THREADS=2
+set -eu
+filter=${1:-}
+seconds=${2:-0.5}
+here=$(cd "$(dirname "$0")" && pwd)
+dae="$here/../${BUILD:-build}/dae"
+python=${PYTHON:-python3}
+threads=${THREADS:-$(nproc)}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for round in 1 2; do
+  "$dae" bench --threads "$threads" --filter "$filter" --seconds "$seconds" --json -q > "$work/dae$round.json"
+  "$python" "$here/peers.py" --threads "$threads" --filter "$filter" --seconds "$seconds" > "$work/torch$round.json"
+done
+"$python" "$here/table.py" "$work"/dae[12].json "$work"/torch[12].json

@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""PyTorch on the steps and ops of `dae bench`: the same shapes, channels-last, the same number of threads. Development
+only. Each row is tried plain and with torch.compile (where that works) and the faster one counts.
+
+    peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] > torch.json
+"""
+import argparse, json, math, platform, re, sys, time
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+FOOTPRINT = 256e6  # bytes of the input sets of a row together, as in bench/bench.h
+CL = torch.channels_last
+
+
+def cl(x):
+    return x.contiguous(memory_format=CL) if x.dim() == 4 else x
+
+
+def draw(*shape):
+    return cl(torch.randn(*shape))
+
+
+# ---- models: PyTorch's own layers, shapes of models/dcgan.h and models/vaegan.h
+
+def generator():
+    layers, c = [], 128
+    for out, k, s, p in [(1024, 2, 1, 0), (512, 4, 2, 1), (256, 4, 2, 1), (128, 4, 2, 1)]:
+        layers += [nn.ConvTranspose2d(c, out, k, s, p, bias=False), nn.BatchNorm2d(out), nn.ReLU(True)]
+        c = out
+    return nn.Sequential(*layers, nn.ConvTranspose2d(c, 3, 4, 2, 1, bias=False), nn.Tanh()).to(memory_format=CL)
+
+
+class Discriminator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        conv = lambda a, b: nn.Conv2d(a, b, 5, 2, 2, bias=False)
+        act = lambda: nn.LeakyReLU(0.2)  # not in place: batch norm follows the activation
+        self.first = nn.Sequential(conv(3, 64), act(), conv(64, 128), act(), nn.BatchNorm2d(128), conv(128, 256))
+        self.rest = nn.Sequential(act(), nn.BatchNorm2d(256), conv(256, 512), act(), nn.BatchNorm2d(512))
+        self.head = nn.Linear(2048, 1)
+        self.to(memory_format=CL)
+
+    def forward(self, x):
+        features = self.first(x)
+        return self.head(self.rest(features).flatten(1)), features
+
+
+def encoder():
+    layers, c = [nn.Conv2d(3, 128, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)], 128
+    for out in (256, 512, 1024):
+        layers += [nn.Conv2d(c, out, 4, 2, 1, bias=False), nn.BatchNorm2d(out), nn.LeakyReLU(0.2, True)]
+        c = out
+    return nn.Sequential(*layers, nn.Conv2d(c, 256, 2), nn.Flatten()).to(memory_format=CL)
+
+
+def adam(*modules):
+    params = [p for m in modules for p in m.parameters()]
+    return torch.optim.Adam(params, 2e-4, (0.5, 0.9), fused=True)
+
+
+def bce(logits, target):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def z(n):
+    return torch.randn(n, 128, 1, 1)
+
+
+def dcgan(batch, wrap):
+    g, d = generator(), Discriminator()
+    og, od = adam(g), adam(d)
+    g_, d_ = wrap(g), wrap(d)
+
+    def step(x):
+        with torch.no_grad():
+            fake = g_(z(batch))
+        od.zero_grad(set_to_none=True)
+        (bce(d_(x)[0], 1) + bce(d_(fake)[0], 0)).backward()
+        od.step()
+        og.zero_grad(set_to_none=True)
+        d.requires_grad_(False)
+        bce(d_(g_(z(2 * batch)))[0], 1).backward()
+        d.requires_grad_(True)
+        og.step()
+    return step, [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
+
+
+def vaegan(batch, wrap, stage):
+    e, g, d = encoder(), generator(), Discriminator()
+    od = adam(d)
+    oe, og = (adam(e) if stage == 1 else None), adam(g)
+    if stage == 2:
+        e.eval().requires_grad_(False)
+    e_, g_, d_ = wrap(e), wrap(g), wrap(d)
+
+    def step(x):
+        out = e_(x)
+        mu, logvar = out[:, :128], out[:, 128:].clamp(-30, 20)
+        latent = mu + (logvar / 2).exp() * torch.randn_like(mu) if stage == 1 else mu
+        xhat, xp = g_(latent[:, :, None, None]), g_(z(batch))
+        od.zero_grad(set_to_none=True)
+        (bce(d_(x)[0], 1) + 0.5 * (bce(d_(xhat.detach())[0], 0) + bce(d_(xp.detach())[0], 0))).backward()
+        od.step()
+        d.requires_grad_(False)
+        with torch.no_grad():
+            target = d_(x)[1]
+        logits, features = d_(xhat)
+        feature = F.mse_loss(features, target)
+        loss_g = feature + 0.5 * (bce(logits, 1) + bce(d_(xp)[0], 1))
+        if stage == 1:
+            kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar).sum(1).mean()
+            params = list(e.parameters())
+            for p, grad in zip(params, torch.autograd.grad(kl / 2048 + feature, params, retain_graph=True)):
+                p.grad = grad
+        params = list(g.parameters())
+        for p, grad in zip(params, torch.autograd.grad(loss_g, params)):
+            p.grad = grad
+        d.requires_grad_(True)
+        if oe:
+            oe.step()
+        og.step()
+    return step, [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
+
+
+def toy(batch, wrap):
+    mlp = lambda a, b: nn.Sequential(nn.Linear(a, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, b))
+    e, d = mlp(10, 4), mlp(2, 10)
+    o = adam(e, d)
+    e_, d_ = wrap(e), wrap(d)
+
+    def step(x):
+        out = e_(x)
+        mu, logvar = out[:, :2], out[:, 2:].clamp(-30, 20)
+        rec = d_(mu + (logvar / 2).exp() * torch.randn_like(mu))
+        loss = (rec - x).square().sum(1).mean() + 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar).sum(1).mean()
+        o.zero_grad(set_to_none=True)
+        loss.backward()
+        o.step()
+    return step, [torch.tanh(draw(batch, 10)) for _ in range(8)]
+
+
+# ---- single ops: (name, shape, input shapes in PyTorch's order, function)
+
+def op_rows():
+    rows = []
+    add = lambda op, shape, inputs, f: rows.append((op, shape, inputs, f))
+    for m, n, k in [(1024, 3072, 1024), (1024, 4096, 1024), (128, 1, 2048), (128, 128, 128)]:
+        add("linear", f"{m}x{k} -> {n}", [(m, k), (n, k)], F.linear)
+    add("matmul", "32x256x64 x 64x256", [(32, 256, 64), (32, 256, 64)], lambda a, b: a @ b.transpose(1, 2))
+    for n, s, i, o, k, st, p in [(64, 32, 3, 64, 5, 2, 2), (64, 16, 64, 128, 5, 2, 2), (64, 8, 128, 256, 5, 2, 2),
+                                 (64, 4, 256, 512, 5, 2, 2), (64, 32, 3, 128, 4, 2, 1), (64, 16, 128, 256, 4, 2, 1),
+                                 (64, 8, 256, 512, 4, 2, 1), (64, 4, 512, 1024, 4, 2, 1), (4, 32, 128, 128, 3, 1, 1),
+                                 (4, 16, 256, 256, 3, 1, 1), (4, 32, 128, 3, 3, 1, 1)]:
+        add("conv2d", f"{n}x{s}x{s}x{i} k{k} s{st} -> {o}", [(n, i, s, s), (o, i, k, k)],
+            lambda x, w, st=st, p=p: F.conv2d(x, w, None, st, p))
+    for n, s, i, o, k, st, p in [(64, 1, 128, 1024, 2, 1, 0), (64, 2, 1024, 512, 4, 2, 1), (64, 4, 512, 256, 4, 2, 1),
+                                 (64, 8, 256, 128, 4, 2, 1), (64, 16, 128, 3, 4, 2, 1)]:
+        add("conv_transpose2d", f"{n}x{s}x{s}x{i} k{k} s{st} -> {o}", [(n, i, s, s), (i, o, k, k)],
+            lambda x, w, st=st, p=p: F.conv_transpose2d(x, w, None, st, p))
+    gn = lambda x, w, b: F.silu(F.group_norm(x, 32, w, b, 1e-6))
+    for n, s, c in [(4, 32, 128), (4, 16, 256), (4, 16, 512)]:
+        add("residual block", f"{n}x{s}x{s}x{c}",
+            [(n, c, s, s), (c,), (c,), (c, c, 3, 3), (c,), (c,), (c,), (c, c, 3, 3), (c,)],
+            lambda x, w1, b1, k1, c1, w2, b2, k2, c2:
+            x + F.conv2d(gn(F.conv2d(gn(x, w1, b1), k1, c1, 1, 1), w2, b2), k2, c2, 1, 1))
+    add("group_norm + silu", "(4, 32, 32, 128)", [(4, 128, 32, 32), (128,), (128,)], gn)
+    add("layer_norm", "(1024, 1024)", [(1024, 1024), (1024,), (1024,)], lambda x, w, b: F.layer_norm(x, (1024,), w, b, 1e-6))
+    add("batch_norm + relu", "(64, 16, 16, 128)", [(64, 128, 16, 16), (128,), (128,)],
+        lambda x, w, b: F.relu(F.batch_norm(x, torch.zeros(128), torch.ones(128), w, b, True, 0.1, 1e-5)))
+    flat, nchw = "(64, 16, 16, 256)", (64, 256, 16, 16)
+    for op, f in [("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("tanh", torch.tanh), ("silu", F.silu),
+                  ("gelu", F.gelu), ("sum", torch.sum), ("dropout", lambda x: F.dropout(x, 0.5))]:
+        add(op, flat, [nchw], f)
+    add("softmax", flat, [(64 * 256, 256)], lambda x: F.softmax(x, -1))
+    add("add", flat, [nchw, nchw], lambda a, b: a + b)
+    add("mse_loss", flat, [nchw, nchw], F.mse_loss)
+    add("upsample_nearest", "4x16x16x256 x2", [(4, 256, 16, 16)], lambda x: F.interpolate(x, scale_factor=2))
+    index = torch.arange(16 * 257).mul(7919).remainder(1024).view(16, 257)
+    add("embedding", "1024x1024, 16x257 tokens", [(1024, 1024)], lambda t: F.embedding(index, t))
+    return rows
+
+
+def prepare_op(inputs, f, backward, wrap):
+    nbytes = 4 * sum(math.prod(s) for s in inputs)
+    with torch.no_grad():
+        y = f(*[draw(*s) for s in inputs])
+    sets = []
+    for _ in range(max(2, min(64, int(FOOTPRINT / (nbytes + 4 * y.numel()))))):
+        x = [draw(*s).requires_grad_(backward) for s in inputs]
+        sets.append((x, torch.randn_like(y)))
+    g = wrap(f)
+
+    def forward(s):
+        with torch.no_grad():
+            g(*s[0])
+
+    def both(s):
+        torch.autograd.grad(g(*s[0]), s[0], s[1])
+    return (both if backward else forward), sets
+
+
+def adamw(wrap):
+    n = 8 << 20
+    sets = []
+    for _ in range(2):
+        p = torch.randn(n, requires_grad=True)
+        p.grad = torch.randn(n)
+        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=True), p.detach().clone()))
+
+    def step(s):
+        s[1].step()
+        with torch.no_grad():
+            s[2].lerp_(s[0], 0.001)
+    return step, sets
+
+
+def rows():
+    for batch in (64, 128):
+        yield "step dcgan", f"batch {batch}", lambda wrap, b=batch: dcgan(b, wrap)
+    for stage, label in ((1, "joint"), (2, "stage 2")):
+        for batch in (64, 128):
+            yield f"step vaegan, {label}", f"batch {batch}", lambda wrap, b=batch, s=stage: vaegan(b, wrap, s)
+    yield "step toy", "batch 128", lambda wrap: toy(128, wrap)
+    for op, shape, inputs, f in op_rows():
+        for kind, backward in (("fwd", False), ("fwd+bwd", True)):
+            yield f"{op} {kind}", shape, lambda wrap, i=inputs, f=f, b=backward: prepare_op(i, f, b, wrap)
+    yield "adamw + ema", f"{8 << 20} parameters", adamw
+
+
+def measure(run, sets, seconds):
+    for i in range(2):
+        run(sets[i % len(sets)])
+    taken, start, i = [], time.perf_counter(), 2
+    while len(taken) < 5 or time.perf_counter() - start < seconds:
+        before = time.perf_counter()
+        run(sets[i % len(sets)])
+        taken.append(time.perf_counter() - before)
+        i += 1
+    taken.sort()
+    n = len(taken)
+    return {"seconds": taken[n // 2], "low": taken[n // 4], "high": taken[n - 1 - n // 4], "runs": n}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--filter", default="")
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--no-compile", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    out = []
+    for op, shape, make in rows():
+        if not re.search(args.filter, f"{op} {shape} torch", re.I):
+            continue
+        best = None
+        for name, wrap in [("eager", lambda f: f)] + ([] if args.no_compile else [("compile", torch.compile)]):
+            try:
+                torch._dynamo.reset()
+                run, sets = make(wrap)
+                found = measure(run, sets, args.seconds)
+            except Exception as e:
+                print(f"{op} {shape}: {name} failed: {str(e).splitlines()[0]}", file=sys.stderr)
+                continue
+            print(f"{op} {shape} {name}: {found['seconds'] * 1e3:.3f} ms", file=sys.stderr, flush=True)
+            if best is None or found["seconds"] < best["seconds"]:
+                best = {"op": op, "shape": shape, "variant": "torch", "mode": name, "threads": args.threads, **found}
+        if best:
+            out.append(best)
+    json.dump({"machine": {"torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
+               "rows": out}, sys.stdout, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+// Whole training steps, as `dae train` runs them, on random images that are already in memory.
+#include <fmt/format.h>
+
+#include "bench/bench.h"
+#include "engine/ops.h"
+#include "train/experiment.h"
+#include "train/feed.h"
+
+namespace bench {
+namespace {
+
+// Multiplications of one forward pass of one image, full width, 32x32, z of 128 (models/dcgan.h, vaegan.h).
+constexpr double kGenerator = 128. * 4 * 1024 + 4. * 1024 * 16 * 512 + 16. * 512 * 16 * 256 +
+                              64. * 256 * 16 * 128 + 256. * 128 * 16 * 3;
+constexpr double kFirst = 256. * 75 * 64, kFeatures = 64. * 1600 * 128 + 16. * 3200 * 256,
+                 kLast = 4. * 6400 * 512 +
+                         2048;  // of the discriminator: its input needs no gradient when it trains
+constexpr double kDiscriminator = kFirst + kFeatures + kLast;
+constexpr double kEncoderFirst = 256. * 48 * 128,
+                 kEncoder =
+                     kEncoderFirst + 64. * 2048 * 256 + 16. * 4096 * 512 + 4. * 8192 * 1024 + 4096. * 256;
+
+// Forward and backward of the discriminator while it trains: gradients of weights and of inputs but the
+// first.
+constexpr double kTrainDiscriminator = 3 * kDiscriminator - kFirst;
+
+// Discriminator on real and generated; generator on twice as many, through the discriminator's inputs.
+constexpr double kDcgan = kGenerator + 2 * kTrainDiscriminator + 2 * (3 * kGenerator + 2 * kDiscriminator);
+// Discriminator on three kinds; then the target's features, two passes through it, the generator's gradients
+// for both, and with the encoder the features' gradient down to its weights.
+constexpr double kStageTwo = kEncoder + 2 * kGenerator + 3 * kTrainDiscriminator + kDiscriminator +
+                             2 * kDiscriminator + 2 * kDiscriminator + 2 * 2 * kGenerator;
+constexpr double kJoint = kStageTwo + kFirst + kFeatures + kGenerator + 2 * kEncoder - kEncoderFirst;
+// Three layers each way of 10-128-128-4 and 2-128-128-10.
+constexpr double kToy = 3 * (10. * 128 + 128 * 128 + 128 * 4 + 2 * 128 + 128 * 128 + 128 * 10);
+
+Row step(const std::string& kind, const std::string& label, int stage, int64_t batch,
+         double multiplications) {
+  Row row;
+  row.op = "step " + label;
+  row.shape = fmt::format("batch {}", batch);
+  row.variant = "cpu";
+  row.flops = 2 * multiplications * double(batch);
+  row.prepare = [=]() -> std::function<void(int64_t)> {
+    Recipe recipe;
+    recipe.model.kind = kind;
+    if (kind == "toy") recipe.model.z_dim = 2;
+    recipe.train.batch = batch;
+    std::shared_ptr<Experiment> experiment = make_experiment(recipe, stage);
+    auto batches = std::make_shared<std::vector<Tensor>>();
+    Shape shape{batch};
+    for (int64_t d : experiment->example_shape()) shape.push_back(d);
+    for (uint32_t i = 0; i < 8; ++i) batches->push_back(tanh(normal(shape, Key{3, 0, i})));
+    return [=](int64_t turn) {
+      const auto noise = drawn_noise(0, uint32_t(turn), Device::cpu);
+      experiment->step((*batches)[size_t(turn) % batches->size()], *noise, 1);
+    };
+  };
+  return row;
+}
+
+}  // namespace
+
+std::vector<Row> step_rows() {
+  return {
+      step("dcgan", "dcgan", 1, 64, kDcgan),
+      step("dcgan", "dcgan", 1, 128, kDcgan),
+      step("vaegan", "vaegan, joint", 1, 64, kJoint),
+      step("vaegan", "vaegan, joint", 1, 128, kJoint),
+      step("vaegan", "vaegan, stage 2", 2, 64, kStageTwo),
+      step("vaegan", "vaegan, stage 2", 2, 128, kStageTwo),
+      step("toy", "toy", 1, 128, kToy),
+  };
+}
+
+}  // namespace bench

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Joins two runs of `dae bench --json` and two of peers.py into one Markdown table: medians of each run, and the ratio
+of the faster run of PyTorch to the faster run of dae, so that a disturbed run harms neither."""
+import json, sys
+
+dae, torch = [[json.load(open(p)) for p in pair] for pair in (sys.argv[1:3], sys.argv[3:5])]
+machine, peer = dae[0]["machine"], torch[0]["machine"]
+print(f"{machine['cpu']}, {machine['threads']} threads; ceilings by dae's own loops: "
+      f"{machine['flops_all'] / 1e9:.0f} GFLOP/s f32, {machine['copy_all'] / 1e9:.1f} GB/s copy; "
+      f"PyTorch {peer['torch']}, {peer['threads']} threads, channels-last, the faster of eager and torch.compile.\n")
+print("| op | shape | dae, ms | % of roof | PyTorch, ms | mode | PyTorch / dae |")
+print("|---|---|--:|--:|--:|---|--:|")
+key = lambda r: (r["op"], r["shape"])
+torch_rows = [{key(r): r for r in run["rows"]} for run in torch]
+dae_second = {(key(r), r["variant"]): r for r in dae[1]["rows"]}
+ms = lambda pair: " / ".join(f"{r['seconds'] * 1e3:.3f}" for r in pair)
+for row in dae[0]["rows"]:
+    mine = [row, dae_second[key(row), row["variant"]]]
+    best = min(mine, key=lambda r: r["seconds"])
+    line = f"| {row['op']} | {row['shape']} | {ms(mine)} | {best['roof_percent']:.0f} {best['roof']} |"
+    if all(key(row) in run for run in torch_rows):
+        theirs = [run[key(row)] for run in torch_rows]
+        fastest = min(theirs, key=lambda r: r["seconds"])
+        print(line, f"{ms(theirs)} | {fastest['mode']} | {fastest['seconds'] / best['seconds']:.2f} |")
+    elif row["variant"] == "cpu":
+        print(line, "- | - | - |")
