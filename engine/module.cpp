@@ -14,9 +14,9 @@ void Param::freeze(bool on) {
   if (on) value = value.detach(), grad = {};
   else track(value);
 }
-void Param::changed() {
+void Param::changed(bool low_too) {
   if (value.tracked()) ++value.node()->version;
-  if (low) low.copy_from(value);
+  if (low && low_too) low.copy_from(value);
 }
 Tensor Param::in(Dtype compute) const {
   if (compute == value.dtype()) return value;

@@ -21,7 +21,8 @@ struct Param {
 
   bool frozen() const { return !value.tracked(); }
   void freeze(bool frozen);  // a frozen parameter is a constant to the tape
-  void changed();            // its values were written in place: graphs recorded before are stale
+  // Its values were written in place: graphs recorded before are stale, and so is the copy if `low_too`.
+  void changed(bool low_too = true);
   // The values as matrix products of activations in `compute` read them: `value`, or the copy beside it,
   // which stands for the same leaf of the tape. Its gradient comes in the wide type either way.
   Tensor in(Dtype compute) const;

@@ -57,14 +57,21 @@ void AdamW::step(double lr_factor) {
     for (Param* p : g.params) {
       if (!p->grad) continue;
       Moments& moments = moments_.at(p);
-      dispatch(p->value, [&](auto where, auto zero) {
-        using W = Wide<decltype(zero)>;
-        adamw_step(where, p->value.data<W>(), moments.m.data<W>(), moments.v.data<W>(),
-                   data_of<W>(moments.ema), p->grad.data<W>(), p->value.size(),
-                   {g.lr * lr_factor, options_.beta1, options_.beta2, options_.eps, g.weight_decay,
-                    options_.decoupled, g.step, options_.ema});
+      const AdamStep h{g.lr * lr_factor, options_.beta1,     options_.beta2, options_.eps,
+                       g.weight_decay,   options_.decoupled, g.step,         options_.ema};
+      // On CUDA the 16-bit copy is written in the same pass.
+      const bool with_low = p->low && p->low.device() == Device::cuda;
+      dispatch(with_low ? p->low : p->value, [&](auto where, auto zero) {
+        using T = decltype(zero);
+        using W = Wide<T>;
+        W *value = p->value.data<W>(), *m = moments.m.data<W>(), *v = moments.v.data<W>();
+        W *ema = data_of<W>(moments.ema), *gradient = p->grad.data<W>();
+        if constexpr (std::is_same_v<decltype(where), Cuda>)
+          adamw_step(where, value, m, v, ema, with_low ? p->low.data<T>() : nullptr, gradient,
+                     p->value.size(), h);
+        else adamw_step(where, value, m, v, ema, gradient, p->value.size(), h);
       });
-      p->changed();
+      p->changed(!with_low);
       p->grad = {};
     }
   }

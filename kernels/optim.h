@@ -15,4 +15,7 @@ struct AdamStep {
 };
 template <class T>
 void adamw_step(Cpu, T* p, T* m, T* v, T* ema, const T* g, int64_t n, const AdamStep& h);
-void adamw_step(Cuda, float* p, float* m, float* v, float* ema, const float* g, int64_t n, const AdamStep& h);
+// low: the same values in bf16 or f16, written in the same pass; null where there is no such copy.
+template <class T>
+void adamw_step(Cuda, float* p, float* m, float* v, float* ema, T* low, const float* g, int64_t n,
+                const AdamStep& h);
