@@ -88,6 +88,18 @@ Tensor linear(const Tensor& x, const Tensor& weight,
 // (B, M, K) x (B, K, N) -> (B, M, N); a transposed operand is stored (B, K, M) or (B, N, K). Rank 2: no B.
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
 
+// ---- attention (engine/ops/attention.cpp)
+// ------------------------------------------------------------------------------
+struct AttentionOptions {
+  int64_t heads = 1;
+  bool causal = false;   // no query sees a later position; with fewer queries than keys they are the last
+  int64_t unmasked = 0;  // causal, but the first `unmasked` positions see each other
+};
+// softmax(q k^T / sqrt(d)) v in each head, C = heads d: (B, Tq, C), (B, Tk, C), (B, Tk, C) -> (B, Tq, C).
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+// The same with q, k, v in one projection (B, T, 3 C), ordered (3, heads, d), read in place -> (B, T, C).
+Tensor attention(const Tensor& qkv, const AttentionOptions& options);
+
 // ---- convolution (engine/ops/conv.cpp)
 // ---------------------------------------------------------------------------
 struct Pad {

@@ -24,6 +24,20 @@ double lane_sum(int64_t begin, int64_t end, F f) {
   return lane[0];
 }
 
+// The largest of x[0 .. n), n > 0, NaN left out unless all are: 16 lanes, so that it vectorises.
+template <class T>
+T lane_max(const T* x, int64_t n) {
+  T lane[16];
+  std::fill_n(lane, 16, x[0]);
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+#pragma omp simd
+    for (int64_t j = 0; j < 16; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  for (; i < n; ++i) lane[0] = x[i] > lane[0] ? x[i] : lane[0];
+  for (int j = 1; j < 16; ++j) lane[0] = lane[j] > lane[0] ? lane[j] : lane[0];
+  return lane[0];
+}
+
 // totals[j] = sum over rows of what f(row, sums) adds to sums[0 .. width). Blocks of rows depend on the shape
 // alone and are added in order.
 template <class F>

@@ -53,6 +53,7 @@ std::vector<Row> softmax_rows();
 std::vector<Row> loss_rows();
 std::vector<Row> shape_rows();
 std::vector<Row> matmul_rows();
+std::vector<Row> attention_rows();
 std::vector<Row> conv_rows();
 std::vector<Row> norm_rows();
 std::vector<Row> resample_rows();

@@ -1,0 +1,68 @@
+#include "kernels/attention/attention.h"
+
+#include "engine/ops.h"
+
+namespace {
+
+// The parts of a packed projection lie side by side in each token; else each is a tensor of its own.
+struct Parts {
+  Tensor q, k, v;
+  int64_t k_offset = 0, v_offset = 0;
+};
+
+Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const AttentionShape& s) {
+  Tensor y = x.q.like({s.batch, s.queries, s.heads * s.head_dim}),
+         lse = x.q.like({s.batch, s.heads, s.queries});
+  dispatch(y, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    attention_forward(where, y.data<T>(), lse.data<T>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
+                      x.v.data<T>() + x.v_offset, s);
+  });
+  const bool packed = inputs.size() == 1;
+  return record("attention", y, inputs,
+                [x = Parts{x.q.detach(), x.k.detach(), x.v.detach(), x.k_offset, x.v_offset}, y = y.detach(),
+                 lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
+                  const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
+                  dispatch(dy, [&](auto where, auto zero) {
+                    using T = decltype(zero);
+                    attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,
+                                       dv.data<T>() + x.v_offset, dy.data<T>(), y.data<T>(), lse.data<T>(),
+                                       x.q.data<T>(), x.k.data<T>() + x.k_offset, x.v.data<T>() + x.v_offset,
+                                       s);
+                  });
+                  return packed ? Grads{dq} : Grads{dq, dk, dv};
+                });
+}
+
+void check(const AttentionShape& s, int64_t channels) {
+  if (s.heads < 1 || channels % s.heads)
+    fail(Fault::internal, "attention: {} channels in {} heads", channels, s.heads);
+  if (s.keys < 1 || (s.causal && s.queries > s.keys))
+    fail(Fault::internal, "attention: {} queries of {} keys{}", s.queries, s.keys,
+         s.causal ? ", causal" : "");
+}
+
+}  // namespace
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& o) {
+  if (q.rank() != 3 || k.rank() != 3 || !(k.shape() == v.shape()) || q.dim(0) != k.dim(0) ||
+      q.dim(2) != k.dim(2))
+    fail(Fault::internal, "attention: expected (B, Tq, C), (B, Tk, C), (B, Tk, C), found {}, {}, {}",
+         q.shape().str(), k.shape().str(), v.shape().str());
+  const int64_t channels = q.dim(2);
+  const AttentionShape s{q.dim(0), o.heads,  q.dim(1), k.dim(1),  channels / std::max<int64_t>(1, o.heads),
+                         channels, channels, o.causal, o.unmasked};
+  check(s, channels);
+  return attend({q, k, v}, {q, k, v}, s);
+}
+
+Tensor attention(const Tensor& qkv, const AttentionOptions& o) {
+  if (qkv.rank() != 3 || qkv.dim(2) % 3)
+    fail(Fault::internal, "attention: expected (B, T, 3 C), found {}", qkv.shape().str());
+  const int64_t channels = qkv.dim(2) / 3;
+  const AttentionShape s{
+      qkv.dim(0),   o.heads,      qkv.dim(1), qkv.dim(1), channels / std::max<int64_t>(1, o.heads),
+      3 * channels, 3 * channels, o.causal,   o.unmasked};
+  check(s, channels);
+  return attend({qkv, qkv, qkv, channels, 2 * channels}, {qkv}, s);
+}

@@ -1,0 +1,31 @@
+// Attention: y = softmax(q k^T / sqrt(d)) v, by image and head (Vaswani et al. 2017).
+// q, y: (batch, queries, heads, head_dim); k, v: (batch, keys, heads, head_dim). From one token to the next,
+// q is q_stride and k, v are kv_stride elements on, so that the parts of a packed projection (batch, tokens,
+// 3, heads, head_dim) are read in place; y is contiguous. Gradients lie as what they are of. Backward keeps y
+// and lse = log(sum_j e^(q k_j / sqrt(d))), (batch, heads, queries), and recomputes the scores block by
+// block: with p = e^(score - lse), dp = dy v^T, D = sum(dy y):
+//   dv = p^T dy, ds = p (dp - D) / sqrt(d), dq = ds k, dk = ds^T q.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/device.h"
+
+struct AttentionShape {
+  int64_t batch, heads, queries, keys, head_dim, q_stride, kv_stride;
+  bool causal = false;   // query i stands at position keys - queries + i and sees no later one
+  int64_t unmasked = 0;  // but the first `unmasked` positions see each other
+
+  // How many keys query i sees; they are the first ones, and a later query sees no fewer.
+  int64_t visible(int64_t i) const {
+    if (!causal) return keys;
+    const int64_t position = keys - queries + i;
+    return position < unmasked ? std::min(unmasked, keys) : position + 1;
+  }
+};
+
+template <class T>
+void attention_forward(Cpu, T* y, T* lse, const T* q, const T* k, const T* v, const AttentionShape& shape);
+template <class T>
+void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const T* lse, const T* q,
+                        const T* k, const T* v, const AttentionShape& shape);
