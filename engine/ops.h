@@ -145,7 +145,11 @@ Tensor channel_dropout(const Tensor& x, double p,
 
 // ---- lookup (engine/ops/lookup.cpp)
 // ------------------------------------------------------------------------------
-Tensor embedding(const Tensor& table, const Tensor& index);    // (V, C), i64 (...) -> (..., C)
+Tensor embedding(const Tensor& table, const Tensor& index);  // (V, C), i64 (...) -> (..., C)
+
+// ---- vector quantisation (engine/ops/vq.cpp): the codes are rows of a codebook, looked up by `embedding`
+// --------------------------------------------------------------------------------
 Tensor nearest_code(const Tensor& z, const Tensor& codebook);  // (R, D), (K, D) -> i64 (R); lowest on ties
-Tensor straight_through(const Tensor& z,
-                        const Tensor& quantized);  // the value of `quantized`, the gradient goes to z
+Tensor code_usage(const Tensor& index, int64_t codes);  // i64 (...) in [0, codes) -> i64 (codes): counts
+// The value of `quantized`; the gradient goes to z as if they were the same.
+Tensor straight_through(const Tensor& z, const Tensor& quantized);

@@ -27,27 +27,8 @@ void embedding_backward(Cpu, T* dtable, const T* dy, const int64_t* index, int64
   });
 }
 
-template <class T>
-void nearest_code(Cpu, int64_t* index, const T* z, const T* codebook, int64_t rows, int64_t codes,
-                  int64_t channels) {
-  parallel_for(rows, 16, [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      double best = 0;
-      for (int64_t k = 0; k < codes; ++k) {
-        double d = 0;
-        for (int64_t c = 0; c < channels; ++c) {
-          const double v = double(z[r * channels + c]) - double(codebook[k * channels + c]);
-          d += v * v;
-        }
-        if (k == 0 || d < best) best = d, index[r] = k;
-      }
-    }
-  });
-}
-
-#define INSTANTIATE(T)                                                                            \
-  template void embedding_forward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t);           \
-  template void embedding_backward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t, int64_t); \
-  template void nearest_code(Cpu, int64_t*, const T*, const T*, int64_t, int64_t, int64_t);
+#define INSTANTIATE(T)                                                                  \
+  template void embedding_forward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t); \
+  template void embedding_backward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

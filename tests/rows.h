@@ -59,4 +59,5 @@ std::vector<Row> norm_rows();
 std::vector<Row> resample_rows();
 std::vector<Row> random_rows();
 std::vector<Row> lookup_rows();
+std::vector<Row> vq_rows();
 std::vector<Row> all_rows();

@@ -12,10 +12,10 @@ struct Parts {
 
 Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const AttentionShape& s) {
   Tensor y = x.q.like({s.batch, s.queries, s.heads * s.head_dim}),
-         lse = x.q.like({s.batch, s.heads, s.queries});
-  dispatch(y, [&](auto where, auto zero) {
+         lse = x.q.like({s.batch, s.heads, s.queries}, wide(x.q.dtype()));
+  dispatch_cpu(y, [&](auto where, auto zero) {
     using T = decltype(zero);
-    attention_forward(where, y.data<T>(), lse.data<T>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
+    attention_forward(where, y.data<T>(), lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
                       x.v.data<T>() + x.v_offset, s);
   });
   const bool packed = inputs.size() == 1;
@@ -23,12 +23,12 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
                 [x = Parts{x.q.detach(), x.k.detach(), x.v.detach(), x.k_offset, x.v_offset}, y = y.detach(),
                  lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
                   const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
-                  dispatch(dy, [&](auto where, auto zero) {
+                  dispatch_cpu(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,
-                                       dv.data<T>() + x.v_offset, dy.data<T>(), y.data<T>(), lse.data<T>(),
-                                       x.q.data<T>(), x.k.data<T>() + x.k_offset, x.v.data<T>() + x.v_offset,
-                                       s);
+                                       dv.data<T>() + x.v_offset, dy.data<T>(), y.data<T>(),
+                                       lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
+                                       x.v.data<T>() + x.v_offset, s);
                   });
                   return packed ? Grads{dq} : Grads{dq, dk, dv};
                 });

@@ -15,18 +15,6 @@ constexpr int64_t kQueries = 64, kKeys = 256;
 
 int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
 
-// Where an image's head begins.
-struct Head {
-  Head(const AttentionShape& s, int64_t index)
-      : image(index / s.heads),
-        offset(index % s.heads * s.head_dim),
-        q(image * s.queries * s.q_stride + offset),
-        kv(image * s.keys * s.kv_stride + offset),
-        y(image * s.queries * s.heads * s.head_dim + offset),
-        lse(index * s.queries) {}
-  int64_t image, offset, q, kv, y, lse;
-};
-
 template <class T>
 T scale_of(const AttentionShape& s) {
   return T(1 / std::sqrt(double(s.head_dim)));
@@ -37,7 +25,8 @@ T scale_of(const AttentionShape& s) {
 // A task is a block of queries of one head. The softmax runs along the blocks of keys: `top` is the largest
 // score so far, `total` the sum of e^(score - top), and y is scaled down whenever top grows.
 template <class T>
-void attention_forward(Cpu, T* y, T* lse, const T* q, const T* k, const T* v, const AttentionShape& shape) {
+void attention_forward(Cpu, T* y, Wide<T>* lse, const T* q, const T* k, const T* v,
+                       const AttentionShape& shape) {
   const int64_t blocks = blocks_of(shape.queries, kQueries);
   parallel_for(shape.batch * shape.heads * blocks, 1, [&](int64_t begin, int64_t end) {
     const AttentionShape s = shape;
@@ -46,7 +35,7 @@ void attention_forward(Cpu, T* y, T* lse, const T* q, const T* k, const T* v, co
     thread_local Scratch<T> scratch;
     T* p = scratch.get(kQueries * kKeys);
     for (int64_t task = begin; task < end; ++task) {
-      const Head head(s, task / blocks);
+      const AttentionHead head(s, task / blocks);
       const int64_t i0 = task % blocks * kQueries, rows = std::min(kQueries, s.queries - i0);
       const int64_t keys = s.visible(i0 + rows - 1);
       T* out = y + head.y + i0 * width;
@@ -93,7 +82,7 @@ void attention_forward(Cpu, T* y, T* lse, const T* q, const T* k, const T* v, co
 // A task is a head and a part of its keys: it alone writes their dk and dv. With few heads the keys are cut
 // into several parts, each with its own dq, which are added in order.
 template <class T>
-void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const T* lse, const T* q,
+void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse, const T* q,
                         const T* k, const T* v, const AttentionShape& shape) {
   constexpr int64_t kTasks = 8;
   const int64_t heads = shape.batch * shape.heads, width = shape.heads * shape.head_dim;
@@ -112,7 +101,7 @@ void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const
     T* p = scratch.get(2 * kQueries * kKeys);
     T* ds = p + kQueries * kKeys;
     for (int64_t task = begin; task < end; ++task) {
-      const Head head(s, task / parts);
+      const AttentionHead head(s, task / parts);
       const int64_t part = task % parts, last = std::min(s.keys, (part + 1) * part_keys);
       T* dq_head = partial ? partial + part * part_size + head.y : dq + head.q;
       const int64_t dq_stride = partial ? width : s.q_stride;

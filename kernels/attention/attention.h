@@ -6,10 +6,10 @@
 // block: with p = e^(score - lse), dp = dy v^T, D = sum(dy y):
 //   dv = p^T dy, ds = p (dp - D) / sqrt(d), dq = ds k, dk = ds^T q.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 
 #include "kernels/device.h"
+#include "kernels/host_device.h"
 
 struct AttentionShape {
   int64_t batch, heads, queries, keys, head_dim, q_stride, kv_stride;
@@ -17,15 +17,33 @@ struct AttentionShape {
   int64_t unmasked = 0;  // but the first `unmasked` positions see each other
 
   // How many keys query i sees; they are the first ones, and a later query sees no fewer.
-  int64_t visible(int64_t i) const {
+  HOST_DEVICE int64_t visible(int64_t i) const {
     if (!causal) return keys;
     const int64_t position = keys - queries + i;
-    return position < unmasked ? std::min(unmasked, keys) : position + 1;
+    if (position >= unmasked) return position + 1;
+    return unmasked < keys ? unmasked : keys;
+  }
+};
+
+// Where image and head `index` begin, in elements.
+struct AttentionHead {
+  int64_t q, kv, y, lse;
+  HOST_DEVICE AttentionHead(const AttentionShape& s, int64_t index) {
+    const int64_t image = index / s.heads, offset = index % s.heads * s.head_dim;
+    q = image * s.queries * s.q_stride + offset, kv = image * s.keys * s.kv_stride + offset;
+    y = image * s.queries * s.heads * s.head_dim + offset, lse = index * s.queries;
   }
 };
 
 template <class T>
-void attention_forward(Cpu, T* y, T* lse, const T* q, const T* k, const T* v, const AttentionShape& shape);
+void attention_forward(Cpu, T* y, Wide<T>* lse, const T* q, const T* k, const T* v,
+                       const AttentionShape& shape);
 template <class T>
-void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const T* lse, const T* q,
+void attention_forward(Cuda, T* y, Wide<T>* lse, const T* q, const T* k, const T* v,
+                       const AttentionShape& shape);
+template <class T>
+void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse, const T* q,
+                        const T* k, const T* v, const AttentionShape& shape);
+template <class T>
+void attention_backward(Cuda, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse, const T* q,
                         const T* k, const T* v, const AttentionShape& shape);
