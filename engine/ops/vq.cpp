@@ -16,7 +16,8 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
 }
 
 Tensor code_usage(const Tensor& index, int64_t codes) {
-  Tensor count({codes}, Dtype::i64, index.device());
+  if (index.device() != Device::cpu) fail(Fault::internal, "code_usage: {}", kNoCudaKernel);
+  Tensor count({codes}, Dtype::i64);
   code_usage(Cpu{}, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);
   return count;
 }

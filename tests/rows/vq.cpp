@@ -25,7 +25,7 @@ Row nearest(const char* label, Shape z, Shape codebook, Row::Function change = {
   auto inputs = [=](const std::vector<Tensor>& x) { return change ? change(x) : x[1]; };
   return {"nearest_code",
           label,
-          {{z}, {codebook}},
+          {{z}, wide_input(codebook)},
           [=](const std::vector<Tensor>& x) { return nearest_code(x[0], inputs(x)); },
           [=](const std::vector<Tensor>& x) { return nearest_by_scan(x[0], inputs(x)); },
           false};
@@ -60,7 +60,8 @@ std::vector<Row> vq_rows() {
        "",
        {{{5, 7}}, {{5, 7}, -1, 1, false}},
        [](V x) {
-         return straight_through(x[0], add(x[0].detach(), Tensor::zeros({5, 7}, x[0].dtype())));
+         return straight_through(x[0],
+                                 add(x[0].detach(), Tensor::zeros({5, 7}, x[0].dtype(), x[0].device())));
        },
        [](V x) { return x[0]; }},
   };
