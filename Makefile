@@ -18,4 +18,4 @@ bench: all
 
 format:
 	@./setup.sh format
-	git ls-files '*.h' '*.cpp' | xargs clang-format -i
+	git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format -i

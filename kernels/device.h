@@ -1,5 +1,7 @@
 // Where a kernel runs. The first argument of every kernel is one of these tags: one name, two overloads, and
 // a missing half does not link. Cpu kernels take float and double, Cuda kernels float, bf16 and f16.
+//
+// A .cu file gets kernels/kernel.h with it: launch(), shared memory, reductions, instructions.
 #pragma once
 #include <cstdint>
 
@@ -19,4 +21,8 @@ enum class CudaBuild { absent, real, emulated };
 #ifndef DAE_CUDA
 #define DAE_CUDA absent
 #endif
-inline constexpr CudaBuild kCuda = CudaBuild::DAE_CUDA;
+constexpr CudaBuild kCuda = CudaBuild::DAE_CUDA;  // not inline: libraries of one program may differ
+
+#if defined(__CUDACC__) || defined(DAE_EMULATE)
+#include "kernels/kernel.h"
+#endif

@@ -79,7 +79,7 @@ void affine(Cpu, T* y, const T* x, double factor, double offset, int64_t n) {
   each_element(n, [=](int64_t i) { y[i] = f * x[i] + o; });
 }
 template <class T>
-void scale_by(Cpu, T* y, const T* x, const T* s, int64_t n) {
+void scale_by(Cpu, T* y, const T* x, const Wide<T>* s, int64_t n) {
   const T f = s[0];
   each_element(n, [=](int64_t i) { y[i] = f * x[i]; });
 }
@@ -95,7 +95,7 @@ void clamp_backward(Cpu, T* dx, const T* dy, const T* x, double low, double high
 }
 
 template <class T>
-void add_bias(Cpu, T* y, const T* x, const T* bias, int64_t rows, int64_t channels) {
+void add_bias(Cpu, T* y, const T* x, const Wide<T>* bias, int64_t rows, int64_t channels) {
   parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
 #pragma omp simd
@@ -176,10 +176,10 @@ void gate_add_backward(Cpu, T* dgate, T* dx, const T* dy, const T* gate, const T
   template void unary_forward(Cpu, Unary, T*, const T*, int64_t);                                            \
   template void unary_backward(Cpu, Unary, T*, const T*, const T*, int64_t);                                 \
   template void affine(Cpu, T*, const T*, double, double, int64_t);                                          \
-  template void scale_by(Cpu, T*, const T*, const T*, int64_t);                                              \
+  template void scale_by(Cpu, T*, const T*, const Wide<T>*, int64_t);                                        \
   template void clamp_forward(Cpu, T*, const T*, double, double, int64_t);                                   \
   template void clamp_backward(Cpu, T*, const T*, const T*, double, double, int64_t);                        \
-  template void add_bias(Cpu, T*, const T*, const T*, int64_t, int64_t);                                     \
+  template void add_bias(Cpu, T*, const T*, const Wide<T>*, int64_t, int64_t);                               \
   template void modulate_forward(Cpu, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);          \
   template void modulate_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t); \
   template void gate_add_forward(Cpu, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);          \

@@ -6,7 +6,7 @@
 
 #include "kernels/device.h"
 
-inline constexpr bool kHasCuda = kCuda != CudaBuild::absent;
+constexpr bool kHasCuda = kCuda != CudaBuild::absent;
 
 int gpu_count();          // devices that can be used; 0 without a driver
 void use_gpu(int index);  // before anything is allocated; Fault::usage if there is no such device

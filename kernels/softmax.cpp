@@ -43,8 +43,8 @@ void softmax_backward(Cpu, T* dx, const T* dy, const T* y, int64_t rows, int64_t
   });
 }
 template <class T>
-void cross_entropy_forward(Cpu, T* loss, T* probability, const T* logits, const int64_t* label, int64_t rows,
-                           int64_t channels) {
+void cross_entropy_forward(Cpu, Wide<T>* loss, T* probability, const T* logits, const int64_t* label,
+                           int64_t rows, int64_t channels) {
   loss[0] = T(ordered_sum(rows,
                           [=](int64_t begin, int64_t end) {
                             double s = 0;
@@ -56,7 +56,7 @@ void cross_entropy_forward(Cpu, T* loss, T* probability, const T* logits, const 
               double(rows));
 }
 template <class T>
-void cross_entropy_backward(Cpu, T* dlogits, const T* dloss, const T* probability, const int64_t* label,
+void cross_entropy_backward(Cpu, T* dlogits, const Wide<T>* dloss, const T* probability, const int64_t* label,
                             int64_t rows, int64_t channels) {
   const T g = dloss[0] / T(rows);
   each_row(rows, channels, [=](int64_t r) {
@@ -67,10 +67,10 @@ void cross_entropy_backward(Cpu, T* dlogits, const T* dloss, const T* probabilit
   });
 }
 
-#define INSTANTIATE(T)                                                                          \
-  template void softmax_forward(Cpu, T*, const T*, int64_t, int64_t);                           \
-  template void softmax_backward(Cpu, T*, const T*, const T*, int64_t, int64_t);                \
-  template void cross_entropy_forward(Cpu, T*, T*, const T*, const int64_t*, int64_t, int64_t); \
-  template void cross_entropy_backward(Cpu, T*, const T*, const T*, const int64_t*, int64_t, int64_t);
+#define INSTANTIATE(T)                                                                                \
+  template void softmax_forward(Cpu, T*, const T*, int64_t, int64_t);                                 \
+  template void softmax_backward(Cpu, T*, const T*, const T*, int64_t, int64_t);                      \
+  template void cross_entropy_forward(Cpu, Wide<T>*, T*, const T*, const int64_t*, int64_t, int64_t); \
+  template void cross_entropy_backward(Cpu, T*, const Wide<T>*, const T*, const int64_t*, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -5,13 +5,23 @@
 
 template <class T>
 void softmax_forward(Cpu, T* y, const T* x, int64_t rows, int64_t channels);
+template <class T>
+void softmax_forward(Cuda, T* y, const T* x, int64_t rows, int64_t channels);
 // dx = y (dy - sum(dy y))
 template <class T>
 void softmax_backward(Cpu, T* dx, const T* dy, const T* y, int64_t rows, int64_t channels);
+template <class T>
+void softmax_backward(Cuda, T* dx, const T* dy, const T* y, int64_t rows, int64_t channels);
 // loss (1), probability (rows, channels), logits (rows, channels), label (rows) in [0, channels)
 template <class T>
-void cross_entropy_forward(Cpu, T* loss, T* probability, const T* logits, const int64_t* label, int64_t rows,
-                           int64_t channels);
+void cross_entropy_forward(Cpu, Wide<T>* loss, T* probability, const T* logits, const int64_t* label,
+                           int64_t rows, int64_t channels);
 template <class T>
-void cross_entropy_backward(Cpu, T* dlogits, const T* dloss, const T* probability, const int64_t* label,
+void cross_entropy_forward(Cuda, Wide<T>* loss, T* probability, const T* logits, const int64_t* label,
+                           int64_t rows, int64_t channels);
+template <class T>
+void cross_entropy_backward(Cpu, T* dlogits, const Wide<T>* dloss, const T* probability, const int64_t* label,
                             int64_t rows, int64_t channels);
+template <class T>
+void cross_entropy_backward(Cuda, T* dlogits, const Wide<T>* dloss, const T* probability,
+                            const int64_t* label, int64_t rows, int64_t channels);

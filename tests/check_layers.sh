@@ -1,16 +1,25 @@
 #!/bin/sh
 # Who may include whom: kernels and data stand alone (data may use kernels/philox.h and kernels/error.h), engine uses
-# both, models engine, train all of them; tests and bench anything. With --self-test: planted violations are found.
+# both, models engine, train all of them; tests and bench anything. Inline assembly and launches stand in one place each:
+# kernels/ptx.h and wgmma.h (emulate.cpp changes stacks). With --self-test: planted violations are found.
 set -eu
 check() {  # the root of a source tree
   cd "$1"
+  bad=0
   grep -rn '^#include "' kernels data engine models train 2>/dev/null | awk -F'[:"]' '
     BEGIN { may["kernels"] = "kernels"; may["data"] = "data"; may["engine"] = "engine kernels data"
             may["models"] = "models engine kernels"; may["train"] = "train models engine kernels data" }
     { split($1, from, "/"); split($4, to, "/")
       if (from[1] == "data" && ($4 == "kernels/philox.h" || $4 == "kernels/error.h")) next
       if (index(" " may[from[1]] " ", " " to[1] " ") == 0) { print $1 ":" $2 ": " from[1] " may not include " $4; bad = 1 } }
-    END { exit bad }'
+    END { exit bad }' || bad=1
+  if grep -rnE '\b(asm|__asm__)\b *(volatile|__volatile__)? *\(|<<<' --include='*.h' --include='*.cpp' --include='*.cu' \
+      kernels engine models train data tests bench 2>/dev/null |
+      grep -vE '^kernels/(ptx\.h|wgmma\.h|emulate\.cpp):|^[^:]*:[0-9]*: *//'; then
+    echo "inline assembly or a launch outside kernels/ptx.h"
+    bad=1
+  fi
+  return $bad
 }
 if [ "${1:-}" = --self-test ]; then
   tree=$(mktemp -d)
@@ -20,6 +29,11 @@ if [ "${1:-}" = --self-test ]; then
     echo "#include \"${pair#*:}\"" > "$tree/${pair%%:*}/planted.h"
     if (check "$tree") >/dev/null; then echo "layers: the planted $pair was not found" >&2; exit 1; fi
     rm "$tree/${pair%%:*}/planted.h"
+  done
+  for line in 'asm volatile("nop;");' 'kernel<<<1, 32>>>();'; do
+    echo "$line" > "$tree/kernels/planted.cu"
+    if (check "$tree") >/dev/null; then echo "layers: the planted $line was not found" >&2; exit 1; fi
+    rm "$tree/kernels/planted.cu"
   done
   echo '#include "kernels/error.h"' > "$tree/data/fine.h"
   (check "$tree")

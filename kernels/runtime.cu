@@ -1,0 +1,90 @@
+// The real device behind kernel.h's host functions. The driver is looked up when it is first needed, so that
+// the program starts on a machine that has none. The emulated device has its own in emulate.cpp.
+#ifdef __CUDACC__
+#include <cuda.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "kernels/device.h"
+
+namespace {
+
+int attribute(cudaDeviceAttr which) {
+  int device = 0, value = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return value;
+}
+
+using Encode = decltype(&cuTensorMapEncodeTiled);
+Encode encoder() {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+#if CUDART_VERSION >= 12050
+  check(
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
+      "cuTensorMapEncodeTiled");
+#else
+  check(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &found),
+        "cuTensorMapEncodeTiled");
+#endif
+  if (!function)
+    fail(Fault::internal, "cuda: the driver has no cuTensorMapEncodeTiled; expected 12.0 or later");
+  return reinterpret_cast<Encode>(function);
+}
+
+}  // namespace
+
+int compute_capability(Cuda) {
+  static const int capability =
+      10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
+  return capability;
+}
+int multiprocessors(Cuda) {
+  static const int count = attribute(cudaDevAttrMultiProcessorCount);
+  return count;
+}
+
+void* workspace(Cuda where, size_t bytes) {
+  struct Memory {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  static std::mutex mutex;
+  static std::map<Stream, Memory> of_stream;
+  std::lock_guard lock(mutex);
+  Memory& m = of_stream[where.stream];
+  if (bytes > m.bytes) {
+    const size_t size = std::max(bytes, 2 * m.bytes);
+    check(cudaMalloc(&m.data, size), "workspace");
+    m.bytes = size;
+  }
+  return m.data;
+}
+
+TensorMap tensor_map(const void* data, int element_bytes, bool bfloat, const TensorBox& b, Swizzle swizzle) {
+  static const Encode encode = encoder();
+  cuuint64_t size[5], stride[4];
+  cuuint32_t box[5], step[5];
+  for (int i = 0; i < b.rank; ++i) {  // CUDA counts from the innermost; its box includes the elements between
+    const int from = b.rank - 1 - i;
+    size[i] = cuuint64_t(b.shape[from]);
+    step[i] = cuuint32_t(b.step[from]);
+    box[i] = cuuint32_t((b.box[from] - 1) * b.step[from] + 1);
+    if (i > 0) stride[i - 1] = cuuint64_t(b.stride[from] * element_bytes);
+  }
+  const auto type = element_bytes == 4 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32
+                    : bfloat           ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+                                       : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+  TensorMap map;
+  const CUresult result = encode(&map, type, cuuint32_t(b.rank), const_cast<void*>(data), size, stride, box,
+                                 step, CU_TENSOR_MAP_INTERLEAVE_NONE, CUtensorMapSwizzle(int(swizzle)),
+                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (result != CUDA_SUCCESS)
+    fail(Fault::internal, "cuda: tensor map of rank {}, last dimension {} with a box of {}: error {}", b.rank,
+         b.shape[b.rank - 1], b.box[b.rank - 1], int(result));
+  return map;
+}
+#endif
