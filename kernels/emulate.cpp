@@ -618,12 +618,6 @@ void set_schedule(Schedule schedule, uint64_t seed) {
 }
 void set_compute_capability(int capability) { settings().capability = capability; }
 
-bool here(int64_t block, int64_t thread) {
-  if (!place) return false;
-  const dim3 &b = place->block, &g = place->grid_size, &t = place->thread, &s = place->block_size;
-  return (int64_t(b.z) * g.y + b.y) * g.x + b.x == block && (int64_t(t.z) * s.y + t.y) * s.x + t.x == thread;
-}
-
 void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel) {
   const int64_t threads = int64_t(block.x) * block.y * block.z;

@@ -21,9 +21,6 @@ inline constexpr Schedule kSchedules[] = {Schedule::round_robin, Schedule::rever
 void set_schedule(Schedule schedule, uint64_t seed = 0);
 void set_compute_capability(int capability);  // 90 at the start
 
-// For a debugger's condition: the running thread is this one, counted along x, y, z.
-bool here(int64_t block, int64_t thread);
-
 }  // namespace emulate
 
 #ifdef DAE_EMULATE
@@ -74,7 +71,7 @@ using Line = std::source_location;
 #define PASS_LINE , line
 #define LINE line
 
-struct Place {  // of the running thread
+struct Place {  // of the running thread; for a debugger's conditions, too
   dim3 thread, block, block_size, grid_size;
 };
 extern thread_local const Place* place;

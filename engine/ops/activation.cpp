@@ -6,14 +6,14 @@ namespace {
 
 Tensor activation(const char* name, Activation f, const Tensor& x, double slope = 0) {
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     activation_forward(where, f, y.data<T>(), x.data<T>(), x.size(), slope);
   });
   const Tensor kept = (keeps_output(f) ? y : x).detach();
   return record(name, y, {x}, [f, slope, kept](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like();
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       activation_backward(where, f, dx.data<T>(), dy.data<T>(), kept.data<T>(), dy.size(), slope);
     });

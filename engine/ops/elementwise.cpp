@@ -12,7 +12,7 @@ void same_shape(const char* op, const Tensor& a, const Tensor& b) {
 Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
   same_shape(name, a, b);
   Tensor y = a.like();
-  dispatch_cpu(a, [&](auto where, auto zero) {
+  dispatch(a, [&](auto where, auto zero) {
     using T = decltype(zero);
     binary_forward(where, op, y.data<T>(), a.data<T>(), b.data<T>(), y.size());
   });
@@ -28,7 +28,7 @@ Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
                 [op, a = keep_a ? a.detach() : Tensor{}, b = keep_b ? b.detach() : Tensor{}](
                     const Tensor& dy, const Needs& need) -> Grads {
                   Tensor da = need[0] ? dy.like() : Tensor{}, db = need[1] ? dy.like() : Tensor{};
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     binary_backward(where, op, data_of<T>(da), data_of<T>(db), dy.data<T>(), data_of<T>(a),
                                     data_of<T>(b), dy.size());
@@ -39,7 +39,7 @@ Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
 
 Tensor unary(const char* name, Unary op, const Tensor& x) {
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     unary_forward(where, op, y.data<T>(), x.data<T>(), x.size());
   });
@@ -47,7 +47,7 @@ Tensor unary(const char* name, Unary op, const Tensor& x) {
   return record(name, y, {x},
                 [op, kept = (output ? y : x).detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     unary_backward(where, op, dx.data<T>(), dy.data<T>(), kept.data<T>(), dy.size());
                   });
@@ -57,7 +57,7 @@ Tensor unary(const char* name, Unary op, const Tensor& x) {
 
 Tensor affine(const char* name, const Tensor& x, double factor, double offset) {
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     affine(where, y.data<T>(), x.data<T>(), factor, offset, x.size());
   });
@@ -92,7 +92,7 @@ Tensor scale_by(const Tensor& x, const Tensor& s) {
   if (s.size() != 1)
     fail(Fault::internal, "scale_by: expected a factor of one element, found {}", s.shape().str());
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     scale_by(where, y.data<T>(), x.data<T>(), s.data<Wide<T>>(), x.size());
   });
@@ -106,13 +106,13 @@ Tensor scale_by(const Tensor& x, const Tensor& s) {
 
 Tensor clamp(const Tensor& x, double low, double high) {
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     clamp_forward(where, y.data<T>(), x.data<T>(), low, high, x.size());
   });
   return record("clamp", y, {x}, [low, high, x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like();
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       clamp_backward(where, dx.data<T>(), dy.data<T>(), x.data<T>(), low, high, dy.size());
     });
@@ -125,7 +125,7 @@ Tensor add_bias(const Tensor& x, const Tensor& bias) {
     fail(Fault::internal, "add_bias: expected (..., C) and (C), found {} and {}", x.shape().str(),
          bias.shape().str());
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     add_bias(where, y.data<T>(), x.data<T>(), bias.data<Wide<T>>(), x.rows(), x.dim(-1));
   });
@@ -138,7 +138,7 @@ Tensor modulate(const Tensor& x, const Tensor& shift, const Tensor& scale) {
   per_channel_shape("modulate", x, shift);
   per_channel_shape("modulate", x, scale);
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     modulate_forward(where, y.data<T>(), x.data<T>(), shift.data<T>(), scale.data<T>(), x.dim(0),
                      positions(x), x.dim(-1));
@@ -146,7 +146,7 @@ Tensor modulate(const Tensor& x, const Tensor& shift, const Tensor& scale) {
   return record("modulate", y, {x, shift, scale},
                 [x = x.detach(), scale = scale.detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like(), dshift = scale.like(), dscale = scale.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     modulate_backward(where, dx.data<T>(), dshift.data<T>(), dscale.data<T>(), dy.data<T>(),
                                       x.data<T>(), scale.data<T>(), x.dim(0), positions(x), x.dim(-1));
@@ -159,7 +159,7 @@ Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& x) {
   same_shape("gate_add", residual, x);
   per_channel_shape("gate_add", x, gate);
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     gate_add_forward(where, y.data<T>(), residual.data<T>(), gate.data<T>(), x.data<T>(), x.dim(0),
                      positions(x), x.dim(-1));
@@ -167,7 +167,7 @@ Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& x) {
   return record("gate_add", y, {residual, gate, x},
                 [gate = gate.detach(), x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dgate = gate.like(), dx = dy.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     gate_add_backward(where, dgate.data<T>(), dx.data<T>(), dy.data<T>(), gate.data<T>(),
                                       x.data<T>(), x.dim(0), positions(x), x.dim(-1));
