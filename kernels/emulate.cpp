@@ -13,6 +13,7 @@
 #include "kernels/device.h"
 #include "kernels/philox.h"
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifndef __x86_64__
@@ -55,6 +56,9 @@ struct Context {
 
   void start(char* bottom, size_t bytes, void (*entry)()) {
     stack = bottom, stack_bytes = bytes;
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(bottom, bytes);  // of the thread that had it before
+#endif
 #ifdef __x86_64__
     void** top = reinterpret_cast<void**>(bottom + bytes) - 1;  // where a function expects its return address
     top[0] = nullptr;
