@@ -25,7 +25,7 @@ struct Row {
   std::function<std::function<void(int64_t turn)>()> prepare;
   std::string name() const { return op + " " + shape; }
 };
-inline constexpr double kFootprint = 256e6;  // bytes that the input sets of a row take together, about
+inline constexpr double kFootprint = 64e6;  // bytes that the input sets of a row take together, about
 
 std::vector<Row> op_rows();
 std::vector<Row> step_rows();

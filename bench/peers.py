@@ -9,7 +9,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-FOOTPRINT = 256e6  # bytes of the input sets of a row together, as in bench/bench.h
+FOOTPRINT = 64e6  # bytes of the input sets of a row together, as in bench/bench.h
 CL = torch.channels_last
 
 
