@@ -1,7 +1,8 @@
 #!/bin/sh
 # Who may include whom: kernels and data stand alone (data may use kernels/philox.h and kernels/error.h), engine uses
 # both, models engine, train all of them; tests and bench anything. Inline assembly and launches stand in one place each:
-# kernels/ptx.h and wgmma.h (emulate.cpp changes stacks). With --self-test: planted violations are found.
+# kernels/ptx.h and wgmma.h (emulate.cpp changes stacks); kernels reach shared memory through checked views. With
+# --self-test: planted violations are found.
 set -eu
 check() {  # the root of a source tree
   cd "$1"
@@ -19,6 +20,10 @@ check() {  # the root of a source tree
     echo "inline assembly or a launch outside kernels/ptx.h"
     bad=1
   fi
+  if grep -rnE '__shared__|\.(pointer|address)\(\)' --include='*.cu' kernels tests bench 2>/dev/null | grep .; then
+    echo "shared memory other than through SHARED, DynamicShared and Shared"
+    bad=1
+  fi
   return $bad
 }
 if [ "${1:-}" = --self-test ]; then
@@ -30,7 +35,7 @@ if [ "${1:-}" = --self-test ]; then
     if (check "$tree") >/dev/null; then echo "layers: the planted $pair was not found" >&2; exit 1; fi
     rm "$tree/${pair%%:*}/planted.h"
   done
-  for line in 'asm volatile("nop;");' 'kernel<<<1, 32>>>();'; do
+  for line in 'asm volatile("nop;");' 'kernel<<<1, 32>>>();' '__shared__ float s[32];' 'float* p = s.pointer();'; do
     echo "$line" > "$tree/kernels/planted.cu"
     if (check "$tree") >/dev/null; then echo "layers: the planted $line was not found" >&2; exit 1; fi
     rm "$tree/kernels/planted.cu"
