@@ -4,17 +4,11 @@
 #include <algorithm>
 
 #include "engine/nn.h"
+#include "models/weakness.h"
 
 inline int64_t scaled(int64_t channels, double width) {
   return std::max<int64_t>(1, std::llround(double(channels) * width));
 }
-
-// What weakens a decoder in stage 1 of the DAE schedule: dropout after each hidden activation, of channels or
-// elements.
-struct Weakness {
-  double drop = 0;
-  bool channels = true;
-};
 
 // z (N, z_dim) -> images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256, 128.
 struct Generator : Module {
@@ -31,8 +25,7 @@ struct Generator : Module {
         conv12{&main, "12", scaled(128, width), 3, 4, 2, 1, false},
         weak(weak) {}
 
-  // masks: where dropout draws its keys; not needed without dropout or in eval mode.
-  Tensor operator()(const Tensor& z, const std::function<Key()>& masks = {}) {
+  Tensor operator()(const Tensor& z, const Masks& masks = {}) {
     Tensor h = reshape(z, {z.dim(0), 1, 1, z.dim(1)});
     h = drop(norm1(conv0(h), Act::relu), masks);
     h = drop(norm4(conv3(h), Act::relu), masks);
@@ -54,10 +47,7 @@ struct Generator : Module {
   Weakness weak;
 
  private:
-  Tensor drop(const Tensor& h, const std::function<Key()>& masks) const {
-    if (!training() || weak.drop == 0) return h;
-    return weak.channels ? channel_dropout(h, weak.drop, masks()) : dropout(h, weak.drop, masks());
-  }
+  Tensor drop(const Tensor& h, const Masks& masks) const { return training() ? weak(h, masks) : h; }
 };
 
 // images (N, 32, 32, 3) -> logits (N, 1), and the features D_l (N, 4, 4, 256) that VAEGAN compares.

@@ -2,13 +2,18 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <omp.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/toy.h"
 #include "models/toy_vae.h"
+#include "train/loop.h"
 #include "train/toy.h"
+#include "train/trained.h"
 
 TEST_CASE("the Bayes accuracy of the mixture") {
   // By an independent simulation of 4,000,000 points.
@@ -65,21 +70,31 @@ TEST_CASE("the toy VAE has the sizes and names of its PyTorch twin") {
   CHECK(vae.decoder->params()[2]->name == "decoder.2.weight");
 }
 
-TEST_CASE("a short training learns, repeats its bits and depends on its seed") {
-  const ToyBudget budget{1024, 256, 12, 64};
-  const ToySpec spec{0.01};
-  for (const ToyConfig& config : {toy_configs()[2], toy_configs()[3]}) {
-    const ToyAccuracy a = train_toy(config, spec, budget, 10, 11),
-                      b = train_toy(config, spec, budget, 10, 11);
+TEST_CASE("a short training learns, repeats its bits, and is what dae train makes of the same recipe") {
+  for (const char* kind : {"joint", "dae"}) {
+    const Recipe recipe = load_recipe(
+        "toy", {std::string("schedule.kind=") + kind, "seed=11", "data.count=1024", "data.variance=0.01",
+                "train.batch=64", "train.steps=192", "loss.reconstruction=10"});
+    const ToyAccuracy a = train_toy(recipe), b = train_toy(recipe);
     CHECK(a.latent > 0.8);
     CHECK(a.reconstruction > 0.8);
     CHECK(a.latent == b.latent);
     CHECK(a.reconstruction == b.reconstruction);
+
+    const std::filesystem::path run =
+        std::filesystem::temp_directory_path() / ("dae-toy-" + std::to_string(getpid()));
+    run_training(recipe, {.run = run.string(), .quiet = true});
+    const Trained trained = load_trained(run.string(), Device::cpu);
+    std::filesystem::remove_all(run);
+    const ToyAccuracy c = judge_toy(*trained.experiment, recipe);
+    CHECK(a.latent == c.latent);
+    CHECK(a.reconstruction == c.reconstruction);
   }
 }
 
 TEST_CASE("runs in parallel give what they give one after another") {
-  const ToyOptions options{{0.025}, {512, 128, 4, 64}, 2, 1, {2.0}};
+  const Recipe recipe = load_recipe("toy", {"data.count=512", "train.batch=64", "train.steps=32"});
+  const ToyOptions options{.recipe = recipe, .seeds = 2, .master = 1, .weights = {2.0}};
   const auto first = toy_study(options);
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
@@ -124,4 +139,5 @@ TEST_CASE("the program's table has the rows and keys that scripts read") {
   }
   REQUIRE(json["extra"].size() == 4);
   for (const auto& row : json["extra"]) CHECK(row["recon_weight"] == 2);
+  CHECK(json["notes"][1].get<std::string>().find("0.25 cannot be the variance") != std::string::npos);
 }

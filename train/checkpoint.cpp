@@ -188,13 +188,16 @@ void load_weights(const fs::path& path, Experiment& experiment) {
   for (Param* p : experiment.state()) p->changed();
 }
 
-void prune_checkpoints(const std::string& run, int64_t every, int64_t last, int64_t switch_step) {
+void prune_checkpoints(const std::string& run, const Recipe& recipe) {
+  if (recipe.train.keep == 0) return;
   const std::vector<int64_t> steps = checkpoint_steps(run);
-  int kept = 0;
+  const int64_t switch_at = switch_step(recipe);
+  int64_t kept = 0;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const bool newest = step == steps.rbegin();
-    const bool scheduled = *step % every == 0 || *step == last;
+    const bool scheduled = *step % recipe.train.checkpoint_every == 0 || *step == recipe.train.steps;
     if (scheduled) ++kept;
-    if (!newest && *step != switch_step && (!scheduled || kept > 2)) fs::remove(checkpoint_path(run, *step));
+    if (!newest && *step != switch_at && (!scheduled || kept > recipe.train.keep))
+      fs::remove(checkpoint_path(run, *step));
   }
 }

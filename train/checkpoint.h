@@ -32,5 +32,5 @@ void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
 // Weights only (--init): the same errors; optimizer state in the file is passed over.
 void load_weights(const std::filesystem::path& path, Experiment& experiment);
 
-// Keeps the last two checkpoints that lie on the schedule and the one at `switch_step` (negative: none).
-void prune_checkpoints(const std::string& run, int64_t every, int64_t last, int64_t switch_step);
+// Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.
+void prune_checkpoints(const std::string& run, const Recipe& recipe);

@@ -28,8 +28,9 @@ class Experiment {
   // One training step on x (N, H, W, C) or (N, D); every optimizer steps once with its rate times lr_factor.
   virtual Losses step(const Tensor& x, Noise& noise, double lr_factor) = 0;
   virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode
-  virtual Tensor reconstruct(
-      const Tensor& x) = 0;                 // from the posterior mean, eval mode; empty: it has no encoder
+  // The posterior mean (N, z_dim), and the reconstruction from it, in eval mode; empty: it has no encoder.
+  virtual Tensor encode(const Tensor& x) = 0;
+  virtual Tensor reconstruct(const Tensor& x) = 0;
   virtual std::vector<Param*> state() = 0;  // weights and buffers under their file names
   // Optimizers by name ("generator", "discriminator"): their moments are part of a checkpoint.
   virtual std::vector<std::pair<std::string, AdamW*>> optimizers() = 0;
@@ -41,3 +42,8 @@ class Experiment {
 // stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws
 // initial weights from recipe.seed. Fault::usage if its device cannot compute in its dtype.
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);
+
+// The schedule: how many steps stage 1 takes (-1: there is no stage 2), and the factor of the rates of a
+// step, counted from 0.
+int64_t switch_step(const Recipe& recipe);
+double lr_factor(const Recipe& recipe, int64_t step);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -17,33 +16,12 @@
 #include "train/logs.h"
 #include "train/pictures.h"
 #include "train/run_report.h"
+#include "train/signals.h"
 #include "train/tensorboard.h"
 
 namespace fs = std::filesystem;
 
 namespace {
-
-volatile std::sig_atomic_t caught = 0;
-
-// SIGINT and SIGTERM are noted while one lives; a second one ends the program at once.
-class SignalWatch {
- public:
-  SignalWatch() {
-    caught = 0;
-    struct sigaction action = {};
-    action.sa_handler = [](int signal) { caught = signal; };
-    action.sa_flags = SA_RESETHAND;
-    sigaction(SIGINT, &action, &before_int_);
-    sigaction(SIGTERM, &action, &before_term_);
-  }
-  ~SignalWatch() {
-    sigaction(SIGINT, &before_int_, nullptr);
-    sigaction(SIGTERM, &before_term_, nullptr);
-  }
-
- private:
-  struct sigaction before_int_, before_term_;
-};
 
 // Settings that may differ when a run goes on: how far and how often, not what is computed.
 std::string fixed_part(Recipe recipe, const Recipe& from) {
@@ -160,8 +138,8 @@ Progress start(const Recipe& recipe, const LoopOptions& options, fs::path& check
 
 LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   const int64_t steps = recipe.train.steps;
-  const bool dae = recipe.schedule.kind == "dae";
-  const int64_t switch_step = dae ? int64_t(std::floor(recipe.schedule.switch_at * double(steps))) : -1;
+  const int64_t switch_at = switch_step(recipe);
+  const bool dae = switch_at >= 0;
   const std::string& run = options.run;
   if (!options.from.empty() && !dae)
     fail(Fault::usage, "train: --stage 2: expected a recipe with schedule.kind = \"dae\", found \"{}\"",
@@ -197,20 +175,19 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   StepCost cost(recipe.device);
 
   while (at.step < steps && !result.signal) {
-    if (at.stage == 1 && dae && at.step >= switch_step) {
+    if (at.stage == 1 && dae && at.step >= switch_at) {
       experiment->enter_stage_two();
       at.stage = 2;
     }
     const Tensor x = data.next().x;
     ++at.batches;
-    const double left = recipe.optimizer.decay == "linear" ? 1 - double(at.step) / double(steps) : 1;
     const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));
     cost.begin();
-    const Losses losses = experiment->step(x, *noise, left);
+    const Losses losses = experiment->step(x, *noise, lr_factor(recipe, at.step));
     cost.end();
     ++at.step;
     const bool last = at.step == steps;
-    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_step;
+    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_at;
     if (log || recipe.device == Device::cpu) {  // reading waits for the device
       result.metrics = read(losses);
       check_finite(result.metrics, at.step, run);
@@ -228,11 +205,11 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
       save_pictures(run, at.step, *experiment, x, recipe.seed);
       if (!last) write_run_report(run);
     }
-    const int stop = caught;  // read once: a signal from here on waits for the next step
-    if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_step || last || stop) {
+    const int stop = signal_caught();  // read once: a signal from here on waits for the next step
+    if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_at || last || stop) {
       check_finite_weights(*experiment, at.step, run);
       save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
-      prune_checkpoints(run, recipe.train.checkpoint_every, steps, switch_step);
+      prune_checkpoints(run, recipe);
     }
     result.signal = stop;
   }

@@ -8,10 +8,10 @@
 #include "train/experiment.h"
 
 struct LoopOptions {
-  std::string run;   // folder
-  std::string init;  // weights to start from, or empty
+  std::string run = {};   // folder
+  std::string init = {};  // weights to start from, or empty
   bool resume = false;
-  std::string from;  // start stage 2 from this stage-1 checkpoint (RUN or RUN@STEP), or empty
+  std::string from = {};  // start stage 2 from this stage-1 checkpoint (RUN or RUN@STEP), or empty
   bool quiet = false;
 };
 

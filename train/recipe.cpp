@@ -66,6 +66,7 @@ std::vector<Key> keys(Recipe& r) {
       {"train.log_every", &r.train.log_every, kPositive},
       {"train.checkpoint_every", &r.train.checkpoint_every, kPositive},
       {"train.sample_every", &r.train.sample_every, kPositive},
+      {"train.keep", &r.train.keep, kCount},
       {"data.kind", &r.data.kind, {"cifar10|folder|tensors|toy|procedural"}},
       {"data.path", &r.data.path, kText},
       {"data.shuffle", &r.data.shuffle, kFlag},

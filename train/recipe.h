@@ -39,6 +39,7 @@ struct Recipe {
   } optimizer;
   struct {
     int64_t steps = 50000, batch = 128, log_every = 50, checkpoint_every = 1000, sample_every = 1000;
+    int64_t keep = 2;  // checkpoints, the last ones; 0: all. That of the switch is always kept
   } train;
   struct {
     std::string kind = "cifar10";  // "cifar10", "folder", "tensors", "toy", "procedural"

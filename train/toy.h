@@ -1,33 +1,30 @@
 // The toy study of the paper (section 6.1): which encoder and decoder sizes keep 8 Gaussian clusters apart.
+// Each of its runs is the run of a recipe, as `dae train toy` makes it (train/recipes/toy.toml).
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "data/toy.h"
+#include "train/experiment.h"
 
 // One way to train the toy VAE. With dae, a decoder of half the width trains beside the encoder for half the
-// epochs; then the encoder is frozen and a fresh full decoder learns from the posterior means alone.
+// steps; then the encoder is frozen and a fresh full decoder learns from the posterior means alone.
 struct ToyConfig {
   std::string name;  // "VAE (64,128)"
   int64_t encoder_hidden = 128, decoder_hidden = 128;
   bool dae = false;
 };
-
-// Loss: weight * |x - xhat|^2 + KL, sums over dimensions, means over the batch. Adam, 1e-3.
-struct ToyBudget {
-  int64_t train = 4000, test = 1000, epochs = 30, batch = 128;
-};
+const std::vector<ToyConfig>& toy_configs();  // the four of the paper's table
 
 struct ToyAccuracy {
   double latent = 0, reconstruction = 0;  // 1-NN, in [0, 1]
 };
-
-// Trains one configuration from one seed and classifies the test points by their nearest training point: the
-// latent means among latent means, the reconstructions among the training data. Depends on its arguments
-// alone.
-ToyAccuracy train_toy(const ToyConfig& config, const ToySpec& spec, const ToyBudget& budget, double weight,
-                      uint64_t seed);
+// Trains a recipe of kind toy. Depends on the recipe alone.
+ToyAccuracy train_toy(const Recipe& recipe);
+// Classifies 1000 test points of the recipe's mixture by their nearest training point: the latent means among
+// latent means, the reconstructions among the training data.
+ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe);
 
 struct ToyResult {
   ToyConfig config;
@@ -36,15 +33,12 @@ struct ToyResult {
 };
 
 struct ToyOptions {
-  ToySpec spec;
-  ToyBudget budget;
+  Recipe recipe = load_recipe("toy");  // the study sets sizes, schedule, weight and seed
   int64_t seeds = 10;
-  uint64_t master = 0;          // run r of every configuration has the same data, drawn from (master, r)
-  std::vector<double> weights;  // every configuration is trained at each
+  uint64_t master = 0;               // run r of every configuration has the same data, drawn from (master, r)
+  std::vector<double> weights = {};  // every configuration is trained at each
+  std::function<bool()> stopped = {};  // asked between runs: true leaves the rest out
 };
-
-// The four configurations of the paper's table.
-const std::vector<ToyConfig>& toy_configs();
 
 // Every configuration at every weight, weights outermost; runs go in parallel.
 std::vector<ToyResult> toy_study(const ToyOptions& options);

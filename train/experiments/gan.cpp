@@ -66,6 +66,7 @@ class Dcgan : public Experiment {
   Tensor sample(int64_t count, Noise& noise) override {
     return evaluate(generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
   }
+  Tensor encode(const Tensor&) override { return {}; }
   Tensor reconstruct(const Tensor&) override { return {}; }
   std::vector<Param*> state() override {
     std::vector<Param*> all;
@@ -158,13 +159,14 @@ class Vaegan : public Experiment {
   Tensor sample(int64_t count, Noise& noise) override {
     return evaluate(*generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
   }
-  Tensor reconstruct(const Tensor& x) override {
+  Tensor encode(const Tensor& x) override {
     NoGrad off;
     encoder_.train(false);
     const Tensor mu = encoder_(x).mu;
     encoder_.train(stage == 1);
-    return evaluate(*generator_, mu);
+    return mu;
   }
+  Tensor reconstruct(const Tensor& x) override { return evaluate(*generator_, encode(x)); }
   std::vector<Param*> state() override {
     std::vector<Param*> all;
     append(all, encoder_);

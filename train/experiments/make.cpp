@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "train/experiments/experiments.h"
 
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
@@ -18,4 +20,13 @@ Metrics read(const Losses& losses) {
   Metrics metrics;
   for (const auto& [name, value] : losses) metrics.push_back({name, value.item()});
   return metrics;
+}
+
+int64_t switch_step(const Recipe& recipe) {
+  const auto& s = recipe.schedule;
+  return s.kind == "dae" ? int64_t(std::floor(s.switch_at * double(recipe.train.steps))) : -1;
+}
+
+double lr_factor(const Recipe& recipe, int64_t step) {
+  return recipe.optimizer.decay == "linear" ? 1 - double(step) / double(recipe.train.steps) : 1;
 }

@@ -12,7 +12,8 @@ class Toy : public Experiment {
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, 0),
-        model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden()),
+        model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden(),
+               weakness()),
         optimizer_({r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema}) {
     const auto& o = r.optimizer;
     optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay, false, 0});
@@ -23,7 +24,8 @@ class Toy : public Experiment {
   Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
     const auto [mu, logvar] = model_.encode(x);
     const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;
-    const Tensor rec = scale(mse_loss(x, model_.decode(z)), double(x.dim(1)));
+    const Tensor xhat = model_.decode(z, [&] { return noise.key(); });
+    const Tensor rec = scale(mse_loss(x, xhat), double(x.dim(1)));
     Tensor loss = scale(rec, recipe_.loss.reconstruction);
     Losses losses = {{"loss_rec", rec.detach()}};
     if (stage == 1) {
@@ -37,13 +39,13 @@ class Toy : public Experiment {
     return losses;
   }
   Tensor sample(int64_t count, Noise& noise) override {
-    NoGrad off;
-    return model_.decode(noise.normal({count, model_.latent}, dtype_));
+    return evaluate(noise.normal({count, model_.latent}, dtype_));
   }
-  Tensor reconstruct(const Tensor& x) override {
+  Tensor encode(const Tensor& x) override {
     NoGrad off;
-    return model_.decode(model_.encode(x).mu);
+    return model_.encode(x).mu;
   }
+  Tensor reconstruct(const Tensor& x) override { return evaluate(encode(x)); }
   std::vector<Param*> state() override {
     std::vector<Param*> all = model_.encoder.state(), more = model_.decoder->state();
     all.insert(all.end(), more.begin(), more.end());
@@ -53,21 +55,34 @@ class Toy : public Experiment {
   void enter_stage_two() override {
     stage = 2;
     optimizer_.freeze("encoder");
-    Rng fresh(recipe_.seed, 0xFFFFFFFD);
-    auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
-    model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
-    optimizer_.rebuild("decoder", model_.decoder->params());
+    if (recipe_.schedule.weak == "width") {
+      Rng fresh(recipe_.seed, 0xFFFFFFFD);
+      auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
+      model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
+      optimizer_.rebuild("decoder", model_.decoder->params());
+    } else {
+      model_.decoder->weak.drop = 0;
+    }
   }
 
  private:
+  bool weak_by(const char* what) const {
+    return recipe_.schedule.kind == "dae" && recipe_.schedule.weak == what;
+  }
   int64_t weak_hidden() const {
-    const auto& s = recipe_.schedule;
-    if (s.kind == "dae" && s.weak != "width")
-      fail(Fault::usage, "schedule.weak: the toy model has no dropout; expected \"width\", found \"{}\"",
-           s.weak);
-    return s.kind == "dae"
-               ? std::max<int64_t>(1, std::llround(double(recipe_.model.decoder_hidden) * s.width))
-               : recipe_.model.decoder_hidden;
+    const int64_t full = recipe_.model.decoder_hidden;
+    return weak_by("width") ? std::max<int64_t>(1, std::llround(double(full) * recipe_.schedule.width))
+                            : full;
+  }
+  Weakness weakness() const {
+    return {weak_by("dropout") ? recipe_.schedule.drop : 0, recipe_.schedule.drop_kind == "channel"};
+  }
+  Tensor evaluate(const Tensor& z) {
+    NoGrad off;
+    model_.decoder->train(false);
+    Tensor x = model_.decode(z);
+    model_.decoder->train(true);
+    return x;
   }
   Recipe recipe_;
   Dtype dtype_;

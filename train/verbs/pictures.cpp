@@ -7,30 +7,17 @@
 
 #include "engine/ops.h"
 #include "kernels/error.h"
-#include "train/checkpoint.h"
 #include "train/feed.h"
+#include "train/trained.h"
 #include "train/verbs.h"
 
 namespace {
 
-struct Trained {
-  Recipe recipe;
-  Progress at;
-  std::unique_ptr<Experiment> experiment;
-  std::string folder;
-};
-
+// --seed draws other noise, and other data where that is drawn.
 Trained load(const std::string& run, const Options& options) {
-  const std::filesystem::path checkpoint = find_checkpoint(run);
-  const std::string folder = checkpoint.parent_path().parent_path().string();
   std::vector<std::string> sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
-  recipe.device = options.device;
-  const Progress at = read_progress(checkpoint);
-  Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
-  load_checkpoint(checkpoint, *out.experiment);
-  return out;
+  return load_trained(run, options.device, sets);
 }
 
 bool ends_with(const std::string& text, const std::string& end) {
@@ -74,24 +61,11 @@ int reconstruct(const PictureArguments& arguments, const Options& options) {
   const Trained run = load(arguments.run, options);
   const NoGrad off;
   const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
-  Recipe plain = run.recipe;  // the data in its own order
-  plain.data.shuffle = plain.data.flip = false;
-  Feed data(plain, 0);
   std::vector<Tensor> parts;
-  double squares = 0;
-  int64_t done = 0, values = 0;
-  while (done < arguments.count) {
-    Tensor x = data.next().x;
-    x = slice(x, 0, 0, std::min(x.dim(0), arguments.count - done));
-    const Tensor y = run.experiment->reconstruct(x);
-    if (!y)
-      fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
-           run.recipe.model.kind);
-    for (const double d : sub(x, y).values()) squares += d * d;
-    values += x.size(), done += x.dim(0);
+  const double mse = reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
     parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
-  }
+  });
   save(path, concat(parts, 0), 8);
-  tell(path, done, run, options, {{"mse", squares / double(values)}});
+  tell(path, arguments.count, run, options, {{"mse", mse}});
   return 0;
 }

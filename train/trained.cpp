@@ -1,0 +1,37 @@
+#include "train/trained.h"
+
+#include "engine/ops.h"
+#include "train/feed.h"
+
+Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets) {
+  const std::filesystem::path checkpoint = find_checkpoint(run_at_step);
+  const std::string folder = checkpoint.parent_path().parent_path().string();
+  Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
+  recipe.device = device;
+  const Progress at = read_progress(checkpoint);
+  Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
+  load_checkpoint(checkpoint, *out.experiment);
+  return out;
+}
+
+double reconstruct_data(const Trained& run, int64_t count,
+                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
+  const NoGrad off;
+  Recipe plain = run.recipe;
+  plain.data.shuffle = plain.data.flip = false;
+  Feed data(plain, 0);
+  double squares = 0;
+  int64_t values = 0;
+  for (int64_t done = 0; done < count;) {
+    Tensor x = data.next().x;
+    x = slice(x, 0, 0, std::min(x.dim(0), count - done));
+    const Tensor y = run.experiment->reconstruct(x);
+    if (!y)
+      fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
+           run.recipe.model.kind);
+    for (const double d : sub(x, y).values()) squares += d * d;
+    values += x.size(), done += x.dim(0);
+    if (f) f(x, y);
+  }
+  return squares / double(values);
+}

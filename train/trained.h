@@ -1,0 +1,22 @@
+// A run after its training: the model of one of its checkpoints.
+#pragma once
+#include <functional>
+
+#include "train/checkpoint.h"
+
+struct Trained {
+  Recipe recipe;
+  Progress at;
+  std::unique_ptr<Experiment> experiment;
+  std::string folder;
+};
+
+// RUN (its last checkpoint) or RUN@STEP. sets: changes to its recipe, e.g. of the data.
+Trained load_trained(const std::string& run_at_step, Device device,
+                     const std::vector<std::string>& sets = {});
+
+// Reconstructs the first `count` examples of the recipe's data, in their own order and not flipped. Returns
+// the mean squared error of a value; calls f, if given, with each batch and its reconstruction. Fault::usage
+// for a model without an encoder.
+double reconstruct_data(const Trained& run, int64_t count,
+                        const std::function<void(const Tensor& x, const Tensor& y)>& f = {});
