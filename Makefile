@@ -1,6 +1,6 @@
 # The front door. `make` builds build/dae.
 BUILD ?= build
-.PHONY: all configure test bench format
+.PHONY: all configure run test bench format
 
 all: configure
 	ninja -C $(BUILD) dae
@@ -8,6 +8,10 @@ all: configure
 configure:
 	@./setup.sh
 	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
+
+# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images.
+run: all
+	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)')
 
 test: configure
 	ninja -C $(BUILD) tests

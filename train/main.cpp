@@ -91,6 +91,21 @@ int run(int argc, char** argv) {
   reproduce->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
       ->callback([&] { verb = [&] { return reproduce_theory(options); }; });
 
+  CLI::App* main_job = reproduce->add_subcommand(
+      "main", "the toy table and a short VAEGAN beside DAE-VAEGAN, in a few minutes");
+  MainArguments m;
+  main_job->add_option("settings", m.settings, "data=FOLDER: CIFAR-10's binary batches (or DAE_DATA)");
+  main_job->add_option("--set", m.sets, "key=value for both recipes, e.g. train.steps=1000")
+      ->allow_extra_args(false);
+  main_job->add_option("--out", m.out, "folder of the two runs and the report")->capture_default_str();
+  main_job->add_option("--seeds", m.seeds, "runs of each toy configuration")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  main_job->add_option("--images", m.images, "reconstructed of each kind to judge the pair")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  main_job->callback([&] { verb = [&] { return reproduce_main(m, options); }; });
+
   CLI::App* bench =
       app.add_subcommand("bench", "time training steps and ops against the machine's own ceilings");
   BenchArguments b;

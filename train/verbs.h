@@ -38,11 +38,21 @@ int reconstruct(const PictureArguments& arguments, const Options& options);
 
 struct ToyArguments {
   int64_t seeds = 10;
-  double variance = 0.025;             // of each cluster, per dimension
-  std::optional<double> recon_weight;  // weight of the reconstruction term, in both halves of the table
+  double variance = 0.025;                  // of each cluster, per dimension
+  std::optional<double> recon_weight = {};  // weight of the reconstruction term, in both halves of the table
 };
 int reproduce_toy(const ToyArguments& arguments, const Options& options);  // the paper's table, section 6.1
 int reproduce_theory(const Options& options);  // its statements on linear and Gaussian models; 0 if all hold
+
+struct MainArguments {
+  std::vector<std::string> settings;  // "data=FOLDER" with CIFAR-10; without it DAE_DATA, or built-in images
+  std::vector<std::string> sets;      // "a.b=c", for both recipes of the pair
+  std::string out = "runs/main";
+  int64_t seeds = 10;      // of the toy table
+  int64_t images = 10000;  // reconstructed of each kind, held out and of training, to judge the pair
+};
+// Toy table, then a short VAEGAN and DAE-VAEGAN.
+int reproduce_main(const MainArguments& arguments, const Options& options);
 
 // Defined in bench/, which may include anything; here so that the command line can call them.
 struct BenchArguments {
