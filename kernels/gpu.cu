@@ -2,18 +2,8 @@
 #include "kernels/gpu.h"
 
 #ifdef __CUDACC__
-#include <cuda_runtime.h>
-
 #include <algorithm>
 #include <cstring>
-
-namespace {
-
-void require_ok(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) fail(Fault::internal, "cuda: {}: {}", what, cudaGetErrorString(error));
-}
-
-}  // namespace
 
 int gpu_count() {
   int count = 0;
@@ -31,7 +21,7 @@ void use_gpu(int index) {
 Stream gpu_stream() {
   static const Stream stream = [] {
     Stream s;
-    require_ok(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "making a stream");
+    check(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "making a stream");
     return s;
   }();
   return stream;
@@ -44,16 +34,16 @@ void* gpu_allocate(size_t bytes) {
     cudaGetLastError();  // not to be reported by the next launch
     return nullptr;
   }
-  require_ok(error, "allocating memory");
+  check(error, "allocating memory");
   return data;
 }
-void gpu_free(void* data) { require_ok(cudaFree(data), "freeing memory"); }
+void gpu_free(void* data) { check(cudaFree(data), "freeing memory"); }
 
 void gpu_fill_bytes(void* data, int byte, size_t bytes) {
-  require_ok(cudaMemsetAsync(data, byte, bytes, gpu_stream()), "filling memory");
+  check(cudaMemsetAsync(data, byte, bytes, gpu_stream()), "filling memory");
 }
 void gpu_copy(void* to, const void* from, size_t bytes) {
-  require_ok(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, gpu_stream()), "copying");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, gpu_stream()), "copying");
 }
 // Through two buffers of pinned memory in turn: the processor fills one while the device reads the other.
 void gpu_upload(void* to, const void* from, size_t bytes) {
@@ -67,22 +57,21 @@ void gpu_upload(void* to, const void* from, size_t bytes) {
   for (size_t at = 0; at < bytes; at += kBytes) {
     Staging& s = staging[turn ^= 1];
     if (!s.data) {
-      require_ok(cudaMallocHost(&s.data, kBytes), "allocating pinned memory");
-      require_ok(cudaEventCreateWithFlags(&s.read, cudaEventDisableTiming), "making an event");
+      check(cudaMallocHost(&s.data, kBytes), "allocating pinned memory");
+      check(cudaEventCreateWithFlags(&s.read, cudaEventDisableTiming), "making an event");
     } else {
-      require_ok(cudaEventSynchronize(s.read), "waiting for an upload");
+      check(cudaEventSynchronize(s.read), "waiting for an upload");
     }
     const size_t part = std::min(kBytes, bytes - at);
     std::memcpy(s.data, static_cast<const char*>(from) + at, part);
-    require_ok(
-        cudaMemcpyAsync(static_cast<char*>(to) + at, s.data, part, cudaMemcpyHostToDevice, gpu_stream()),
-        "uploading");
-    require_ok(cudaEventRecord(s.read, gpu_stream()), "recording an event");
+    check(cudaMemcpyAsync(static_cast<char*>(to) + at, s.data, part, cudaMemcpyHostToDevice, gpu_stream()),
+          "uploading");
+    check(cudaEventRecord(s.read, gpu_stream()), "recording an event");
   }
 }
 void gpu_download(void* to, const void* from, size_t bytes) {
-  require_ok(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_stream()), "downloading");
-  require_ok(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_stream()), "downloading");
+  check(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
 }
 
 #else

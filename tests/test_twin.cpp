@@ -1,0 +1,164 @@
+// The op table on CUDA against the CPU: f32, bf16 and f16, forward and every gradient, on a GPU where there
+// is one, otherwise emulated, there in four schedules whose results must be equal bit by bit.
+//
+// Limits, fixed before any error was seen, on the relative norm. f32: 2e-5 forward and 1e-4 for gradients, as
+// f32 against f64 in test_ops.cpp: sums of up to a thousand terms in another order, exp and log that differ
+// in the last bits. 16 bits: the CPU computes in f32 on the rounded inputs, so a result differs by its own
+// rounding, at most u in norm (u = 2^-8 for bf16, 2^-11 for f16), and by those of the intermediate tensors; a
+// row has three at most. So 4 u.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <set>
+
+#include "engine/optimizer.h"
+#include "kernels/emulate.h"
+#include "tests/rows.h"
+
+namespace {
+
+struct Limit {
+  Dtype dtype;
+  double forward, gradient;
+};
+constexpr Limit kLimits[] = {
+    {Dtype::f32, 2e-5, 1e-4}, {Dtype::bf16, 0x1p-6, 0x1p-6}, {Dtype::f16, 0x1p-9, 0x1p-9}};
+
+bool is_missing(const Error& e) { return std::string(e.what()).find(kNoCudaKernel) != std::string::npos; }
+
+// The row on CUDA in every schedule, all with the same bits.
+Outcome run_on_cuda(const Row& row, Dtype dtype) {
+  const auto run = [&] { return run_row(row, row.run, dtype, dtype, Device::cuda); };
+  if constexpr (kCuda == CudaBuild::emulated) {
+    Outcome first;
+    for (const emulate::Schedule schedule : emulate::kSchedules) {
+      emulate::set_schedule(schedule, 7);
+      Outcome again = run();
+      CAPTURE(int(schedule));
+      if (first.y) CHECK(same_bits(again, first));
+      else first = std::move(again);
+    }
+    return first;
+  } else {
+    Outcome first = run();
+    CHECK(same_bits(run(), first));
+    return first;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every op gives on CUDA what it gives on the CPU") {
+  poison_allocations(true);
+  std::set<std::string> missing;
+  for (const Row& row : all_rows()) {
+    const std::string name = row.op + ": " + row.label;
+    CAPTURE(name);
+    try {
+      for (const Limit& limit : kLimits) {
+        CAPTURE(::name(limit.dtype));
+        const Outcome cuda = run_on_cuda(row, limit.dtype);
+        const Outcome cpu = run_row(row, row.run, Dtype::f32, limit.dtype);
+        if (cuda.y.dtype() == Dtype::i64) CHECK(same_bits(cuda.y, cpu.y));
+        else CHECK(relative_error(cuda.y, cpu.y) <= limit.forward);
+        REQUIRE(cuda.dx.size() == cpu.dx.size());
+        for (size_t i = 0; i < cpu.dx.size(); ++i) {
+          CAPTURE(i);
+          CHECK(relative_error(cuda.dx[i], cpu.dx[i]) <= limit.gradient);
+        }
+      }
+    } catch (const Error& e) {
+      if (!is_missing(e)) FAIL_CHECK(e.what());
+      else missing.insert(row.op);
+    }
+  }
+  if (!missing.empty()) MESSAGE(fmt::format("no CUDA half yet: {}", fmt::join(missing, ", ")));
+}
+
+TEST_CASE("random numbers have the same bits on CUDA and on the CPU, rounded to the type") {
+  const Key key{0x123456789abcdef, 77, 5};
+  try {
+    for (const Limit& limit : kLimits) {
+      CAPTURE(name(limit.dtype));
+      for (const int64_t n : {1, 37, 1024, 4099}) {
+        const Tensor gaussian = normal({n}, key, limit.dtype, Device::cuda);
+        CHECK(same_bits(gaussian, normal({n}, key).to(limit.dtype)));
+        const Tensor flat = uniform({n}, -2, 3, key, limit.dtype, Device::cuda);
+        CHECK(same_bits(flat, uniform({n}, -2, 3, key).to(limit.dtype)));
+      }
+    }
+    const Tensor x = uniform({3, 5, 7, 11}, -1, 1, key);
+    const Tensor dropped = dropout(x.to(Device::cuda), 0.3, key);
+    CHECK(same_bits(dropped, dropout(x, 0.3, key)));
+    const Tensor thinned = channel_dropout(x.to(Device::cuda), 0.3, key);
+    CHECK(same_bits(thinned, channel_dropout(x, 0.3, key)));
+  } catch (const Error& e) {
+    if (!is_missing(e)) throw;
+    MESSAGE("no CUDA half yet: random");
+  }
+}
+
+TEST_CASE("tensors move between devices and types, and each device's memory is its own") {
+  const Tensor x = uniform({7, 31}, -3, 3, Key{5, 0, 0}), there = x.to(Device::cuda);
+  CHECK(there.device() == Device::cuda);
+  CHECK(same_bits(there.to(Device::cpu), x));
+  CHECK(same_bits(there.clone(), x));
+  CHECK(there.part(31, {31}).values() == x.part(31, {31}).values());
+  for (const Limit& a : kLimits)
+    for (const Limit& b : kLimits) CHECK(same_bits(there.to(a.dtype).to(b.dtype), x.to(a.dtype).to(b.dtype)));
+  Tensor to = Tensor::full({7, 31}, 9, Dtype::f64);
+  to.copy_from(there.to(Dtype::f16));
+  CHECK(same_bits(to, x.to(Dtype::f16).to(Dtype::f64)));
+  CHECK(Tensor::full({5}, 0.1, Dtype::bf16, Device::cuda).values() ==
+        Tensor::full({5}, 0.1, Dtype::bf16).values());
+
+  CHECK_THROWS_AS(there.data<float>(), Error);  // the host may not look at it
+  CHECK_THROWS_AS(mul(x, there), Error);        // nor a CPU kernel
+  CHECK_THROWS_AS(mul(there, x), Error);        // nor a CUDA kernel at the host's
+  CHECK_THROWS_AS(mul(there, there.to(Dtype::bf16)), Error);
+}
+
+// A dozen roundings an element and step, none of which grows: 2e-6.
+TEST_CASE("AdamW steps on CUDA as on the CPU, and the 16-bit copies follow") {
+  struct Layer : Module {
+    explicit Layer(const Build& build) : Module(build) { add_uniform(weight, "weight", {37, 113}, 1); }
+    Param weight;
+  };
+  for (const bool decoupled : {true, false}) {
+    std::vector<AdamW::Moments> moments;
+    std::vector<Tensor> values;
+    for (const Device device : {Device::cpu, Device::cuda}) {
+      Rng init(3);
+      Layer layer(Build{Dtype::f32, &init, device});
+      AdamW optimizer({.beta1 = 0.8, .beta2 = 0.9, .decoupled = decoupled, .ema = 0.7});
+      optimizer.add_group({.name = "layer", .params = layer.params(), .lr = 1e-2, .weight_decay = 0.1});
+      const Tensor low = device == Device::cuda ? layer.weight.in(Dtype::bf16) : Tensor{};
+      for (uint32_t step = 1; step <= 3; ++step) {
+        layer.weight.grad = uniform({37, 113}, -1, 1, Key{23, step, 0}).to(device);
+        optimizer.step(0.5);
+      }
+      if (low) CHECK(same_bits(low, layer.weight.value.to(Dtype::bf16)));
+      values.push_back(layer.weight.value);
+      moments.push_back(optimizer.moments(layer.weight));
+    }
+    CHECK(relative_error(values[1], values[0]) <= 2e-6);
+    for (Tensor AdamW::Moments::*t : {&AdamW::Moments::m, &AdamW::Moments::v, &AdamW::Moments::ema})
+      CHECK(relative_error(moments[1].*t, moments[0].*t) <= 2e-6);
+  }
+}
+
+TEST_CASE("exhaustion of the device names its tensors and leaves the host's alone") {
+  limit_memory(Device::cuda, memory_stats(Device::cuda).reserved + (int64_t{8} << 20));
+  const Tensor one = Tensor::zeros({1 << 20}, Dtype::f32, Device::cuda);  // 4 MiB
+  const Tensor host({1 << 23});
+  std::string line;
+  try {
+    const Tensor more = Tensor::zeros({1 << 21}, Dtype::f32, Device::cuda);
+  } catch (const Error& e) { line = e.what(); }
+  CAPTURE(line);
+  CHECK(line.find("cuda: 8192.0 KiB asked for, for f32 (2097152)") != std::string::npos);
+  CHECK(line.find("4096.0 KiB in 1 x f32 (1048576)") != std::string::npos);
+  CHECK(line.find("8388608") == std::string::npos);
+  limit_memory(Device::cuda, 0);
+}
