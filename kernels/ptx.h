@@ -58,7 +58,8 @@ template <class T>
 class Shared {
  public:
   __device__ explicit Shared(T* data) : data_(data) {}
-  __device__ operator Shared<const T>() const { return Shared<const T>(data_); }
+  template <class U>
+  requires std::is_same_v<U, const T> __device__ operator Shared<U>() const { return Shared<U>(data_); }
   __device__ T& operator[](int i) const { return data_[i]; }
   __device__ Shared operator+(int i) const { return Shared(data_ + i); }   // from element i on
   __device__ Shared slice(int i, int) const { return Shared(data_ + i); }  // (begin, count)

@@ -13,7 +13,7 @@ struct Parts {
 Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const AttentionShape& s) {
   Tensor y = x.q.like({s.batch, s.queries, s.heads * s.head_dim}),
          lse = x.q.like({s.batch, s.heads, s.queries}, wide(x.q.dtype()));
-  dispatch_cpu(y, [&](auto where, auto zero) {
+  dispatch(y, [&](auto where, auto zero) {
     using T = decltype(zero);
     attention_forward(where, y.data<T>(), lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
                       x.v.data<T>() + x.v_offset, s);
@@ -23,7 +23,7 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
                 [x = Parts{x.q.detach(), x.k.detach(), x.v.detach(), x.k_offset, x.v_offset}, y = y.detach(),
                  lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
                   const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,
                                        dv.data<T>() + x.v_offset, dy.data<T>(), y.data<T>(),

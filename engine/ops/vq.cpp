@@ -7,7 +7,7 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
     fail(Fault::internal, "nearest_code: expected (R, D) and (K, D), found {} and {}", z.shape().str(),
          codebook.shape().str());
   Tensor index({z.dim(0)}, Dtype::i64, z.device());
-  dispatch_cpu(z, [&](auto where, auto zero) {
+  dispatch(z, [&](auto where, auto zero) {
     using T = decltype(zero);
     nearest_code(where, index.data<int64_t>(), z.data<T>(), codebook.data<Wide<T>>(), z.dim(0),
                  codebook.dim(0), z.dim(1));
@@ -16,9 +16,14 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
 }
 
 Tensor code_usage(const Tensor& index, int64_t codes) {
-  if (index.device() != Device::cpu) fail(Fault::internal, "code_usage: {}", kNoCudaKernel);
-  Tensor count({codes}, Dtype::i64);
-  code_usage(Cpu{}, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);
+  Tensor count({codes}, Dtype::i64, index.device());
+  const auto run = [&](auto where) {
+    code_usage(where, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);
+  };
+  const Reach reach(index.device());
+  if constexpr (kHasCuda)
+    if (index.device() == Device::cuda) return run(Cuda{gpu_stream()}), count;
+  run(Cpu{});
   return count;
 }
 

@@ -1,0 +1,372 @@
+// Attention on tensor cores (mma.sync of sm_80), the scores of a warp in its registers.
+//
+// Forward: a warp owns 16 queries; keys and values come in chunks of 64 through two buffers of shared memory,
+// the next on its way while one is used. Up to 256 queries (128 if head_dim > 64) are one block, so that a
+// whole sequence is read and written exactly once:
+//   bytes: 2 (2 queries + 2 keys) heads head_dim an image, + 4 heads queries for lse
+//   FLOP:  4 heads queries keys head_dim an image; causal about half, by skipping chunks
+//   T = 64, d = 64: 32 FLOP a byte, bound by memory.
+// Backward: a block owns a part of the keys of a head, a warp 16 of them; it keeps their dk and dv in
+// registers while queries, dy and y come by in blocks of 32. The block's ds goes through shared memory for dq
+// = ds k. With up to 256 keys (128 if head_dim > 64) the part is the whole head and dq is final: one pass,
+// five products, no second read. Otherwise each part writes its own dq in f32, and a last kernel adds them in
+// order.
+//   bytes: 2 (4 queries + 4 keys) heads head_dim an image, + 8 a part and element of dq if there are several
+//   FLOP:  10 heads queries keys head_dim an image
+// Rows in shared memory are 16 bytes longer than head_dim, so that the eight rows of an ldmatrix lie in
+// different banks. Not measured on a GPU.
+#include "kernels/attention/variants.h"
+#include "kernels/device.h"
+
+namespace {
+
+constexpr int kChunk = 64;       // keys a step, forward
+constexpr int kQueryBlock = 32;  // queries a step, backward
+constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
+
+// D: head_dim rounded up to a multiple of 16, the rest of it zeros.
+template <int D>
+constexpr int kStride = D + 8;
+template <int D>
+constexpr int kMaxWarps = D <= 64 ? 16 : 8;
+
+// to (rows, D) = from (have, head_dim), filled up with zeros; by the whole block, asynchronously.
+template <int D, class T>
+__device__ void load_rows(Shared<T> to, const T* from, int64_t stride, int rows, int have, int head_dim) {
+  constexpr int packs = D / 8;
+#pragma unroll 1
+  for (int e = int(threadIdx.x); e < rows * packs; e += int(blockDim.x)) {
+    const int r = e / packs, c = e % packs * 8;
+    const bool inside = r < have && c < head_dim;
+    cp_async(to + (r * kStride<D> + c), inside ? from + r * stride + c : from, inside ? 16 : 0);
+  }
+}
+
+// to (have of 16, head_dim) = acc (16, D) times factor[0] in rows 0 to 7, factor[1] in rows 8 to 15, by one
+// warp through `staging` (16, D).
+template <int D, class T>
+__device__ void store_rows(T* to, int64_t stride, const float (&acc)[D / 8][4], const float (&factor)[2],
+                           Shared<T> staging, int have, int head_dim) {
+  const int lane = lane_of_warp(), row = lane / 4, column = lane % 4 * 2;
+  __syncwarp();
+#pragma unroll
+  for (int n = 0; n < D / 8; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      staging[(row + e / 2 * 8) * kStride<D> + n * 8 + column + e % 2] = T(acc[n][e] * factor[e / 2]);
+  __syncwarp();
+  for (int e = lane; e < 16 * D / 8; e += 32) {
+    const int r = e / (D / 8), c = e % (D / 8) * 8;
+    if (r < have && c < head_dim) store16(to + r * stride + c, load16(staging + (r * kStride<D> + c)));
+  }
+}
+
+// acc (16, 8 N) += a (16, D) b (8 N, D)^T, both rows of shared memory.
+template <int D, int N, class T>
+__device__ void multiply_transposed(float (&acc)[N][4], Shared<T> a, Shared<T> b) {
+  const int lane = lane_of_warp();
+  const int a_at = lane % 16 * kStride<D> + lane / 16 * 8;
+  const int b_at = (lane / 16 * 8 + lane % 8) * kStride<D> + lane / 8 % 2 * 8;
+#pragma unroll(D > 64 ? 2 : 4)  // more would not fit into the registers
+  for (int d = 0; d < D; d += 16) {
+    uint32_t af[4];
+    ldmatrix_x4(af, a + (a_at + d));
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+      uint32_t bf[4];
+      ldmatrix_x4(bf, b + (b_at + n * 8 * kStride<D> + d));
+      mma_m16n8k16<T>(acc[n], af, {bf[0], bf[1]});
+      mma_m16n8k16<T>(acc[n + 1], af, {bf[2], bf[3]});
+    }
+  }
+}
+
+template <class T>
+__device__ uint32_t pair(float low, float high) {
+  return uint32_t(T(low).bits) | uint32_t(T(high).bits) << 16;
+}
+
+// acc (16, D) += p (16, 8 N) b (8 N, D), p in registers as mma left it, b rows of shared memory.
+template <int D, int N, class T>
+__device__ void multiply(float (&acc)[D / 8][4], const float (&p)[N][4], Shared<T> b) {
+  const int lane = lane_of_warp();
+  const int b_at = (lane / 8 % 2 * 8 + lane % 8) * kStride<D> + lane / 16 * 8;
+#pragma unroll
+  for (int n = 0; n < N; n += 2) {
+    const uint32_t af[4] = {pair<T>(p[n][0], p[n][1]), pair<T>(p[n][2], p[n][3]),
+                            pair<T>(p[n + 1][0], p[n + 1][1]), pair<T>(p[n + 1][2], p[n + 1][3])};
+#pragma unroll
+    for (int d = 0; d < D / 8; d += 2) {
+      uint32_t bf[4];
+      ldmatrix_x4_trans(bf, b + (b_at + n * 8 * kStride<D> + d * 8));
+      mma_m16n8k16<T>(acc[d], af, {bf[0], bf[1]});
+      mma_m16n8k16<T>(acc[d + 1], af, {bf[2], bf[3]});
+    }
+  }
+}
+
+// How many keys query i sees, none if there is no such query.
+__device__ inline int visible(const AttentionShape& s, int i) {
+  return i < s.queries ? int(s.visible(i)) : 0;
+}
+
+// Over the four lanes that share a row of an mma.
+template <class Op>
+__device__ float row_reduce(float v, Op op) {
+  v = op(v, __shfl_xor_sync(0xffffffffu, v, 1));
+  return op(v, __shfl_xor_sync(0xffffffffu, v, 2));
+}
+
+template <class T, int D>
+__global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_forward(AttentionForward<T> a) {
+  const AttentionShape& s = a.shape;
+  const AttentionHead head(s, blockIdx.x);
+  const int warps = int(blockDim.x / 32), warp = warp_of_block(), lane = lane_of_warp();
+  const int block_begin = int(blockIdx.y) * warps * 16, head_dim = int(s.head_dim);
+  const int block_end = min(block_begin + warps * 16, int(s.queries)), begin = block_begin + warp * 16;
+  constexpr int chunk_size = kChunk * kStride<D>;
+  DynamicShared memory;
+  const Shared<T> keys = memory.take<T>(2 * chunk_size), values = memory.take<T>(2 * chunk_size);
+  const Shared<T> queries = memory.take<T>(warps * 16 * kStride<D>);
+  const Shared<T> mine = queries + warp * 16 * kStride<D>;
+
+  const int block_keys = visible(s, block_end - 1), warp_keys = visible(s, min(begin + 15, block_end - 1));
+  const int row_keys[2] = {visible(s, begin + lane / 4), visible(s, begin + lane / 4 + 8)};
+  auto load = [&](int j) {
+    const int stage = j / kChunk % 2 * chunk_size;
+    load_rows<D>(keys + stage, a.k + head.kv + j * s.kv_stride, s.kv_stride, kChunk, block_keys - j,
+                 head_dim);
+    load_rows<D>(values + stage, a.v + head.kv + j * s.kv_stride, s.kv_stride, kChunk, block_keys - j,
+                 head_dim);
+  };
+  load_rows<D>(queries, a.q + head.q + block_begin * s.q_stride, s.q_stride, warps * 16,
+               block_end - block_begin, head_dim);
+  load(0);
+  cp_async_commit();
+
+  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // scores in powers of two
+  float acc[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, total[2] = {};
+  for (int j = 0; j < block_keys; j += kChunk) {
+    if (j + kChunk < block_keys) load(j + kChunk);
+    cp_async_commit();
+    cp_async_wait<1>();
+    __syncthreads();
+    if (begin < block_end && j < warp_keys) {
+      const int stage = j / kChunk % 2 * chunk_size;
+      float p[kChunk / 8][4] = {};
+      multiply_transposed<D>(p, mine, keys + stage);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float highest = top[half];
+#pragma unroll
+        for (int n = 0; n < kChunk / 8; ++n)
+#pragma unroll
+          for (int e = 0; e < 2; ++e) {
+            float& score = p[n][half * 2 + e];
+            score = j + n * 8 + lane % 4 * 2 + e < row_keys[half] ? score * scale : -INFINITY;
+            highest = fmaxf(highest, score);
+          }
+        highest = row_reduce(highest, Maximum());
+        // A row that is there sees the first key, so only padding has no highest score.
+        const float shift = highest == -INFINITY ? 0.0f : highest, shrink = exp2f(top[half] - shift);
+        top[half] = highest, total[half] *= shrink;
+#pragma unroll
+        for (int n = 0; n < kChunk / 8; ++n)
+#pragma unroll
+          for (int e = 0; e < 2; ++e) {
+            float& score = p[n][half * 2 + e];
+            score = exp2f(score - shift);
+            total[half] += score;
+          }
+#pragma unroll
+        for (int d = 0; d < D / 8; ++d) acc[d][half * 2] *= shrink, acc[d][half * 2 + 1] *= shrink;
+      }
+      multiply<D>(acc, p, values + stage);
+    }
+    __syncthreads();
+  }
+  if (begin >= block_end) return;
+  float inverse[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    total[half] = row_reduce(total[half], Sum());
+    inverse[half] = 1.0f / total[half];
+    const int i = begin + lane / 4 + half * 8;
+    if (lane % 4 == 0 && i < block_end) a.lse[head.lse + i] = (top[half] + log2f(total[half])) * kLn2;
+  }
+  const int64_t width = s.heads * s.head_dim;
+  store_rows<D>(a.y + head.y + begin * width, width, acc, inverse, mine, block_end - begin, head_dim);
+}
+
+// dq_part: (parts, batch, queries, heads, head_dim) in f32, or null if there is one part.
+template <class T, int D>
+__global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_backward(AttentionBackward<T> a, float* dq_part) {
+  const AttentionShape& s = a.shape;
+  const AttentionHead head(s, blockIdx.x);
+  const int warps = int(blockDim.x / 32), warp = warp_of_block(), lane = lane_of_warp();
+  const int part_begin = int(blockIdx.y) * warps * 16, head_dim = int(s.head_dim), queries = int(s.queries);
+  const int part_keys = min(warps * 16, int(s.keys) - part_begin), begin = part_begin + warp * 16;
+  const int64_t width = s.heads * s.head_dim;
+  constexpr int block_size = kQueryBlock * kStride<D>, ds_stride = kQueryBlock + 8;
+  DynamicShared memory;
+  const Shared<T> keys = memory.take<T>(warps * 16 * kStride<D>);
+  const Shared<T> values = memory.take<T>(warps * 16 * kStride<D>);
+  const Shared<T> qs = memory.take<T>(2 * block_size), dys = memory.take<T>(2 * block_size);
+  const Shared<T> ys = memory.take<T>(2 * block_size), ds = memory.take<T>(warps * 16 * ds_stride);
+  const Shared<float> mean = memory.take<float>(kQueryBlock), lse = memory.take<float>(kQueryBlock);
+  const Shared<T> my_keys = keys + warp * 16 * kStride<D>, my_values = values + warp * 16 * kStride<D>;
+
+  auto load = [&](int i) {
+    const int stage = i / kQueryBlock % 2 * block_size, have = queries - i;
+    load_rows<D>(qs + stage, a.q + head.q + i * s.q_stride, s.q_stride, kQueryBlock, have, head_dim);
+    load_rows<D>(dys + stage, a.dy + head.y + i * width, width, kQueryBlock, have, head_dim);
+    load_rows<D>(ys + stage, a.y + head.y + i * width, width, kQueryBlock, have, head_dim);
+  };
+  int first = 0;  // the first block with a query that sees one of these keys
+  while (visible(s, min(first + kQueryBlock, queries) - 1) <= part_begin) first += kQueryBlock;
+  const int64_t kv = head.kv + part_begin * s.kv_stride;
+  load_rows<D>(keys, a.k + kv, s.kv_stride, warps * 16, part_keys, head_dim);
+  load_rows<D>(values, a.v + kv, s.kv_stride, warps * 16, part_keys, head_dim);
+  load(first);
+  cp_async_commit();
+
+  const float scale = rsqrtf(float(head_dim));
+  float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+  for (int i = first; i < queries; i += kQueryBlock) {
+    if (i + kQueryBlock < queries) load(i + kQueryBlock);
+    cp_async_commit();
+    cp_async_wait<1>();
+    __syncthreads();
+    const int stage = i / kQueryBlock % 2 * block_size;
+    for (int r = warp; r < kQueryBlock; r += warps) {
+      float sum = 0;
+      for (int c = lane; c < D; c += 32)
+        sum += float(dys[stage + r * kStride<D> + c]) * float(ys[stage + r * kStride<D> + c]);
+      sum = warp_reduce(sum, Sum());
+      if (lane == 0) mean[r] = sum, lse[r] = i + r < queries ? a.lse[head.lse + i + r] * kLog2e : 0.0f;
+    }
+    __syncthreads();
+#pragma unroll 1  // both halves at once would not fit into the registers
+    for (int half = 0; half < kQueryBlock; half += 16) {
+      const Shared<T> q = qs + (stage + half * kStride<D>), dy = dys + (stage + half * kStride<D>);
+      float p[2][4] = {}, dp[2][4] = {};  // (keys, queries)
+      multiply_transposed<D>(p, my_keys, q);
+      multiply_transposed<D>(dp, my_values, dy);
+#pragma unroll
+      for (int n = 0; n < 2; ++n)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          const int r = half + n * 8 + lane % 4 * 2 + e % 2, j = lane / 4 + e / 2 * 8;
+          p[n][e] = begin + j < visible(s, i + r) ? exp2f(p[n][e] * (scale * kLog2e) - lse[r]) : 0.0f;
+          dp[n][e] = scale * p[n][e] * (dp[n][e] - mean[r]);
+          ds[(warp * 16 + j) * ds_stride + r] = T(dp[n][e]);
+        }
+      multiply<D>(dv, p, dy);
+      multiply<D>(dk, dp, q);
+    }
+    __syncthreads();
+    // dq (32, D) = ds^T (32, part) keys (part, D), in tiles of 16 x 16
+    for (int tile = warp; tile < kQueryBlock / 16 * (D / 16); tile += warps) {
+      const int r = tile / (D / 16) * 16, c = tile % (D / 16) * 16;
+      const int ds_at = (lane / 16 * 8 + lane % 8) * ds_stride + r + lane / 8 % 2 * 8;
+      const int key_at = (lane / 8 % 2 * 8 + lane % 8) * kStride<D> + c + lane / 16 * 8;
+      float dq[2][4] = {};
+      for (int j = 0; j < part_keys; j += 16) {
+        uint32_t af[4], bf[4];
+        ldmatrix_x4_trans(af, ds + (ds_at + j * ds_stride));
+        ldmatrix_x4_trans(bf, keys + (key_at + j * kStride<D>));
+        mma_m16n8k16<T>(dq[0], af, {bf[0], bf[1]});
+        mma_m16n8k16<T>(dq[1], af, {bf[2], bf[3]});
+      }
+#pragma unroll
+      for (int n = 0; n < 2; ++n)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          const int row = i + r + lane / 4 + e / 2 * 8, column = c + n * 8 + lane % 4 * 2 + e % 2;
+          if (row >= queries || column >= head_dim) continue;
+          if (dq_part)
+            dq_part[blockIdx.y * s.batch * s.queries * width + head.y + row * width + column] = dq[n][e];
+          else a.dq[head.q + row * s.q_stride + column] = T(dq[n][e]);
+        }
+    }
+  }
+  __syncthreads();  // a warp's rows of `values` are its own, but not while copies come in
+  const float one[2] = {1, 1};
+  const int have = min(16, int(s.keys) - begin);
+  store_rows<D>(a.dk + head.kv + begin * s.kv_stride, s.kv_stride, dk, one, my_values, have, head_dim);
+  store_rows<D>(a.dv + head.kv + begin * s.kv_stride, s.kv_stride, dv, one, my_values, have, head_dim);
+}
+
+// dq = the sum of those parts whose first key a query sees.
+template <class T>
+__global__ void __launch_bounds__(256)
+    add_parts(AttentionBackward<T> a, const float* dq_part, int part_keys) {
+  const AttentionShape& s = a.shape;
+  const int64_t width = s.heads * s.head_dim, n = s.batch * s.queries * width;
+  const int64_t e = (int64_t(blockIdx.x) * 256 + threadIdx.x) * 4;
+  if (e >= n) return;
+  const int64_t row = e / width, keys = s.visible(row % s.queries);
+  float sum[4] = {};
+  for (int64_t part = 0; part * part_keys < keys; ++part) {
+    const Pack<float> in = load16(dq_part + part * n + e);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum[i] += in.v[i];
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) a.dq[row * s.q_stride + e % width + i] = T(sum[i]);
+}
+
+// f.template operator()<D>() with the smallest D that head_dim fits into.
+template <class F>
+void with_depth(int64_t head_dim, F f) {
+  if (head_dim <= 32) f.template operator()<32>();
+  else if (head_dim <= 64) f.template operator()<64>();
+  else if (head_dim <= 80) f.template operator()<80>();
+  else if (head_dim <= 112) f.template operator()<112>();
+  else f.template operator()<128>();
+}
+
+// Warps of a block for n rows: all of them if they fit, else 8.
+int warps_for(int64_t n, int most) { return n <= most * 16 ? int(ceil_div(n, 16)) : 8; }
+
+}  // namespace
+
+bool attention_tiled_takes(const AttentionShape& s) {
+  return s.head_dim % 8 == 0 && s.head_dim <= 128 && s.q_stride % 8 == 0 && s.kv_stride % 8 == 0;
+}
+
+template <class T>
+void attention_tiled(Cuda where, const AttentionForward<T>& a) {
+  const AttentionShape& s = a.shape;
+  with_depth(s.head_dim, [&]<int D>() {
+    const int warps = warps_for(s.queries, kMaxWarps<D>);
+    launch(where, "attention_tiled_forward", tiled_forward<T, D>,
+           Grid(s.batch * s.heads, ceil_div(s.queries, warps * 16)), warps * 32,
+           (4 * kChunk + warps * 16) * kStride<D> * sizeof(T), a);
+  });
+}
+
+template <class T>
+void attention_tiled(Cuda where, const AttentionBackward<T>& a) {
+  const AttentionShape& s = a.shape;
+  const int64_t n = s.batch * s.queries * s.heads * s.head_dim;
+  with_depth(s.head_dim, [&]<int D>() {
+    const int warps = warps_for(s.keys, kMaxWarps<D>), part_keys = warps * 16;
+    const int64_t parts = ceil_div(s.keys, part_keys);
+    float* dq_part =
+        parts > 1 ? static_cast<float*>(workspace(where, size_t(parts * n) * sizeof(float))) : nullptr;
+    launch(where, "attention_tiled_backward", tiled_backward<T, D>, Grid(s.batch * s.heads, parts),
+           warps * 32,
+           (2 * part_keys + 6 * kQueryBlock) * kStride<D> * sizeof(T) +
+               part_keys * (kQueryBlock + 8) * sizeof(T) + 2 * kQueryBlock * sizeof(float),
+           a, dq_part);
+    if (dq_part)
+      launch(where, "attention_add_parts", add_parts<T>, ceil_div(n, 4 * 256), 256, 0, a, dq_part, part_keys);
+  });
+}
+
+#define INSTANTIATE(T)                                             \
+  template void attention_tiled(Cuda, const AttentionForward<T>&); \
+  template void attention_tiled(Cuda, const AttentionBackward<T>&);
+INSTANTIATE(bf16)
+INSTANTIATE(f16)

@@ -1,0 +1,45 @@
+// The kernels behind attention_forward and attention_backward on CUDA, by name, for the table in
+// attention.cu, for tests and for benchmarks. All give the same result up to rounding.
+//   naive  a block a query (backward: a query, then a key); any head_dim; the oracle of the others
+//   tiled  tensor cores, scores in registers; head_dim a multiple of 8, at most 128; bf16, f16. One block a
+//   head
+//          (the whole sequence) for up to 256 tokens, 128 where head_dim > 64
+//   blocks scores in shared memory; head_dim a multiple of 16 bytes: f32 at most 256, by FMA; bf16 and f16 at
+//   most
+//          512, on tensor cores
+#pragma once
+#include "kernels/attention/attention.h"
+
+template <class T>
+struct AttentionForward {
+  T* y;
+  float* lse;
+  const T *q, *k, *v;
+  AttentionShape shape;
+};
+template <class T>
+struct AttentionBackward {
+  T *dq, *dk, *dv;
+  const T *dy, *y;
+  const float* lse;
+  const T *q, *k, *v;
+  AttentionShape shape;
+};
+
+template <class T>
+void attention_naive(Cuda where, const AttentionForward<T>& a);
+template <class T>
+void attention_naive(Cuda where, const AttentionBackward<T>& a);
+
+bool attention_tiled_takes(const AttentionShape& s);
+template <class T>
+void attention_tiled(Cuda where, const AttentionForward<T>& a);
+template <class T>
+void attention_tiled(Cuda where, const AttentionBackward<T>& a);
+
+template <class T>
+bool attention_blocks_takes(const AttentionShape& s);
+template <class T>
+void attention_blocks(Cuda where, const AttentionForward<T>& a);
+template <class T>
+void attention_blocks(Cuda where, const AttentionBackward<T>& a);

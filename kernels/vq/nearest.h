@@ -1,0 +1,32 @@
+// Distances in f64 and the nearest of them, in kernels.
+#pragma once
+#include <cmath>
+
+#include "kernels/device.h"
+
+struct Nearest {
+  double distance = INFINITY;
+  int code = 0;
+};
+// The nearer of the two, the lowest code on ties.
+__device__ inline Nearest nearer(const Nearest& a, const Nearest& b) {
+  return b.distance < a.distance || (b.distance == a.distance && b.code < a.code) ? b : a;
+}
+__device__ inline Nearest nearest_of_warp(Nearest n) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2)
+    n = nearer(n, {__shfl_xor_sync(0xffffffffu, n.distance, distance),
+                   __shfl_xor_sync(0xffffffffu, n.code, distance)});
+  return n;
+}
+
+template <class T>
+__device__ Nearest measure(const T* z, const float* codebook, int code, int64_t channels) {
+  const float* e = codebook + code * channels;
+  double sum = 0;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double v = double(float(z[c])) - double(e[c]);
+    sum = fma(v, v, sum);
+  }
+  return {sum, code};
+}

@@ -1,0 +1,33 @@
+#include "kernels/device.h"
+#include "kernels/vq/variants.h"
+#include "kernels/vq/vq.h"
+
+namespace {
+
+// Sums of integers have no order, so these may be atomic.
+__global__ void __launch_bounds__(256) usage(unsigned long long* count, const int64_t* index, int64_t n) {
+  const int64_t i = int64_t(blockIdx.x) * 256 + threadIdx.x;
+  if (i < n) atomicAdd(count + index[i], 1ull);
+}
+
+}  // namespace
+
+// Which variant is the default: by bytes and FLOP; not measured. Few codes do not fill a tile of the other.
+template <class T>
+void nearest_code(Cuda where, int64_t* index, const T* z, const Wide<T>* codebook, int64_t rows,
+                  int64_t codes, int64_t channels) {
+  (codes < 16 ? nearest_code_naive<T> : nearest_code_tensor<T>)(where, index, z, codebook, rows, codes,
+                                                                channels);
+}
+
+void code_usage(Cuda where, int64_t* count, const int64_t* index, int64_t n, int64_t codes) {
+  check(cudaMemsetAsync(count, 0, size_t(codes) * sizeof(int64_t), where.stream), "code_usage");
+  launch(where, "code_usage", usage, ceil_div(n, 256), 256, 0, reinterpret_cast<unsigned long long*>(count),
+         index, n);
+}
+
+#define INSTANTIATE(T) \
+  template void nearest_code(Cuda, int64_t*, const T*, const Wide<T>*, int64_t, int64_t, int64_t);
+INSTANTIATE(float)
+INSTANTIATE(bf16)
+INSTANTIATE(f16)
