@@ -10,7 +10,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   Shape shape = x.shape();
   shape[-1] = out;
   Tensor y = x.like(shape);
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     matmul(where, y.data<T>(), x.data<T>(), weight.data<T>(), rows, out, in, false, true);
   });
@@ -19,7 +19,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
       [x = weight.tracked() ? x.detach() : Tensor{}, weight = x.tracked() ? weight.detach() : Tensor{}, rows,
        in, out, shape = x.shape(), wshape = weight.shape()](const Tensor& dy, const Needs& need) -> Grads {
         Tensor dx, dw;
-        dispatch_cpu(dy, [&](auto where, auto zero) {
+        dispatch(dy, [&](auto where, auto zero) {
           using T = decltype(zero);
           if (need[0]) {
             dx = dy.like(shape);
@@ -44,7 +44,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   const int64_t batch = batched ? a.dim(0) : 1, m = a.dim(transpose_a ? -1 : -2),
                 k = a.dim(transpose_a ? -2 : -1), n = b.dim(transpose_b ? -2 : -1);
   Tensor y = a.like(batched ? Shape{batch, m, n} : Shape{m, n});
-  dispatch_cpu(a, [&](auto where, auto zero) {
+  dispatch(a, [&](auto where, auto zero) {
     using T = decltype(zero);
     batched_matmul(where, y.data<T>(), a.data<T>(), b.data<T>(), batch, m, n, k, transpose_a, transpose_b);
   });

@@ -29,10 +29,25 @@ void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
 template <class T>
 void conv_backward_weight(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
 
-// The formula as loops, on one thread: the oracle of the tests.
+// The formula as loops, on one thread (Cuda: an output each): the oracle of the tests.
 template <class T>
 void conv_forward_naive(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape shape);
 template <class T>
 void conv_backward_input_naive(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
 void conv_backward_weight_naive(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
+template <class T>
+void conv_forward_naive(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_naive(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+void conv_backward_weight_naive(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
+
+// The Cuda half as a product gathered from images, by tensor cores of sm_80 for bf16 and f16, multiply-adds
+// for f32; conv.cu chooses.
+template <class T>
+void conv_forward_mma(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_mma(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+void conv_backward_weight_mma(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);

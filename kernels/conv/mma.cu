@@ -1,0 +1,253 @@
+// The three convolutions of conv.h as products of matrices that are gathered while they are loaded
+// (kernels/matmul/mma.h), so that no matrix of patches is ever written. With P = n oh ow output pixels:
+//   forward           y (P, co) = patches of x (P, kh kw ci) w^T (kh kw ci, co) + bias
+//   backward_input    the input pixels whose row and column leave the same remainders by the stride meet the
+//                     same taps: of each class, dx (pixels, ci) = patches of dy (pixels, taps co) w (taps co,
+//                     ci)
+//   backward_weight   dw (co, kh kw ci) = dy^T (co, P) patches of x (P, kh kw ci): the sum over pixels is cut
+//   into
+//                     parts that fill the device, whose f32 results are added in order
+// bf16 and f16 by tensor cores of sm_80, f32 by multiply-adds. 2 P co kh kw ci FLOPs each; x, dy, w are read
+// from memory or cache once for every 128 rows (columns) of the result. Where the channels are no multiple of
+// 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
+#include "kernels/conv/conv.h"
+#include "kernels/map.h"
+#include "kernels/matmul/mma.h"
+
+namespace {
+
+// Patches of images (n, h, w, c), one a row: output pixel (i, j) sees taps_y x taps_x source pixels that
+// begin at (i stride + offset_y, j stride + offset_x). Columns are (tap, channel).
+template <class T>
+struct Patches {
+  using Type = T;
+  struct Row {
+    const T* image;  // null past the last
+    int y, x;
+  };
+  struct Column {
+    int u, v, c;
+  };
+  const T* data;
+  int h, w, c, taps_y, taps_x, stride, offset_y, offset_x, out_rows, out_columns, pixels;
+  bool aligned;
+
+  __device__ Row row(int pixel) const {
+    const int line = pixel / out_columns, n = line / out_rows;
+    return {pixel < pixels ? data + int64_t(n) * h * w * c : nullptr,
+            (line - n * out_rows) * stride + offset_y, (pixel - line * out_columns) * stride + offset_x};
+  }
+  __device__ Column column(int at) const {
+    const int tap = at / c, u = tap / taps_x;
+    return {u, tap - u * taps_x, at - tap * c};
+  }
+  __device__ const T* at(Row r, Column k) const {
+    const int y = r.y + k.u, x = r.x + k.v;
+    const bool inside = r.image && k.u < taps_y && unsigned(y) < unsigned(h) && unsigned(x) < unsigned(w);
+    return inside ? r.image + (int64_t(y) * w + x) * c + k.c : nullptr;
+  }
+};
+
+template <class T>
+bool is_aligned(const T* p, int64_t channels) {
+  return on_16_bytes(p) && channels % Pack<T>::size == 0;
+}
+
+template <class T>
+Patches<T> patches_of_input(const T* x, const ConvShape& s) {
+  return {x,
+          int(s.h),
+          int(s.w),
+          int(s.ci),
+          int(s.kh),
+          int(s.kw),
+          int(s.stride),
+          int(-s.pad_top),
+          int(-s.pad_left),
+          int(s.oh()),
+          int(s.ow()),
+          int(s.n * s.oh() * s.ow()),
+          is_aligned(x, s.ci)};
+}
+
+// What every product of this file has beside its sources.
+template <class A, class B, class Y>
+struct ConvItem {
+  A a;
+  B b;
+  Y* y;
+  int m, n, begin, end;
+  bool aligned;
+  float beta = 0;
+  const float* bias = nullptr;
+  __device__ Y* row(int r) const { return y + int64_t(r) * n; }
+};
+
+template <class T>
+struct Forward {
+  using Type = T;
+  static constexpr Major kAMajor = Major::k, kBMajor = Major::k;
+  ConvItem<Patches<T>, StoredMatrix<T>, T> only;
+  int items, m, n;
+  __device__ auto item(int) const { return only; }
+};
+
+template <class T>
+struct BackwardWeight {
+  using Type = T;
+  static constexpr Major kAMajor = Major::mn, kBMajor = Major::mn;
+  ConvItem<StoredMatrix<T>, Patches<T>, float> part;
+  int items, m, n, depth;
+  __device__ auto item(int z) const {
+    auto mine = part;
+    mine.y += int64_t(z) * m * n;
+    mine.begin = z * depth, mine.end = min(part.end, mine.begin + depth);
+    return mine;
+  }
+};
+
+// The weights (co, kh, kw, ci) that a class of input pixels meets, last tap first: rows are (tap, o).
+template <class T>
+struct ClassWeights {
+  using Type = T;
+  using Row = const T*;
+  using Column = int;
+  const T* data;
+  int co, ci, kh, kw, first_u, first_v, stride, taps_y, taps_x;
+  bool aligned;
+  __device__ Row row(int r) const {
+    const int tap = r / co, o = r - tap * co, a = tap / taps_x, b = tap - a * taps_x;
+    if (a >= taps_y) return nullptr;
+    const int u = first_u + stride * (taps_y - 1 - a), v = first_v + stride * (taps_x - 1 - b);
+    return data + (int64_t(o * kh + u) * kw + v) * ci;
+  }
+  __device__ Column column(int c) const { return c; }
+  __device__ const T* at(Row r, Column c) const { return r && c < ci ? r + c : nullptr; }
+};
+
+template <class T>
+struct BackwardInput {
+  using Type = T;
+  static constexpr Major kAMajor = Major::k, kBMajor = Major::mn;
+  struct Item {
+    Patches<T> a;
+    ClassWeights<T> b;
+    T* y;  // the class's first pixel
+    int m, n, begin, end, w, h, stride;
+    bool aligned;
+    float beta = 0;
+    const float* bias = nullptr;
+    __device__ T* row(int r) const {
+      const int line = r / a.out_columns, image = line / a.out_rows;
+      return y + ((int64_t(image) * h + (line - image * a.out_rows) * stride) * w +
+                  (r - line * a.out_columns) * stride) *
+                     n;
+    }
+  };
+  T* dx;
+  const T *dy, *weight;
+  int images, h, w, ci, co, kh, kw, stride, pad_top, pad_left, oh, ow;
+  bool dx_aligned, dy_aligned, weight_aligned;
+  int items, m, n, classes_x;
+
+  __device__ Item item(int z) const {
+    const int iy = z / classes_x, ix = z - iy * classes_x;
+    const int u = (iy + pad_top) % stride, v = (ix + pad_left) % stride;
+    const int taps_y = u < kh ? (kh - 1 - u) / stride + 1 : 0,
+              taps_x = v < kw ? (kw - 1 - v) / stride + 1 : 0;
+    const int rows = (h - 1 - iy) / stride + 1, columns = (w - 1 - ix) / stride + 1;
+    const int pixels = images * rows * columns;
+    return {{dy, oh, ow, co, taps_y, taps_x, 1, (iy + pad_top) / stride - taps_y + 1,
+             (ix + pad_left) / stride - taps_x + 1, rows, columns, pixels, dy_aligned},
+            {weight, co, ci, kh, kw, u, v, stride, taps_y, taps_x, weight_aligned},
+            dx + (int64_t(iy) * w + ix) * ci,
+            pixels,
+            ci,
+            0,
+            taps_y * taps_x * co,
+            w,
+            h,
+            stride,
+            dx_aligned};
+  }
+};
+
+}  // namespace
+
+template <class T>
+void conv_forward_mma(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
+  const int pixels = int(s.n * s.oh() * s.ow()), depth = int(s.kh * s.kw * s.ci), co = int(s.co);
+  multiply_tiles(where, "conv_forward_mma",
+                 Forward<T>{{patches_of_input(x, s),
+                             {weight, co, depth, is_aligned(weight, depth)},
+                             y,
+                             pixels,
+                             co,
+                             0,
+                             depth,
+                             is_aligned(y, co),
+                             0,
+                             bias},
+                            1,
+                            pixels,
+                            co});
+}
+
+template <class T>
+void conv_backward_input_mma(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
+  const int64_t classes_y = std::min(s.stride, s.h), classes_x = std::min(s.stride, s.w);
+  multiply_tiles(where, "conv_backward_input_mma",
+                 BackwardInput<T>{dx,
+                                  dy,
+                                  weight,
+                                  int(s.n),
+                                  int(s.h),
+                                  int(s.w),
+                                  int(s.ci),
+                                  int(s.co),
+                                  int(s.kh),
+                                  int(s.kw),
+                                  int(s.stride),
+                                  int(s.pad_top),
+                                  int(s.pad_left),
+                                  int(s.oh()),
+                                  int(s.ow()),
+                                  is_aligned(dx, s.ci),
+                                  is_aligned(dy, s.co),
+                                  is_aligned(weight, s.ci),
+                                  int(classes_y * classes_x),
+                                  int(s.n * ceil_div(s.h, s.stride) * ceil_div(s.w, s.stride)),
+                                  int(s.ci),
+                                  int(classes_x)});
+}
+
+template <class T>
+void conv_backward_weight_mma(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
+  const int pixels = int(s.n * s.oh() * s.ow()), co = int(s.co), width = int(s.kh * s.kw * s.ci);
+  const Splits splits(1, co, width, pixels);
+  float* to = dw;
+  if (splits.count > 1)
+    to = static_cast<float*>(workspace(where, size_t(splits.count) * co * width * sizeof(float)));
+  multiply_tiles(where, "conv_backward_weight_mma",
+                 BackwardWeight<T>{{{dy, pixels, co, is_aligned(dy, co)},
+                                    patches_of_input(x, s),
+                                    to,
+                                    co,
+                                    width,
+                                    0,
+                                    pixels,
+                                    is_aligned(to, width)},
+                                   splits.count,
+                                   co,
+                                   width,
+                                   splits.depth});
+  if (splits.count > 1) sum_splits(where, dw, to, int64_t(co) * width, splits.count, 0);
+}
+
+#define INSTANTIATE(T)                                                                   \
+  template void conv_forward_mma(Cuda, T*, const T*, const T*, const float*, ConvShape); \
+  template void conv_backward_input_mma(Cuda, T*, const T*, const T*, ConvShape);        \
+  template void conv_backward_weight_mma(Cuda, float*, const T*, const T*, ConvShape);
+INSTANTIATE(float)
+INSTANTIATE(bf16)
+INSTANTIATE(f16)

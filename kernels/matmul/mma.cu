@@ -1,0 +1,89 @@
+// y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j] by tiles of 128 by 128, for any size and
+// transposition. Shapes as in matmul.h.
+//   bf16, f16   tensor cores of sm_80 (mma.h, mma_tiles): every element of a and b is read from global
+//   memory
+//               n / 128 and m / 128 times, 2 bytes each; 64 FLOPs a byte.
+//   f32         multiply-adds from registers (fma_tiles): exact products, no TF32; 32 FLOPs a byte.
+// Where y has few tiles and k is long, as in the gradient of a weight, the sum is cut into parts that fill
+// the device; their f32 results are added in order: 8 bytes more an element of y and part. Operands whose
+// rows are no multiple of 16 bytes are loaded element by element. Not measured on a GPU yet.
+#include "kernels/map.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/mma.h"
+
+namespace {
+
+template <class Y, class T, bool TransposeA, bool TransposeB>
+struct Product {
+  using Type = T;
+  static constexpr Major kAMajor = TransposeA ? Major::mn : Major::k;
+  static constexpr Major kBMajor = TransposeB ? Major::k : Major::mn;
+  struct Item {
+    StoredMatrix<T> a, b;
+    Y* y;
+    int m, n, begin, end;
+    float beta;
+    bool aligned;
+    const float* bias;
+    __device__ Y* row(int r) const { return y + int64_t(r) * n; }
+  };
+  Y* y;
+  const T *a, *b;
+  int items, m, n, k, splits, depth;
+  float beta;
+  bool a_aligned, b_aligned, y_aligned;
+
+  __device__ Item item(int z) const {
+    const int64_t q = z / splits;
+    const int begin = z % splits * depth;
+    const T *of_a = a + q * m * k, *of_b = b + q * k * n;
+    return {TransposeA ? StoredMatrix<T>{of_a, k, m, a_aligned} : StoredMatrix<T>{of_a, m, k, a_aligned},
+            TransposeB ? StoredMatrix<T>{of_b, n, k, b_aligned} : StoredMatrix<T>{of_b, k, n, b_aligned},
+            y + int64_t(z) * m * n,
+            m,
+            n,
+            begin,
+            min(k, begin + depth),
+            beta,
+            y_aligned,
+            nullptr};
+  }
+};
+
+template <bool TransposeA, bool TransposeB, class Y, class T>
+void multiply(Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s, Splits splits, float beta) {
+  const int64_t size = Pack<T>::size;
+  const bool a_aligned = on_16_bytes(a) && (TransposeA ? s.m : s.k) % size == 0;
+  const bool b_aligned = on_16_bytes(b) && (TransposeB ? s.k : s.n) % size == 0;
+  const bool y_aligned = on_16_bytes(y) && s.n % Pack<Y>::size == 0;
+  multiply_tiles(where, "matmul_mma",
+                 Product<Y, T, TransposeA, TransposeB>{y, a, b, int(s.batch) * splits.count, int(s.m),
+                                                       int(s.n), int(s.k), splits.count, splits.depth, beta,
+                                                       a_aligned, b_aligned, y_aligned});
+}
+
+template <class Y, class T>
+void multiply(Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s, Splits splits, float beta) {
+  if (s.transpose_a && s.transpose_b) multiply<true, true>(where, y, a, b, s, splits, beta);
+  else if (s.transpose_a) multiply<true, false>(where, y, a, b, s, splits, beta);
+  else if (s.transpose_b) multiply<false, true>(where, y, a, b, s, splits, beta);
+  else multiply<false, false>(where, y, a, b, s, splits, beta);
+}
+
+}  // namespace
+
+template <class Y, class T>
+void matmul_mma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double beta) {
+  const Splits splits(s.batch, s.m, s.n, s.k);
+  if (splits.count == 1) return multiply(where, y, a, b, s, splits, float(beta));
+  float* partial = static_cast<float*>(workspace(where, size_t(splits.count * s.m * s.n) * sizeof(float)));
+  multiply(where, partial, a, b, s, splits, 0);
+  sum_splits(where, y, partial, s.m * s.n, splits.count, float(beta));
+}
+
+#define INSTANTIATE(Y, T) template void matmul_mma(Cuda, Y*, const T*, const T*, MatmulShape, double);
+INSTANTIATE(float, float)
+INSTANTIATE(float, bf16)
+INSTANTIATE(bf16, bf16)
+INSTANTIATE(float, f16)
+INSTANTIATE(f16, f16)

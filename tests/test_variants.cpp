@@ -1,0 +1,206 @@
+// Every variant of matmul and convolution on CUDA, emulated in four schedules or on the GPU twice, the same
+// bits each time, against sums in f64 of the same rounded inputs.
+//
+// Limits on the relative norm, fixed before any error was seen. A result in f32: 1e-5, sums of up to some
+// thousand products in f32, whose roundings of 2^-24 add like a random walk. A result in 16 bits: its own
+// rounding, u = 2^-8 for bf16 and 2^-11 for f16.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "kernels/conv/conv.h"
+#include "kernels/emulate.h"
+#include "kernels/gpu.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/philox.h"
+
+namespace {
+
+template <class T>
+constexpr double kLimit = std::is_same_v<T, float>  ? 1e-5
+                          : std::is_same_v<T, bf16> ? 0x1p-8
+                                                    : 0x1p-11;
+
+Cuda device() { return {gpu_stream()}; }
+
+template <class T>
+struct Array {  // the same n elements on the host and on the device
+  explicit Array(int64_t n)
+      : host(size_t(n)), data(static_cast<T*>(gpu_allocate(size_t(n + 1) * sizeof(T)))) {
+    REQUIRE(data);
+  }
+  Array(int64_t n, uint64_t seed) : Array(n) {  // normal
+    for (int64_t i = 0; i < n; i += 4) {
+      float z[4];
+      normal4(random4({seed, 0, 0}, uint64_t(i / 4)), z);
+      for (int64_t j = i; j < n && j < i + 4; ++j) host[size_t(j)] = T(z[j - i]);
+    }
+    upload();
+  }
+  Array(const Array&) = delete;
+  ~Array() { gpu_free(data); }
+  size_t bytes() const { return host.size() * sizeof(T); }
+  void upload() { gpu_upload(data, host.data(), bytes()); }
+  void poison() { gpu_fill_bytes(data, 0xff, bytes()); }
+  std::vector<T> download() const {
+    std::vector<T> values(host.size());
+    gpu_download(values.data(), data, bytes());
+    return values;
+  }
+  std::vector<T> host;
+  T* data;
+};
+
+// f writes y, which begins as NaN, or as y.host if it is read.
+template <class Y, class F>
+void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const std::vector<double>& expected,
+                   F f) {
+  CAPTURE(variant);
+  std::vector<Y> first;
+  const auto run = [&] {
+    if (reads_y) y.upload();
+    else y.poison();
+    f();
+    const std::vector<Y> found = y.download();
+    if (first.size() == found.size()) CHECK(std::memcmp(found.data(), first.data(), y.bytes()) == 0);
+    first = found;
+  };
+  if constexpr (kCuda == CudaBuild::emulated) {
+    for (const emulate::Schedule schedule : emulate::kSchedules) {
+      emulate::set_schedule(schedule, 7);
+      run();
+      if (variant.find("naive") != std::string::npos) break;  // its threads do not meet
+    }
+    emulate::set_schedule(emulate::Schedule::round_robin);
+  } else {
+    run(), run();
+  }
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < first.size(); ++i) {
+    difference += std::pow(double(first[i]) - expected[i], 2);
+    norm += expected[i] * expected[i];
+  }
+  CHECK(std::sqrt(difference) <= kLimit<Y> * std::sqrt(norm));
+}
+
+template <class Y, class T>
+void check_matmul(const MatmulShape& s, double beta) {
+  const auto [batch, m, n, k, ta, tb] = s;
+  CAPTURE(batch);
+  CAPTURE(m);
+  CAPTURE(n);
+  CAPTURE(k);
+  CAPTURE(ta);
+  CAPTURE(tb);
+  CAPTURE(beta);
+  const Array<T> a(batch * m * k, 1), b(batch * k * n, 2);
+  Array<Y> y(batch * m * n, 3);
+  std::vector<double> expected(y.host.size());
+  for (int64_t q = 0; q < batch; ++q)
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        const size_t at = size_t((q * m + i) * n + j);
+        double sum = beta == 0 ? 0 : beta * double(y.host[at]);
+        for (int64_t p = 0; p < k; ++p)
+          sum += double(a.host[size_t(q * m * k + (ta ? p * m + i : i * k + p))]) *
+                 double(b.host[size_t(q * k * n + (tb ? j * k + p : p * n + j))]);
+        expected[at] = sum;
+      }
+  check_variant("naive", y, beta != 0, expected,
+                [&] { matmul_naive(device(), y.data, a.data, b.data, s, beta); });
+  check_variant("mma", y, beta != 0, expected,
+                [&] { matmul_mma(device(), y.data, a.data, b.data, s, beta); });
+  if constexpr (!std::is_same_v<T, float>)
+    if (matmul_wgmma_fits(device(), a.data, b.data, s))
+      check_variant("wgmma", y, beta != 0, expected,
+                    [&] { matmul_wgmma(device(), y.data, a.data, b.data, s, beta); });
+  if constexpr (std::is_same_v<Y, T>)
+    check_variant("chosen", y, beta != 0, expected, [&] {
+      if (batch == 1) matmul(device(), y.data, a.data, b.data, m, n, k, ta, tb, beta);
+      else batched_matmul(device(), y.data, a.data, b.data, batch, m, n, k, ta, tb);
+    });
+}
+
+template <class T>
+void check_conv(const ConvShape& s) {
+  const int64_t oh = s.oh(), ow = s.ow();
+  std::string text = "n h w ci co kh kw stride pads:";
+  for (int64_t v :
+       {s.n, s.h, s.w, s.ci, s.co, s.kh, s.kw, s.stride, s.pad_top, s.pad_left, s.pad_bottom, s.pad_right})
+    text += ' ', text += std::to_string(v);
+  CAPTURE(text);
+  Array<T> x(s.n * s.h * s.w * s.ci, 1), dy(s.n * oh * ow * s.co, 2), w(s.co * s.kh * s.kw * s.ci, 3);
+  Array<float> bias(s.co, 4), dw(s.co * s.kh * s.kw * s.ci);
+  Array<T> y(s.n * oh * ow * s.co), dx(s.n * s.h * s.w * s.ci);
+  std::vector<double> ey(y.host.size()), edx(dx.host.size()), edw(dw.host.size()), xs(x.host.size()),
+      dys(dy.host.size()), ws(w.host.size());
+  std::copy(x.host.begin(), x.host.end(), xs.begin());
+  std::copy(dy.host.begin(), dy.host.end(), dys.begin());
+  std::copy(w.host.begin(), w.host.end(), ws.begin());
+  const std::vector<double> biases(bias.host.begin(), bias.host.end());
+  conv_forward_naive(Cpu{}, ey.data(), xs.data(), ws.data(), biases.data(), s);
+  conv_backward_input_naive(Cpu{}, edx.data(), dys.data(), ws.data(), s);
+  conv_backward_weight_naive(Cpu{}, edw.data(), dys.data(), xs.data(), s);
+
+  check_variant("forward, naive", y, false, ey,
+                [&] { conv_forward_naive(device(), y.data, x.data, w.data, bias.data, s); });
+  check_variant("forward, mma", y, false, ey,
+                [&] { conv_forward_mma(device(), y.data, x.data, w.data, bias.data, s); });
+  check_variant("backward_input, naive", dx, false, edx,
+                [&] { conv_backward_input_naive(device(), dx.data, dy.data, w.data, s); });
+  check_variant("backward_input, mma", dx, false, edx,
+                [&] { conv_backward_input_mma(device(), dx.data, dy.data, w.data, s); });
+  check_variant("backward_weight, naive", dw, false, edw,
+                [&] { conv_backward_weight_naive(device(), dw.data, dy.data, x.data, s); });
+  check_variant("backward_weight, mma", dw, false, edw,
+                [&] { conv_backward_weight_mma(device(), dw.data, dy.data, x.data, s); });
+  if (s.kh * s.kw > 1) return;
+  check_variant("forward, chosen", y, false, ey,
+                [&] { conv_forward(device(), y.data, x.data, w.data, bias.data, s); });
+  check_variant("backward_input, chosen", dx, false, edx,
+                [&] { conv_backward_input(device(), dx.data, dy.data, w.data, s); });
+  check_variant("backward_weight, chosen", dw, false, edw,
+                [&] { conv_backward_weight(device(), dw.data, dy.data, x.data, s); });
+}
+
+}  // namespace
+
+TEST_CASE("matmul agrees with its formula") {
+  if (gpu_count() == 0) return;
+  const int64_t sizes[][4] = {{1, 1, 1, 1},      {1, 7, 13, 5},     {1, 33, 9, 300}, {2, 31, 97, 17},
+                              {1, 129, 130, 65}, {3, 40, 24, 72},   {5, 3, 2, 1},    {1, 136, 264, 104},
+                              {1, 64, 72, 1536}, {1, 131, 3, 1031}, {2, 8, 8, 8},    {1, 2, 3, 0},
+                              {1, 520, 136, 64}, {0, 3, 4, 5}};
+  for (const auto& size : sizes)
+    for (int transposed = 0; transposed < 4; ++transposed) {
+      const MatmulShape s{size[0], size[1], size[2], size[3], (transposed & 1) != 0, (transposed & 2) != 0};
+      const double beta = s.batch == 1 ? 0.5 * (transposed % 3) : 0;  // 0, 0.5, 1, 0
+      check_matmul<float, float>(s, beta);
+      check_matmul<bf16, bf16>(s, beta);
+      check_matmul<float, bf16>(s, beta);
+      check_matmul<f16, f16>(s, beta);
+    }
+}
+
+TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {
+  if (gpu_count() == 0) return;
+  const ConvShape shapes[] = {
+      // n, h, w, ci, co, kh, kw, stride, pads: top, left, bottom, right
+      {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},     {3, 7, 5, 11, 13, 1, 1, 1, 0, 0, 0, 0},
+      {2, 6, 5, 3, 7, 2, 2, 1, 0, 0, 0, 0},     {5, 2, 2, 37, 29, 4, 4, 2, 1, 1, 1, 1},
+      {9, 16, 16, 3, 20, 4, 4, 2, 1, 1, 1, 1},  {2, 16, 16, 3, 64, 5, 5, 2, 2, 2, 2, 2},
+      {3, 4, 4, 72, 136, 5, 5, 2, 2, 2, 2, 2},  {2, 13, 11, 16, 24, 3, 3, 1, 1, 1, 1, 1},
+      {2, 12, 10, 8, 8, 3, 3, 2, 0, 0, 1, 1},   {2, 16, 12, 3, 31, 4, 4, 4, 0, 0, 0, 0},
+      {2, 9, 17, 5, 23, 1, 7, 1, 0, 3, 0, 3},   {2, 17, 9, 24, 8, 7, 1, 1, 3, 0, 3, 0},
+      {3, 11, 13, 4, 6, 3, 3, 3, 1, 1, 1, 1},   {2, 10, 11, 3, 4, 2, 2, 3, 0, 0, 0, 0},
+      {1, 5, 5, 300, 2, 3, 3, 1, 1, 1, 1, 1},   {2, 3, 3, 2, 300, 1, 1, 2, 0, 0, 0, 0},
+      {3, 8, 8, 1, 1, 4, 4, 1, 2, 1, 1, 2},     {0, 4, 4, 9, 9, 3, 3, 1, 1, 1, 1, 1},
+      {30, 8, 8, 16, 40, 3, 3, 1, 1, 1, 1, 1},  {2, 16, 17, 40, 3, 3, 3, 1, 1, 1, 1, 1},
+      {2, 16, 16, 64, 64, 4, 4, 2, 1, 1, 1, 1},
+  };
+  for (const ConvShape& s : shapes) check_conv<T>(s);
+}
