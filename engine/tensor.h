@@ -112,13 +112,3 @@ decltype(auto) dispatch(const Tensor& x, F&& f) {
        "dispatch: expected f32 or f64 on the CPU or f32, bf16 or f16 on CUDA, found {} on {}",
        name(x.dtype()), name(x.device()));
 }
-
-// As dispatch, where the Cuda half is still to be written.
-inline constexpr bool kAllOpsOnCuda = false;
-inline constexpr const char* kNoCudaKernel = "no CUDA kernel yet";
-template <class F>
-decltype(auto) dispatch_cpu(const Tensor& x, F&& f) {
-  if (x.device() == Device::cpu && x.dtype() == Dtype::f32) return f(Cpu{}, float{});
-  if (x.device() == Device::cpu && x.dtype() == Dtype::f64) return f(Cpu{}, double{});
-  fail(Fault::internal, "dispatch: {} on {}: {}", name(x.dtype()), name(x.device()), kNoCudaKernel);
-}

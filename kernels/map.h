@@ -32,6 +32,13 @@ void map(Cuda where, const char* name, int64_t n, F f, T* y, const X*... x) {
          x...);
 }
 
+// A block of 256 threads, along x as many as a row has packs of 16 bytes, up to `most`: powers of two.
+inline dim3 row_block(int64_t packs, unsigned most) {
+  unsigned width = 1;
+  while (width < packs && width < most) width *= 2;
+  return dim3(width, 256 / width);
+}
+
 // Threads along x take the columns of a row, 16 bytes each, so that no index is divided by the row's length.
 template <class F, class T, class... X>
 __global__ void __launch_bounds__(256)
@@ -60,9 +67,80 @@ void map_rows(Cuda where, const char* name, int64_t rows, int64_t columns, F f, 
   static_assert((std::is_same_v<T, X> && ...));
   const bool aligned = columns % Pack<T>::size == 0 && on_16_bytes(y) && (on_16_bytes(x) && ...);
   const int64_t packs = ceil_div(columns, Pack<T>::size);
-  unsigned width = 1;
-  while (width < packs && width < 256) width *= 2;
-  const dim3 block(width, 256 / width);
-  launch(where, name, map_rows_kernel<F, T, X...>, Grid(ceil_div(rows, block.y), ceil_div(packs, width)),
+  const dim3 block = row_block(packs, 256);
+  launch(where, name, map_rows_kernel<F, T, X...>, Grid(ceil_div(rows, block.y), ceil_div(packs, block.x)),
          block, 0, f, rows, int(columns), aligned, y, x...);
+}
+
+// ---- arrays (images, positions, channels), with constants for each channel of an image
+// ----------------------
+
+// The first `size` elements at p, all of them in one load if aligned; zeros after them.
+template <class T>
+__device__ inline Pack<T> load_part(const T* p, int size, bool aligned) {
+  if (aligned) return load16(p);
+  Pack<T> in;
+#pragma unroll
+  for (int e = 0; e < Pack<T>::size; ++e) in.v[e] = e < size ? p[e] : T(0.0f);
+  return in;
+}
+template <class T>
+__device__ inline void store_part(T* p, const Pack<T>& out, int size, bool aligned) {
+  if (aligned) return store16(p, out);
+#pragma unroll
+  for (int e = 0; e < Pack<T>::size; ++e)
+    if (e < size) p[e] = out.v[e];
+}
+
+// A block takes up to 32 packs of channels of `chunk` positions of one image: along x a thread keeps its
+// pack's constants in registers, along y every blockDim.y-th position. Depends on the shape alone.
+struct ColumnTiles {
+  dim3 block;
+  int64_t chunk, chunks;  // positions a block takes, blocks an image takes
+  int64_t across;         // blocks beside each other along the channels
+};
+inline ColumnTiles column_tiles(int64_t images, int64_t positions, int64_t packs, int each, int64_t most) {
+  ColumnTiles t{row_block(packs, 32), 0, 0, 0};
+  t.chunk = t.block.y * each;
+  if (images * ceil_div(positions, t.chunk) > most)
+    t.chunk = ceil_div(positions, most / images > 1 ? most / images : 1);
+  t.chunks = ceil_div(positions, t.chunk);
+  t.across = ceil_div(packs, t.block.x);
+  return t;
+}
+
+template <class F, class T, class... X>
+__global__ void __launch_bounds__(256)
+    map_columns_kernel(F f, int64_t positions, int64_t chunk, int64_t chunks, int channels, bool aligned,
+                       T* y, const X*... x) {
+  constexpr int kSize = Pack<T>::size;
+  const int c = int(blockIdx.y * blockDim.x + threadIdx.x) * kSize, size = min(kSize, channels - c);
+  if (size <= 0) return;
+  const int64_t image = blockIdx.x / chunks, begin = blockIdx.x % chunks * chunk;
+  const int64_t end = min(positions, begin + chunk);
+  decltype(f.at(image, c)) column[kSize];
+#pragma unroll
+  for (int e = 0; e < kSize; ++e) column[e] = f.at(image, min(c + e, channels - 1));
+  for (int64_t p = begin + threadIdx.y; p < end; p += blockDim.y) {
+    const int64_t i = (image * positions + p) * channels + c;
+    Pack<T> out;
+    const auto pack = [&](const Pack<X>&... in) {
+#pragma unroll
+      for (int e = 0; e < kSize; ++e) out.v[e] = T(column[e](float(in.v[e])...));
+    };
+    pack(load_part(x + i, size, aligned)...);
+    store_part(y + i, out, size, aligned);
+  }
+}
+
+// y[n, p, c] = f.at(n, c)(x[n, p, c]...), where f.at(n, c) is what the positions of a channel have in common.
+template <class F, class T, class... X>
+void map_columns(Cuda where, const char* name, int64_t images, int64_t positions, int64_t channels, F f, T* y,
+                 const X*... x) {
+  static_assert((std::is_same_v<T, X> && ...));
+  const bool aligned = channels % Pack<T>::size == 0 && on_16_bytes(y) && (on_16_bytes(x) && ...);
+  const ColumnTiles t =
+      column_tiles(images, positions, ceil_div(channels, Pack<T>::size), 8, int64_t{1} << 30);
+  launch(where, name, map_columns_kernel<F, T, X...>, Grid(images * t.chunks, t.across), t.block, 0, f,
+         positions, t.chunk, t.chunks, int(channels), aligned, y, x...);
 }

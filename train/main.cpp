@@ -19,11 +19,11 @@ std::string one_line(std::string text) {
   return text;
 }
 
-// auto: CUDA where it is built, every op is there and a GPU is found; an emulated device has to be asked for.
+// auto: CUDA where it is built and a GPU is found; an emulated device has to be asked for.
 Device device_of(const std::string& text) {
   const bool numbered = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() < 8 &&
                         text.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (text == "cpu" || (text == "auto" && (!kAllOpsOnCuda || kCuda != CudaBuild::real))) return Device::cpu;
+  if (text == "cpu" || (text == "auto" && kCuda != CudaBuild::real)) return Device::cpu;
   if (text != "auto" && text != "cuda" && !numbered)
     fail(Fault::usage, "--device: expected auto, cpu, cuda or cuda:INDEX, found {}", text);
   if constexpr (kHasCuda) {

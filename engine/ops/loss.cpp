@@ -11,13 +11,13 @@ void same_shape(const char* op, const Tensor& a, const Tensor& b) {
 
 Tensor score(const char* name, Score f, const Tensor& x, double target) {
   Tensor y = x.like(Shape{}, wide(x.dtype()));
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     score_forward(where, f, y.data<Wide<T>>(), x.data<T>(), x.size(), target);
   });
   return record(name, y, {x}, [f, target, x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = x.like();
-    dispatch_cpu(x, [&](auto where, auto zero) {
+    dispatch(x, [&](auto where, auto zero) {
       using T = decltype(zero);
       score_backward(where, f, dx.data<T>(), dy.data<Wide<T>>(), x.data<T>(), x.size(), target);
     });
@@ -28,14 +28,14 @@ Tensor score(const char* name, Score f, const Tensor& x, double target) {
 Tensor distance(const char* name, Distance f, const Tensor& a, const Tensor& b) {
   same_shape(name, a, b);
   Tensor y = a.like(Shape{}, wide(a.dtype()));
-  dispatch_cpu(a, [&](auto where, auto zero) {
+  dispatch(a, [&](auto where, auto zero) {
     using T = decltype(zero);
     distance_forward(where, f, y.data<Wide<T>>(), a.data<T>(), b.data<T>(), a.size());
   });
   return record(
       name, y, {a, b}, [f, a = a.detach(), b = b.detach()](const Tensor& dy, const Needs& need) -> Grads {
         Tensor da = a.like();
-        dispatch_cpu(a, [&](auto where, auto zero) {
+        dispatch(a, [&](auto where, auto zero) {
           using T = decltype(zero);
           distance_backward(where, f, da.data<T>(), dy.data<Wide<T>>(), a.data<T>(), b.data<T>(), a.size());
         });
@@ -57,14 +57,14 @@ Tensor hinge_loss(const Tensor& logits, double sign) {
 Tensor kl_normal(const Tensor& mu, const Tensor& logvar) {
   same_shape("kl_normal", mu, logvar);
   Tensor y = mu.like(Shape{}, wide(mu.dtype()));
-  dispatch_cpu(mu, [&](auto where, auto zero) {
+  dispatch(mu, [&](auto where, auto zero) {
     using T = decltype(zero);
     kl_forward(where, y.data<Wide<T>>(), mu.data<T>(), logvar.data<T>(), mu.size(), mu.dim(0));
   });
   return record("kl_normal", y, {mu, logvar},
                 [mu = mu.detach(), logvar = logvar.detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dmu = mu.like(), dlogvar = mu.like();
-                  dispatch_cpu(mu, [&](auto where, auto zero) {
+                  dispatch(mu, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     kl_backward(where, dmu.data<T>(), dlogvar.data<T>(), dy.data<Wide<T>>(), mu.data<T>(),
                                 logvar.data<T>(), mu.size(), mu.dim(0));
@@ -77,7 +77,7 @@ Tensor reparameterize(const Tensor& mu, const Tensor& logvar, const Tensor& eps)
   same_shape("reparameterize", mu, logvar);
   same_shape("reparameterize", mu, eps);
   Tensor z = mu.like();
-  dispatch_cpu(mu, [&](auto where, auto zero) {
+  dispatch(mu, [&](auto where, auto zero) {
     using T = decltype(zero);
     reparameterize_forward(where, z.data<T>(), mu.data<T>(), logvar.data<T>(), eps.data<T>(), z.size());
   });
@@ -86,7 +86,7 @@ Tensor reparameterize(const Tensor& mu, const Tensor& logvar, const Tensor& eps)
                   Tensor dlogvar;
                   if (need[1]) {
                     dlogvar = dz.like();
-                    dispatch_cpu(dz, [&](auto where, auto zero) {
+                    dispatch(dz, [&](auto where, auto zero) {
                       using T = decltype(zero);
                       reparameterize_backward(where, dlogvar.data<T>(), dz.data<T>(), logvar.data<T>(),
                                               eps.data<T>(), dz.size());

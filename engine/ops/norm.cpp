@@ -16,7 +16,7 @@ void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& 
 Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, NormShape s,
                double eps, Act act) {
   Tensor y = x.like(), mean = x.like({s.images, s.groups}, wide(x.dtype())), rstd = mean.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;
     group_norm_forward(where, y.data<T>(), mean.data<W>(), rstd.data<W>(), x.data<T>(), data_of<W>(weight),
@@ -27,7 +27,7 @@ Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Te
                     const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     using W = Wide<T>;
                     group_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),
@@ -46,7 +46,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const int64_t rows = x.rows(), channels = x.dim(-1);
   Tensor y = x.like(), mean = training ? weight.like() : running_mean.detach(),
          var = training ? weight.like() : running_var.detach();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     using W = Wide<T>;
     if (training) {
@@ -62,7 +62,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
                  eps, act, training](const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     using W = Wide<T>;
                     batch_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),

@@ -12,7 +12,7 @@ Tensor drop_channels(const Tensor& x, double p, Key key) {
   Tensor y = x.like();
   const int64_t images = x.dim(0), channels = x.dim(-1);
   if (x.size() == 0) return y;
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     channel_dropout(where, y.data<T>(), x.data<T>(), images, x.size() / (images * channels), channels, p,
                     key);
@@ -22,7 +22,7 @@ Tensor drop_channels(const Tensor& x, double p, Key key) {
 
 Tensor drop_elements(const Tensor& x, double p, Key key) {
   Tensor y = x.like();
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     dropout(where, y.data<T>(), x.data<T>(), x.size(), p, key);
   });
@@ -32,14 +32,13 @@ Tensor drop_elements(const Tensor& x, double p, Key key) {
 
 Tensor normal(const Shape& shape, Key key, Dtype dtype, Device device) {
   Tensor y(shape, dtype, device);
-  dispatch_cpu(y,
-               [&](auto where, auto zero) { normal_fill(where, y.data<decltype(zero)>(), y.size(), key); });
+  dispatch(y, [&](auto where, auto zero) { normal_fill(where, y.data<decltype(zero)>(), y.size(), key); });
   return y;
 }
 
 Tensor uniform(const Shape& shape, double low, double high, Key key, Dtype dtype, Device device) {
   Tensor y(shape, dtype, device);
-  dispatch_cpu(y, [&](auto where, auto zero) {
+  dispatch(y, [&](auto where, auto zero) {
     uniform_fill(where, y.data<decltype(zero)>(), y.size(), low, high, key);
   });
   return y;

@@ -6,14 +6,14 @@ namespace {
 
 Tensor total(const char* name, const Tensor& x, double factor) {
   Tensor y = x.like(Shape{}, wide(x.dtype()));
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     sum_forward(where, y.data<Wide<T>>(), x.data<T>(), x.size(), factor);
   });
   return record(name, y, {x},
                 [shape = x.shape(), dtype = x.dtype(), factor](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like(shape, dtype);
-                  dispatch_cpu(dx, [&](auto where, auto zero) {
+                  dispatch(dx, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     fill_scalar(where, dx.data<T>(), dy.data<Wide<T>>(), dx.size(), factor);
                   });
@@ -28,7 +28,7 @@ Tensor mean(const Tensor& x) { return total("mean", x, 1 / double(x.size())); }
 
 Tensor l2_norm(const Tensor& x) {
   Tensor squares = x.like(Shape{}, wide(x.dtype()));
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     sum_squares(where, squares.data<Wide<T>>(), x.data<T>(), x.size());
   });
@@ -43,13 +43,13 @@ Tensor sum_last(const Tensor& x) {
   Shape shape;
   for (int i = 0; i + 1 < x.rank(); ++i) shape.push_back(x.dim(i));
   Tensor y = x.like(shape);
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     sum_last(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1));
   });
   return record("sum_last", y, {x}, [shape = x.shape()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like(shape);
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       spread_last(where, dx.data<T>(), dy.data<T>(), dx.rows(), dx.dim(-1));
     });
@@ -59,14 +59,14 @@ Tensor sum_last(const Tensor& x) {
 
 Tensor sum_rows(const Tensor& x) {
   Tensor y = x.like({x.dim(-1)}, wide(x.dtype()));
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     sum_rows(where, y.data<Wide<T>>(), x.data<T>(), x.rows(), x.dim(-1));
   });
   return record("sum_rows", y, {x},
                 [shape = x.shape(), dtype = x.dtype()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like(shape, dtype);
-                  dispatch_cpu(dx, [&](auto where, auto zero) {
+                  dispatch(dx, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     spread_rows(where, dx.data<T>(), dy.data<Wide<T>>(), dx.rows(), dx.dim(-1));
                   });

@@ -21,13 +21,13 @@ Tensor upsample_nearest(const Tensor& x, int64_t factor) {
   image("upsample_nearest", x);
   const int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), c = x.dim(3);
   Tensor y = x.like({n, h * factor, w * factor, c});
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     upsample_forward(where, y.data<T>(), x.data<T>(), n, h, w, c, factor);
   });
   return record("upsample_nearest", y, {x}, [=](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({n, h, w, c});
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       upsample_backward(where, dx.data<T>(), dy.data<T>(), n, h, w, c, factor);
     });
@@ -38,13 +38,13 @@ Tensor upsample_nearest(const Tensor& x, int64_t factor) {
 Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad) {
   const PoolShape s = pool_shape("max_pool", x, kernel, stride, pad);
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.c}), index(y.shape(), Dtype::i64, x.device());
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     max_pool_forward(where, y.data<T>(), index.data<int64_t>(), x.data<T>(), s);
   });
   return record("max_pool", y, {x}, [s, index](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({s.n, s.h, s.w, s.c});
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       max_pool_backward(where, dx.data<T>(), dy.data<T>(), index.data<int64_t>(), s);
     });
@@ -55,13 +55,13 @@ Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad) {
 Tensor avg_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool count_pad) {
   const PoolShape s = pool_shape("avg_pool", x, kernel, stride, pad);
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.c});
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     avg_pool_forward(where, y.data<T>(), x.data<T>(), s, count_pad);
   });
   return record("avg_pool", y, {x}, [s, count_pad](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({s.n, s.h, s.w, s.c});
-    dispatch_cpu(dy, [&](auto where, auto zero) {
+    dispatch(dy, [&](auto where, auto zero) {
       using T = decltype(zero);
       avg_pool_backward(where, dx.data<T>(), dy.data<T>(), s, count_pad);
     });

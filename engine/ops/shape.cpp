@@ -42,7 +42,7 @@ Tensor permute(const Tensor& x, const std::vector<int>& order) {
     inverse[size_t(order[i])] = int(i);
   }
   Tensor y = x.like(shape);
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     permute(where, y.data<T>(), x.data<T>(), x.shape().begin(), order.data(), x.rank());
   });
@@ -65,7 +65,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
   }
   Tensor y = parts[0].like(shape);
   const Around a = around(shape, axis);
-  dispatch_cpu(y, [&](auto where, auto zero) {
+  dispatch(y, [&](auto where, auto zero) {
     using T = decltype(zero);
     int64_t at = 0;
     for (const Tensor& p : parts) {
@@ -93,7 +93,7 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
   shape[axis] = end - begin;
   Tensor y = x.like(shape);
   const Around a = around(shape, axis);
-  dispatch_cpu(x, [&](auto where, auto zero) {
+  dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     copy_axis(where, y.data<T>(), end - begin, 0, x.data<T>(), x.dim(axis), begin, end - begin, a.outer,
               a.inner);
@@ -101,7 +101,7 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
   return record("slice", y, {x},
                 [before = x.shape(), axis, begin, a](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = Tensor::zeros(before, dy.dtype(), dy.device());
-                  dispatch_cpu(dy, [&](auto where, auto zero) {
+                  dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     copy_axis(where, dx.data<T>(), before[axis], begin, dy.data<T>(), dy.dim(axis), 0,
                               dy.dim(axis), a.outer, a.inner);

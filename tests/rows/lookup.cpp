@@ -8,5 +8,10 @@ std::vector<Row> lookup_rows() {
        {{{5, 37}}, {{3, 7}, 0, 0, false, 5}},
        [](V x) { return embedding(x[0], x[1]); },
        {}},
+      {"embedding",
+       "many rows, whole packs",
+       {{{13, 16}}, {{301}, 0, 0, false, 13}},
+       [](V x) { return embedding(x[0], x[1]); },
+       {}},
   };
 }

@@ -25,6 +25,7 @@ std::vector<Row> norm_rows() {
       {"batch_norm", "training, silu", wb({31, 5}, 5), batch(Act::silu, true),
        [=](V x) { return silu(batch(Act::none, true)(x)); }},
       {"batch_norm", "many rows", wb({1027, 3}, 3), batch(Act::none, true), {}},
+      {"batch_norm", "whole packs, many rows", wb({1031, 32}, 32), batch(Act::silu, true), {}},
       {"batch_norm", "eval", wb({4, 3, 5, 7}, 7), batch(Act::relu, false), {}},
       {"group_norm", "none", wb({3, 4, 5, 12}, 12), group(4, Act::none), {}},
       {"group_norm", "silu", wb({3, 4, 5, 12}, 12), group(3, Act::silu),
@@ -33,11 +34,19 @@ std::vector<Row> norm_rows() {
        [=](V x) { return relu(group(7, Act::none)(x)); }},
       {"group_norm", "one group", wb({2, 3, 3, 5}, 5), group(1, Act::leaky_relu),
        [=](V x) { return leaky_relu(group(1, Act::none)(x), 0.2); }},
+      {"group_norm", "whole packs, many positions", wb({2, 35, 31, 32}, 32), group(8, Act::silu), {}},
+      {"group_norm", "one position", wb({5, 24}, 24), group(3, Act::relu),
+       [=](V x) { return relu(group(3, Act::none)(x)); }},
       {"layer_norm", "affine", wb({3, 5, 37}, 37), [](V x) { return layer_norm(x[0], x[1], x[2], 1e-5); },
        [](V x) {
          const Tensor rows = reshape(x[0], {15, 1, 37});
          return reshape(group_norm(rows, x[1], x[2], 1, 1e-5), {3, 5, 37});
        }},
       {"layer_norm", "plain", {{{3, 5, 37}, -2, 3}}, [](V x) { return layer_norm(x[0], {}, {}, 1e-6); }, {}},
+      {"layer_norm",
+       "whole packs",
+       wb({7, 64}, 64),
+       [](V x) { return layer_norm(x[0], x[1], x[2], 1e-5); },
+       {}},
   };
 }

@@ -29,5 +29,15 @@ std::vector<Row> random_rows() {
        {{{5, 13}}},
        [=](const In& in) { return channel_dropout(in[0], 0.4, key); },
        [=](const In& in) { return dropout(in[0], 0.4, key); }},
+      {"dropout",
+       "several blocks",
+       {{{3, 1031}}},
+       [=](const In& in) { return dropout(in[0], 0.3, key); },
+       {}},
+      {"channel_dropout",
+       "whole packs",
+       {{{3, 5, 2, 16}}},
+       [=](const In& in) { return channel_dropout(in[0], 0.4, key); },
+       {}},
   };
 }

@@ -24,5 +24,7 @@ std::vector<Row> reduce_rows() {
        [](V x) {
          return sum_last(permute(x[0], {1, 0}));
        }},
+      {"sum_last", "long rows", {{{3, 1031}}}, [](V x) { return sum_last(x[0]); }, {}},
+      {"sum_rows", "whole packs, many rows", {{{1031, 32}}}, [](V x) { return sum_rows(x[0]); }, {}},
   };
 }

@@ -53,5 +53,33 @@ std::vector<Row> shape_rows() {
          return mul(p[0], p[1]);
        },
        {}},
+      {"permute",
+       "several tiles",
+       {{{2, 37, 66}}},
+       [](V x) {
+         return permute(x[0], {0, 2, 1});
+       },
+       {}},
+      {"permute",
+       "reversed",
+       {{{3, 2, 5, 4}}},
+       [](V x) {
+         return permute(x[0], {3, 2, 1, 0});
+       },
+       {}},
+      {"permute",
+       "heads, whole packs",
+       {{{2, 5, 3, 16}}},
+       [](V x) {
+         return permute(x[0], {0, 2, 1, 3});
+       },
+       {}},
+      {"concat",
+       "last, whole packs",
+       {{{5, 16}}, {{5, 8}}},
+       [](V x) {
+         return concat({x[0], x[1]}, -1);
+       },
+       {}},
   };
 }
