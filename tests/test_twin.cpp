@@ -135,9 +135,10 @@ TEST_CASE("AdamW steps on CUDA as on the CPU, and the 16-bit copies follow") {
 }
 
 TEST_CASE("exhaustion of the device names its tensors and leaves the host's alone") {
-  limit_memory(Device::cuda, memory_stats(Device::cuda).live + (int64_t{8} << 20));
-  const Tensor one = Tensor::zeros({1 << 20}, Dtype::f32, Device::cuda);  // 4 MiB
-  const Tensor host({1 << 23});
+  // Sizes that no other test has left in the pool.
+  limit_memory(Device::cuda, memory_stats(Device::cuda).live + (int64_t{64} << 20));
+  const Tensor one = Tensor::zeros({1 << 23}, Dtype::f32, Device::cuda);  // 32 MiB
+  const Tensor host({1 << 25});
   std::string line;
   try {
     const Tensor more = Tensor::zeros({1 << 24}, Dtype::f32, Device::cuda);
