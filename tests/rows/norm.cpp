@@ -35,6 +35,7 @@ std::vector<Row> norm_rows() {
       {"group_norm", "one group", wb({2, 3, 3, 5}, 5), group(1, Act::leaky_relu),
        [=](V x) { return leaky_relu(group(1, Act::none)(x), 0.2); }},
       {"group_norm", "whole packs, many positions", wb({2, 35, 31, 32}, 32), group(8, Act::silu), {}},
+      {"group_norm", "many images", wb({19, 2, 3, 6}, 6), group(2, Act::none), {}},
       {"group_norm", "one position", wb({5, 24}, 24), group(3, Act::relu),
        [=](V x) { return relu(group(3, Act::none)(x)); }},
       {"layer_norm", "affine", wb({3, 5, 37}, 37), [](V x) { return layer_norm(x[0], x[1], x[2], 1e-5); },
