@@ -159,15 +159,19 @@ TEST_CASE("kill -9 at any moment leaves a run that goes on to the same bytes") {
   // A checkpoint every step: most of the time goes into writing them.
   const Words recipe = small("toy", 40, 1, {"optimizer.ema=0.9", "schedule.kind=dae", "schedule.weak=width"});
   fresh_folder();
+  const auto begin = std::chrono::steady_clock::now();
   REQUIRE(train(recipe, "whole", 1, false) == 0);
+  // Delays are shares of a whole run, so that kills fall within it on a fast machine and on a slow one.
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begin;
   std::mt19937 random(7);
+  std::uniform_real_distribution<double> share(0, 0.25);
   int killed = 0;
   for (int round = 0; round < 3; ++round) {
     fs::remove_all(kFolder / "stopped");
     for (int attempt = 0; attempt < 8; ++attempt) {
       const bool resume = fs::exists(kFolder / "stopped/recipe.toml");
       const pid_t child = start(recipe, "stopped", 1 + attempt % 2, resume);
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 120000));
+      std::this_thread::sleep_for(share(random) * whole);
       kill(child, SIGKILL);
       int status = 0;
       waitpid(child, &status, 0);
