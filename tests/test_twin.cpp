@@ -10,8 +10,6 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <set>
-
 #include "engine/optimizer.h"
 #include "kernels/emulate.h"
 #include "tests/rows.h"

@@ -225,23 +225,21 @@ template <class T>
 void conv_backward_weight_mma(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
   const int pixels = int(s.n * s.oh() * s.ow()), co = int(s.co), width = int(s.kh * s.kw * s.ci);
   const Splits splits(1, co, width, pixels);
-  float* to = dw;
-  if (splits.count > 1)
-    to = static_cast<float*>(workspace(where, size_t(splits.count) * co * width * sizeof(float)));
-  multiply_tiles(where, "conv_backward_weight_mma",
-                 BackwardWeight<T>{{{dy, pixels, co, is_aligned(dy, co)},
-                                    patches_of_input(x, s),
-                                    to,
-                                    co,
-                                    width,
-                                    0,
-                                    pixels,
-                                    is_aligned(to, width)},
-                                   splits.count,
-                                   co,
-                                   width,
-                                   splits.depth});
-  if (splits.count > 1) sum_splits(where, dw, to, int64_t(co) * width, splits.count, 0);
+  in_splits(where, dw, int64_t(co) * width, splits, 0, [&](float* to, float) {
+    multiply_tiles(where, "conv_backward_weight_mma",
+                   BackwardWeight<T>{{{dy, pixels, co, is_aligned(dy, co)},
+                                      patches_of_input(x, s),
+                                      to,
+                                      co,
+                                      width,
+                                      0,
+                                      pixels,
+                                      is_aligned(to, width)},
+                                     splits.count,
+                                     co,
+                                     width,
+                                     splits.depth});
+  });
 }
 
 #define INSTANTIATE(T)                                                                   \

@@ -357,9 +357,13 @@ __global__ void __launch_bounds__(256)
   for (int s = 0; s < splits; ++s) sum += partial[s * size + i];
   y[i] = Y(beta == 0 ? sum : sum + beta * float(y[i]));
 }
-// y (size) = the parts (splits, size) added in order + beta y.
-template <class Y>
-void sum_splits(Cuda where, Y* y, const float* partial, int64_t size, int splits, float beta) {
-  launch(where, "sum_splits", sum_splits_kernel<Y>, ceil_div(size, 256), 256, 0, y, partial, size, splits,
+// y (size) = product + beta y: product(to, beta) writes straight into y where there is one split, otherwise
+// all parts (splits, size) into f32 workspace, which are then added in order.
+template <class Y, class F>
+void in_splits(Cuda where, Y* y, int64_t size, const Splits& splits, float beta, F product) {
+  if (splits.count == 1) return product(y, beta);
+  float* parts = static_cast<float*>(workspace(where, size_t(splits.count * size) * sizeof(float)));
+  product(parts, 0.0f);
+  launch(where, "sum_splits", sum_splits_kernel<Y>, ceil_div(size, 256), 256, 0, y, parts, size, splits.count,
          beta);
 }

@@ -189,10 +189,8 @@ bool matmul_wgmma_fits(Cuda where, const T* a, const T* b, MatmulShape s) {
 template <class Y, class T>
 void matmul_wgmma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double beta) {
   const Splits splits(s.batch, s.m, s.n, s.k);
-  if (splits.count == 1) return multiply(where, y, a, b, s, splits, float(beta));
-  float* partial = static_cast<float*>(workspace(where, size_t(splits.count * s.m * s.n) * sizeof(float)));
-  multiply(where, partial, a, b, s, splits, 0);
-  sum_splits(where, y, partial, s.m * s.n, splits.count, float(beta));
+  in_splits(where, y, s.m * s.n, splits, float(beta),
+            [&](auto* to, float keep) { multiply(where, to, a, b, s, splits, keep); });
 }
 
 #define INSTANTIATE(T)                                                               \
