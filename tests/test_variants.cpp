@@ -73,7 +73,7 @@ void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const 
     for (const emulate::Schedule schedule : emulate::kSchedules) {
       emulate::set_schedule(schedule, 7);
       run();
-      if (variant.find("naive") != std::string::npos) break;  // its threads do not meet
+      if (variant.ends_with("naive") || variant.ends_with("chosen")) break;  // no threads meet; run already
     }
     emulate::set_schedule(emulate::Schedule::round_robin);
   } else {
@@ -146,25 +146,31 @@ void check_conv(const ConvShape& s) {
   conv_backward_input_naive(Cpu{}, edx.data(), dys.data(), ws.data(), s);
   conv_backward_weight_naive(Cpu{}, edw.data(), dys.data(), xs.data(), s);
 
-  check_variant("forward, naive", y, false, ey,
-                [&] { conv_forward_naive(device(), y.data, x.data, w.data, bias.data, s); });
-  check_variant("forward, mma", y, false, ey,
-                [&] { conv_forward_mma(device(), y.data, x.data, w.data, bias.data, s); });
-  check_variant("backward_input, naive", dx, false, edx,
-                [&] { conv_backward_input_naive(device(), dx.data, dy.data, w.data, s); });
-  check_variant("backward_input, mma", dx, false, edx,
-                [&] { conv_backward_input_mma(device(), dx.data, dy.data, w.data, s); });
-  check_variant("backward_weight, naive", dw, false, edw,
-                [&] { conv_backward_weight_naive(device(), dw.data, dy.data, x.data, s); });
-  check_variant("backward_weight, mma", dw, false, edw,
-                [&] { conv_backward_weight_mma(device(), dw.data, dy.data, x.data, s); });
-  if (s.kh * s.kw > 1) return;
-  check_variant("forward, chosen", y, false, ey,
-                [&] { conv_forward(device(), y.data, x.data, w.data, bias.data, s); });
-  check_variant("backward_input, chosen", dx, false, edx,
-                [&] { conv_backward_input(device(), dx.data, dy.data, w.data, s); });
-  check_variant("backward_weight, chosen", dw, false, edw,
-                [&] { conv_backward_weight(device(), dw.data, dy.data, x.data, s); });
+  const auto forward = [&](const char* variant, auto f) {
+    check_variant(std::string("forward, ") + variant, y, false, ey,
+                  [&] { f(device(), y.data, x.data, w.data, bias.data, s); });
+  };
+  const auto backward_input = [&](const char* variant, auto f) {
+    check_variant(std::string("backward_input, ") + variant, dx, false, edx,
+                  [&] { f(device(), dx.data, dy.data, w.data, s); });
+  };
+  const auto backward_weight = [&](const char* variant, auto f) {
+    check_variant(std::string("backward_weight, ") + variant, dw, false, edw,
+                  [&] { f(device(), dw.data, dy.data, x.data, s); });
+  };
+#define ON_DEVICE(f) [&](Cuda where, auto... arguments) { f(where, arguments...); }
+  forward("naive", ON_DEVICE(conv_forward_naive));
+  forward("mma", ON_DEVICE(conv_forward_mma));
+  if (conv_forward_direct_fits<T>(s)) forward("direct", ON_DEVICE(conv_forward_direct));
+  forward("chosen", ON_DEVICE(conv_forward));
+  backward_input("naive", ON_DEVICE(conv_backward_input_naive));
+  backward_input("mma", ON_DEVICE(conv_backward_input_mma));
+  if (conv_backward_input_direct_fits<T>(s)) backward_input("direct", ON_DEVICE(conv_backward_input_direct));
+  backward_input("chosen", ON_DEVICE(conv_backward_input));
+  backward_weight("naive", ON_DEVICE(conv_backward_weight_naive));
+  backward_weight("mma", ON_DEVICE(conv_backward_weight_mma));
+  backward_weight("chosen", ON_DEVICE(conv_backward_weight));
+#undef ON_DEVICE
 }
 
 }  // namespace
@@ -200,7 +206,10 @@ TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {
       {1, 5, 5, 300, 2, 3, 3, 1, 1, 1, 1, 1},   {2, 3, 3, 2, 300, 1, 1, 2, 0, 0, 0, 0},
       {3, 8, 8, 1, 1, 4, 4, 1, 2, 1, 1, 2},     {0, 4, 4, 9, 9, 3, 3, 1, 1, 1, 1, 1},
       {30, 8, 8, 16, 40, 3, 3, 1, 1, 1, 1, 1},  {2, 16, 17, 40, 3, 3, 3, 1, 1, 1, 1, 1},
-      {2, 16, 16, 64, 64, 4, 4, 2, 1, 1, 1, 1},
+      {2, 16, 16, 64, 64, 4, 4, 2, 1, 1, 1, 1}, {1, 33, 35, 3, 70, 3, 3, 1, 1, 1, 1, 1},
+      {1, 10, 12, 3, 136, 4, 4, 2, 1, 1, 1, 1}, {2, 9, 11, 24, 3, 5, 3, 2, 2, 1, 1, 0},
+      {2, 10, 7, 20, 4, 2, 2, 3, 0, 0, 0, 0},   {2, 7, 9, 8, 16, 1, 3, 1, 0, 1, 0, 0},
+      {2, 9, 7, 16, 8, 3, 1, 1, 2, 0, 1, 0},
   };
   for (const ConvShape& s : shapes) check_conv<T>(s);
 }

@@ -1,11 +1,18 @@
-// Which variant convolves: a 1x1 convolution is a matrix product, which has its own choice; otherwise mma,
-// and naive where sizes do not fit the 32 bits in which mma counts. Not measured on a GPU yet.
+// Which variant convolves, by what the hardware and the instructions can do: the first of
+//   product   1x1 of stride 1 without padding: a matrix product, which has its own choice (matmul.cu)
+//   naive     sizes that do not fit the 32 bits in which the others count
+//   direct    at most four channels on one side, where mma would gather element by element or fill 4 of its
+//             128 columns
+//   mma       everything else
+// Not measured on a GPU.
 #include <algorithm>
 
 #include "kernels/conv/conv.h"
 #include "kernels/matmul/matmul.h"
 
 namespace {
+
+enum class Variant { product, naive, direct, mma };
 
 int64_t pixels(const ConvShape& s) { return s.n * s.oh() * s.ow(); }
 
@@ -17,25 +24,52 @@ bool is_large(const ConvShape& s) {
   return std::max({pixels(s), s.n * s.h * s.w, s.kh * s.kw * std::max(s.ci, s.co)}) > 0x7fffff00;
 }
 
+Variant choose(const ConvShape& s, bool product, bool direct) {
+  if (product && is_product(s)) return Variant::product;
+  if (is_large(s)) return Variant::naive;
+  if (direct) return Variant::direct;
+  return Variant::mma;
+}
+
 }  // namespace
 
 template <class T>
 void conv_forward(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
-  if (is_product(s) && !bias) return matmul(where, y, x, weight, pixels(s), s.co, s.ci, false, true);
-  if (is_large(s)) return conv_forward_naive(where, y, x, weight, bias, s);
-  conv_forward_mma(where, y, x, weight, bias, s);
+  switch (choose(s, !bias, conv_forward_direct_fits<T>(s))) {
+    case Variant::product:
+      return matmul(where, y, x, weight, pixels(s), s.co, s.ci, false, true);
+    case Variant::naive:
+      return conv_forward_naive(where, y, x, weight, bias, s);
+    case Variant::direct:
+      return conv_forward_direct(where, y, x, weight, bias, s);
+    case Variant::mma:
+      return conv_forward_mma(where, y, x, weight, bias, s);
+  }
 }
 template <class T>
 void conv_backward_input(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
-  if (is_product(s)) return matmul(where, dx, dy, weight, pixels(s), s.ci, s.co, false, false);
-  if (is_large(s)) return conv_backward_input_naive(where, dx, dy, weight, s);
-  conv_backward_input_mma(where, dx, dy, weight, s);
+  switch (choose(s, true, conv_backward_input_direct_fits<T>(s))) {
+    case Variant::product:
+      return matmul(where, dx, dy, weight, pixels(s), s.ci, s.co, false, false);
+    case Variant::naive:
+      return conv_backward_input_naive(where, dx, dy, weight, s);
+    case Variant::direct:
+      return conv_backward_input_direct(where, dx, dy, weight, s);
+    case Variant::mma:
+      return conv_backward_input_mma(where, dx, dy, weight, s);
+  }
 }
 template <class T>
 void conv_backward_weight(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
-  if (is_product(s)) return matmul(where, dw, dy, x, s.co, s.ci, pixels(s), true, false);
-  if (is_large(s)) return conv_backward_weight_naive(where, dw, dy, x, s);
-  conv_backward_weight_mma(where, dw, dy, x, s);
+  switch (choose(s, true, false)) {
+    case Variant::product:
+      return matmul(where, dw, dy, x, s.co, s.ci, pixels(s), true, false);
+    case Variant::naive:
+      return conv_backward_weight_naive(where, dw, dy, x, s);
+    case Variant::direct:
+    case Variant::mma:
+      return conv_backward_weight_mma(where, dw, dy, x, s);
+  }
 }
 
 #define INSTANTIATE(T)                                                               \

@@ -51,3 +51,13 @@ template <class T>
 void conv_backward_input_mma(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
 void conv_backward_weight_mma(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
+
+// Few channels on one side, at most 4, from images in shared memory, and only if they fit.
+template <class T>
+void conv_forward_direct(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_direct(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+bool conv_forward_direct_fits(ConvShape shape);
+template <class T>
+bool conv_backward_input_direct_fits(ConvShape shape);

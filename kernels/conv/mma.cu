@@ -1,15 +1,15 @@
 // The three convolutions of conv.h as products of matrices that are gathered while they are loaded
 // (kernels/matmul/mma.h), so that no matrix of patches is ever written. With P = n oh ow output pixels:
 //   forward           y (P, co) = patches of x (P, kh kw ci) w^T (kh kw ci, co) + bias
-//   backward_input    the input pixels whose row and column leave the same remainders by the stride meet the
-//                     same taps: of each class, dx (pixels, ci) = patches of dy (pixels, taps co) w (taps co,
-//                     ci)
+//   backward_input    of each class of pixels (classes.h), dx (pixels, ci) = patches of dy (pixels, taps co)
+//                     w (taps co, ci)
 //   backward_weight   dw (co, kh kw ci) = dy^T (co, P) patches of x (P, kh kw ci): the sum over pixels is cut
 //   into
 //                     parts that fill the device, whose f32 results are added in order
 // bf16 and f16 by tensor cores of sm_80, f32 by multiply-adds. 2 P co kh kw ci FLOPs each; x, dy, w are read
 // from memory or cache once for every 128 rows (columns) of the result. Where the channels are no multiple of
 // 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
+#include "kernels/conv/classes.h"
 #include "kernels/conv/conv.h"
 #include "kernels/map.h"
 #include "kernels/matmul/mma.h"
@@ -113,12 +113,13 @@ struct ClassWeights {
   using Row = const T*;
   using Column = int;
   const T* data;
-  int co, ci, kh, kw, first_u, first_v, stride, taps_y, taps_x;
+  int co, ci, kh, kw;
+  ClassTaps y, x;
   bool aligned;
   __device__ Row row(int r) const {
-    const int tap = r / co, o = r - tap * co, a = tap / taps_x, b = tap - a * taps_x;
-    if (a >= taps_y) return nullptr;
-    const int u = first_u + stride * (taps_y - 1 - a), v = first_v + stride * (taps_x - 1 - b);
+    const int tap = r / co, o = r - tap * co, a = tap / x.count, b = tap - a * x.count;
+    if (a >= y.count) return nullptr;
+    const int u = y.first + a * y.next, v = x.first + b * x.next;
     return data + (int64_t(o * kh + u) * kw + v) * ci;
   }
   __device__ Column column(int c) const { return c; }
@@ -152,19 +153,16 @@ struct BackwardInput {
 
   __device__ Item item(int z) const {
     const int iy = z / classes_x, ix = z - iy * classes_x;
-    const int u = (iy + pad_top) % stride, v = (ix + pad_left) % stride;
-    const int taps_y = u < kh ? (kh - 1 - u) / stride + 1 : 0,
-              taps_x = v < kw ? (kw - 1 - v) / stride + 1 : 0;
-    const int rows = (h - 1 - iy) / stride + 1, columns = (w - 1 - ix) / stride + 1;
+    const ClassTaps y = class_taps(iy, kh, stride, pad_top), x = class_taps(ix, kw, stride, pad_left);
+    const int rows = class_pixels(iy, h, stride), columns = class_pixels(ix, w, stride);
     const int pixels = images * rows * columns;
-    return {{dy, oh, ow, co, taps_y, taps_x, 1, (iy + pad_top) / stride - taps_y + 1,
-             (ix + pad_left) / stride - taps_x + 1, rows, columns, pixels, dy_aligned},
-            {weight, co, ci, kh, kw, u, v, stride, taps_y, taps_x, weight_aligned},
+    return {{dy, oh, ow, co, y.count, x.count, 1, y.offset, x.offset, rows, columns, pixels, dy_aligned},
+            {weight, co, ci, kh, kw, y, x, weight_aligned},
             dx + (int64_t(iy) * w + ix) * ci,
             pixels,
             ci,
             0,
-            taps_y * taps_x * co,
+            y.count * x.count * co,
             w,
             h,
             stride,

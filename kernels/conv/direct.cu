@@ -1,0 +1,388 @@
+// Convolutions with at most four channels on one side, as first and last layers have, from images that lie
+// in shared memory as they are: no patch is gathered element by element, and no tile of 128 channels stays
+// nearly empty. Forward and gradient of the input (classes.h) are the same sum,
+//   result[i, j, o] = bias[o] + sum_{a, b, k} source[i stride + a, j stride + b, k] weight[a, b, k, o]
+// in two kernels, by tiles of 128 result pixels:
+//   few_sources    k counts to 4 at most: the weights of 64 o stay in shared memory, a block goes from tile
+//                  to tile. 16-bit types: a fragment of a tensor core's product is picked from the image by
+//                  a table of offsets, K = taps k padded to 16. The result is written once: that is the
+//                  floor, 2 K FLOPs an element.
+//   few_results    o counts to 4 at most: a tile of the source is read once for all taps and, in the
+//                  gradient, all classes; 64 (f32: 32) k at a time. 16-bit types: ldmatrix takes the rows of
+//                  a product 8 wide straight from the image. The source is read 1.1 to 1.4 times.
+// f32 by multiply-adds, exact products. Not measured on a GPU yet.
+#include "kernels/conv/classes.h"
+#include "kernels/conv/conv.h"
+#include "kernels/map.h"
+#include "kernels/matmul/mma.h"
+
+namespace {
+
+constexpr int kFew = 4, kThreads = 256, kPixels = 128, kWidth = 64;
+constexpr int64_t kMostShared = 96 << 10;  // what every device from sm_80 on gives a block
+
+// A result (images, rows, columns, channels) gathered from a source (images, h, w, c). Forward: one class.
+template <class T>
+struct Gather {
+  T* result;
+  const T *source, *weight;
+  const float* bias;
+  int images, h, w, c, rows, columns, channels, kh, kw, pad_top, pad_left;
+  int step, stride;  // between neighbours of a class, in the result and in the source
+  bool forward;
+  int tile_rows, tile_columns, tiles_down, tiles_across;  // of a class
+  int low_y, low_x, patch_rows, patch_columns;            // of the source, that a tile of any class needs
+
+  HOST_DEVICE ClassTaps taps_y(int i) const {
+    return forward ? ClassTaps{kh, -pad_top, 0, 1} : class_taps(i, kh, step, pad_top);
+  }
+  HOST_DEVICE ClassTaps taps_x(int i) const {
+    return forward ? ClassTaps{kw, -pad_left, 0, 1} : class_taps(i, kw, step, pad_left);
+  }
+  HOST_DEVICE int tiles() const { return images * tiles_down * tiles_across; }
+
+  struct Tile {
+    int image, row, column;  // the first pixel, counted within the class
+  };
+  __device__ Tile tile(int i) const {
+    const int line = i / tiles_across, image = line / tiles_down;
+    return {image, (line - image * tiles_down) * tile_rows, (i - line * tiles_across) * tile_columns};
+  }
+  // Where the patch of a tile begins in the source, and where the first tap of tile pixel p lies in it.
+  __device__ int first_y(Tile t) const { return t.row * stride + low_y; }
+  __device__ int first_x(Tile t) const { return t.column * stride + low_x; }
+  __device__ int patch_y(int p, ClassTaps taps) const {
+    return p / tile_columns * stride + taps.offset - low_y;
+  }
+  __device__ int patch_x(int p, ClassTaps taps) const {
+    return p % tile_columns * stride + taps.offset - low_x;
+  }
+  __device__ T* pixel(Tile t, int p, int class_y, int class_x) const {  // null outside
+    const int y = (t.row + p / tile_columns) * step + class_y,
+              x = (t.column + p % tile_columns) * step + class_x;
+    return y < rows && x < columns ? result + ((int64_t(t.image) * rows + y) * columns + x) * channels
+                                   : nullptr;
+  }
+  __device__ T weight_at(int tap, int k, int o) const {
+    return forward ? weight[(int64_t(o) * kh * kw + tap) * c + k]
+                   : weight[(int64_t(k) * kh * kw + tap) * channels + o];
+  }
+};
+
+template <class T>
+__device__ inline uint32_t pair(T low, T high) {
+  return uint32_t(low.bits) | uint32_t(high.bits) << 16;
+}
+
+template <class T>
+struct OnePixel {  // for write_row
+  T* y;
+  int n;
+  bool aligned;
+  const float* bias;
+  float beta = 0;
+  __device__ T* row(int) const { return y; }
+};
+
+// ---- few channels of the source
+
+constexpr int padded_depth(int depth) { return (depth + 15) / 16 * 16; }
+// In columns of the product, so that a thread of mma ends with 16 neighbouring channels.
+__device__ inline int column_of(int channel) { return channel % 16 / 2 * 8 + channel / 16 * 2 + channel % 2; }
+
+// Block (tiles, channels in groups of 64, class).
+template <class T>
+__global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool aligned) {
+  constexpr bool kTensor = !std::is_same_v<T, float>;
+  const int class_y = int(blockIdx.z) / min(g.step, g.columns),
+            class_x = int(blockIdx.z) % min(g.step, g.columns);
+  const ClassTaps ty = g.taps_y(class_y), tx = g.taps_x(class_x);
+  const int depth = ty.count * tx.count * g.c, padded = padded_depth(depth), first = int(blockIdx.y) * kWidth;
+  const int pitch = g.patch_columns * g.c, weight_pitch = kTensor ? padded + 8 : kWidth;
+  DynamicShared shared;
+  const auto patch = shared.take<T>(g.patch_rows * pitch);
+  const auto offset = shared.take<int>(padded);
+  const auto weights = shared.take<T>(kTensor ? kWidth * weight_pitch : padded * weight_pitch);
+
+  for (int i = int(threadIdx.x); i < padded * kWidth; i += kThreads) {
+    const int channel = i / padded, k = i - channel * padded, tap = k / g.c, a = tap / tx.count;
+    const int b = tap - a * tx.count, from = k - tap * g.c;
+    const bool inside = k < depth && first + channel < g.channels;
+    const T value =
+        inside ? g.weight_at((ty.first + a * ty.next) * g.kw + tx.first + b * tx.next, from, first + channel)
+               : T(0);
+    if (kTensor) weights[column_of(channel) * weight_pitch + k] = value;
+    else weights[k * weight_pitch + channel] = value;
+    // What the padding meets is zero: any pixel will do.
+    if (channel == 0) offset[k] = k < depth ? a * pitch + b * g.c + from : 0;
+  }
+  for (int unit = int(blockIdx.x); unit < g.tiles(); unit += int(gridDim.x)) {
+    const auto tile = g.tile(unit);
+    const int y0 = g.first_y(tile), x0 = g.first_x(tile) * g.c;
+    __syncthreads();  // the last tile's patch has been read
+    for (int i = int(threadIdx.x); i < g.patch_rows * pitch; i += kThreads) {
+      const int r = i / pitch, y = y0 + r, x = x0 + i - r * pitch;
+      const bool inside = unsigned(y) < unsigned(g.h) && unsigned(x) < unsigned(g.w * g.c);
+      patch[i] = inside ? g.source[(int64_t(tile.image) * g.h + y) * g.w * g.c + x] : T(0);
+    }
+    __syncthreads();
+    const auto base = [&](int p) { return g.patch_y(p, ty) * pitch + g.patch_x(p, tx) * g.c; };
+    const auto write = [&](int p, int channel, const float* v, int count) {
+      T* to = g.pixel(tile, p, class_y, class_x);
+      if (to && channel < g.channels)
+        write_row(OnePixel<T>{to, g.channels, aligned, g.bias}, 0, channel, v, count);
+    };
+
+    if constexpr (kTensor) {  // a warp: 16 pixels, 64 channels
+      const int lane = lane_of_warp(), p = warp_of_block() * 16 + lane / 4, t = lane % 4;
+      const auto low = patch + base(p), high = patch + base(p + 8);
+      float d[8][4] = {};
+      for (int k = 0; k < padded; k += 16) {
+        uint32_t a[4];
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          const int even = offset[k + 8 * h + 2 * t], odd = offset[k + 8 * h + 2 * t + 1];
+          a[2 * h] = pair(low[even], low[odd]), a[2 * h + 1] = pair(high[even], high[odd]);
+        }
+#pragma unroll
+        for (int j = 0; j < 8; j += 2) {
+          uint32_t b[4];
+          ldmatrix_x4(b,
+                      weights + ((8 * j + lane % 8 + lane / 16 * 8) * weight_pitch + k + lane / 8 % 2 * 8));
+          mma_m16n8k16<T>(d[j], a, {b[0], b[1]});
+          mma_m16n8k16<T>(d[j + 1], a, {b[2], b[3]});
+        }
+      }
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        float v[16];
+#pragma unroll
+        for (int e = 0; e < 16; ++e) v[e] = d[e / 2][2 * h + e % 2];
+        write(p + 8 * h, first + t * 16, v, 16);
+      }
+    } else {  // a thread: 4 pixels, 8 channels
+      const int p = int(threadIdx.x) / 8 * 4, channel = int(threadIdx.x) % 8 * 8;
+      int at[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) at[i] = base(p + i);
+      float d[4][8] = {};
+      for (int k = 0; k < depth; ++k) {
+        const Pack<float> w[2] = {load16(weights + (k * kWidth + channel)),
+                                  load16(weights + (k * kWidth + channel + 4))};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float x = patch[at[i] + offset[k]];
+#pragma unroll
+          for (int j = 0; j < 8; ++j) d[i][j] = fmaf(x, w[j / 4].v[j % 4], d[i][j]);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < 4; ++i) write(p + i, first + channel, d[i], 8);
+    }
+  }
+}
+
+// ---- few channels of the result
+
+template <class T>
+constexpr int kChunk = 128 / sizeof(T);
+template <class T>
+constexpr int kPitch = kChunk<T> + Pack<T>::size;  // eight rows of ldmatrix in different banks
+// Of one tap's weights: (8, pitch) as mma wants them; (chunk, 4) for multiply-adds.
+template <class T>
+constexpr int kTapWeights = std::is_same_v<T, float> ? kChunk<T>* kFew : 8 * kPitch<T>;
+
+// Block (tile). Step * Step classes.
+template <class T, int Step>
+__global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool aligned) {
+  constexpr bool kTensor = !std::is_same_v<T, float>;
+  constexpr int kClasses = Step * Step, kPacks = kChunk<T> / Pack<T>::size;
+  const auto tile = g.tile(int(blockIdx.x));
+  const int patch_pixels = g.patch_rows * g.patch_columns, lane = lane_of_warp();
+  const int y0 = g.first_y(tile), x0 = g.first_x(tile);
+  DynamicShared shared;
+  const auto patch = shared.take<T>(patch_pixels * kPitch<T>);
+  const auto weights = shared.take<T>(g.kh * g.kw * kTapWeights<T>);
+  float d[kClasses][kTensor ? 4 : 8] = {};  // f32: 4 channels of two pixels
+
+  for (int k0 = 0; k0 < g.c; k0 += kChunk<T>) {
+    __syncthreads();  // the last chunk has been read
+    for (int i = int(threadIdx.x); i < patch_pixels * kPacks; i += kThreads) {
+      const int pixel = i / kPacks, r = pixel / g.patch_columns, k = k0 + i % kPacks * Pack<T>::size;
+      const int y = y0 + r, x = x0 + pixel - r * g.patch_columns;
+      const bool inside = unsigned(y) < unsigned(g.h) && unsigned(x) < unsigned(g.w);
+      const T* from = g.source + ((int64_t(tile.image) * g.h + y) * g.w + x) * g.c + k;
+      const auto to = patch + (pixel * kPitch<T> + i % kPacks * Pack<T>::size);
+      if (aligned) {
+        cp_async(to, inside && k < g.c ? from : g.source, inside && k < g.c ? 16 : 0);
+      } else {
+        Pack<T> pack;
+#pragma unroll
+        for (int e = 0; e < Pack<T>::size; ++e) pack.v[e] = inside && k + e < g.c ? from[e] : T(0);
+        store16(to, pack);
+      }
+    }
+    cp_async_commit();
+    constexpr int kColumns = kTensor ? 8 : kFew;
+    for (int i = int(threadIdx.x); i < g.kh * g.kw * kColumns * kChunk<T>; i += kThreads) {
+      const int k = i % kChunk<T>, o = i / kChunk<T> % kColumns, tap = i / (kChunk<T> * kColumns);
+      const T value = k0 + k < g.c && o < g.channels ? g.weight_at(tap, k0 + k, o) : T(0);
+      weights[tap * kTapWeights<T> + (kTensor ? o * kPitch<T> + k : k * kFew + o)] = value;
+    }
+    cp_async_wait<0>();
+    __syncthreads();
+
+#pragma unroll
+    for (int z = 0; z < kClasses; ++z) {
+      const ClassTaps ty = g.taps_y(z / Step), tx = g.taps_x(z % Step);
+      const int p = warp_of_block() * 16 + (kTensor ? lane % 16 : lane % 8);
+      const auto at = [&](int pixel) {
+        return g.patch_y(pixel, ty) * g.patch_columns + g.patch_x(pixel, tx);
+      };
+      const int low = at(p), high = kTensor ? low : at(p + 8);
+      for (int a = 0; a < ty.count; ++a)
+        for (int b = 0; b < tx.count; ++b) {
+          const int pixel = a * g.patch_columns + b;
+          const auto w =
+              weights + ((ty.first + a * ty.next) * g.kw + tx.first + b * tx.next) * kTapWeights<T>;
+          if constexpr (kTensor) {  // a warp: 16 pixels
+#pragma unroll
+            for (int k = 0; k < kChunk<T>; k += 32) {
+              uint32_t fb[4], fa[4];
+              ldmatrix_x4(fb, w + (lane % 8 * kPitch<T> + k + lane / 8 * 8));
+              ldmatrix_x4(fa, patch + ((low + pixel) * kPitch<T> + k + lane / 16 * 8));
+              mma_m16n8k16<T>(d[z], fa, {fb[0], fb[1]});
+              ldmatrix_x4(fa, patch + ((low + pixel) * kPitch<T> + k + 16 + lane / 16 * 8));
+              mma_m16n8k16<T>(d[z], fa, {fb[2], fb[3]});
+            }
+          } else {  // a thread: two pixels, a quarter of the chunk
+#pragma unroll
+            for (int k = lane / 8 * 8, end = k + 8; k < end; k += 4) {
+              const Pack<float> x[2] = {load16(patch + ((low + pixel) * kPitch<T> + k)),
+                                        load16(patch + ((high + pixel) * kPitch<T> + k))};
+#pragma unroll
+              for (int e = 0; e < 4; ++e) {
+                const Pack<float> of_k = load16(w + (k + e) * kFew);
+#pragma unroll
+                for (int i = 0; i < 8; ++i) d[z][i] = fmaf(x[i / 4].v[e], of_k.v[i % 4], d[z][i]);
+              }
+            }
+          }
+        }
+    }
+  }
+
+#pragma unroll
+  for (int z = 0; z < kClasses; ++z) {
+    if constexpr (!kTensor) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        d[z][i] += __shfl_xor_sync(0xffffffffu, d[z][i], 8);
+        d[z][i] += __shfl_xor_sync(0xffffffffu, d[z][i], 16);
+      }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      T* to =
+          g.pixel(tile, warp_of_block() * 16 + (kTensor ? lane / 4 : lane % 8) + 8 * h, z / Step, z % Step);
+      constexpr int kCount = kTensor ? 2 : 4;
+      const int first = kTensor ? lane % 4 * 2 : 0;
+      if (!to || (!kTensor && lane >= 8)) continue;
+#pragma unroll
+      for (int e = 0; e < kCount; ++e)
+        if (first + e < g.channels)
+          to[first + e] = T(d[z][kCount * h + e] + (g.bias ? g.bias[first + e] : 0.0f));
+    }
+  }
+}
+
+// ---- launching
+
+template <class T>
+Gather<T> gather(const ConvShape& s, bool forward) {
+  Gather<T> g{};
+  g.images = int(s.n), g.kh = int(s.kh), g.kw = int(s.kw);
+  g.pad_top = int(s.pad_top), g.pad_left = int(s.pad_left), g.forward = forward;
+  g.step = forward ? 1 : int(s.stride), g.stride = forward ? int(s.stride) : 1;
+  g.h = int(forward ? s.h : s.oh()), g.w = int(forward ? s.w : s.ow()), g.c = int(forward ? s.ci : s.co);
+  g.rows = int(forward ? s.oh() : s.h), g.columns = int(forward ? s.ow() : s.w);
+  g.channels = int(forward ? s.co : s.ci);
+  const int rows = class_pixels(0, g.rows, g.step), columns = class_pixels(0, g.columns, g.step);
+  g.tile_columns = 1;
+  while (g.tile_columns < std::min(columns, 16)) g.tile_columns *= 2;
+  g.tile_rows = kPixels / g.tile_columns;
+  g.tiles_down = int(ceil_div(rows, g.tile_rows)), g.tiles_across = int(ceil_div(columns, g.tile_columns));
+  const auto span = [&](auto taps, int tile, int& low) {
+    low = taps(0).offset;
+    int high = low;
+    for (int i = 0; i < g.step; ++i) {  // a class without taps begins in the patch as well
+      low = std::min(low, taps(i).offset);
+      high = std::max(high, taps(i).offset + std::max(taps(i).count, 1));
+    }
+    return (tile - 1) * g.stride + high - low;
+  };
+  g.patch_rows = span([&](int i) { return g.taps_y(i); }, g.tile_rows, g.low_y);
+  g.patch_columns = span([&](int i) { return g.taps_x(i); }, g.tile_columns, g.low_x);
+  return g;
+}
+
+template <class T>
+int64_t shared_bytes(const Gather<T>& g) {
+  if (g.channels <= kFew)
+    return (int64_t(g.patch_rows) * g.patch_columns * kPitch<T> +
+            int64_t(g.kh) * g.kw * kTapWeights<T>)*int64_t(sizeof(T));
+  const int64_t padded = padded_depth(int(ceil_div(g.kh, g.step) * ceil_div(g.kw, g.step)) * g.c);
+  return ceil_div(int64_t(g.patch_rows) * g.patch_columns * g.c * int64_t(sizeof(T)), 16) * 16 + padded * 4 +
+         kWidth * (padded + 8) * int64_t(sizeof(T));
+}
+
+template <class T>
+bool fits(const ConvShape& s, bool forward) {
+  const Gather<T> g = gather<T>(s, forward);
+  return (g.channels <= kFew ? g.step <= 2 : g.c <= kFew) && shared_bytes(g) <= kMostShared;
+}
+
+template <class T>
+void run(Cuda where, const char* name, Gather<T> g, T* result, const T* source, const T* weight,
+         const float* bias) {
+  g.result = result, g.source = source, g.weight = weight, g.bias = bias;
+  const size_t bytes = size_t(shared_bytes(g));
+  if (g.channels <= kFew) {
+    const bool aligned = on_16_bytes(source) && g.c % Pack<T>::size == 0;
+    launch(where, name, g.step == 1 ? few_results<T, 1> : few_results<T, 2>, g.tiles(), kThreads, bytes, g,
+           aligned);
+  } else {
+    const bool aligned = on_16_bytes(result) && g.channels % Pack<T>::size == 0;
+    const int classes = std::min(g.step, g.rows) * std::min(g.step, g.columns);
+    const Grid grid(std::min(g.tiles(), 4 * multiprocessors(where)), ceil_div(g.channels, kWidth), classes);
+    launch(where, name, few_sources<T>, grid, kThreads, bytes, g, aligned);
+  }
+}
+
+}  // namespace
+
+template <class T>
+bool conv_forward_direct_fits(ConvShape s) {
+  return fits<T>(s, true);
+}
+template <class T>
+bool conv_backward_input_direct_fits(ConvShape s) {
+  return fits<T>(s, false);
+}
+template <class T>
+void conv_forward_direct(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
+  run(where, "conv_forward_direct", gather<T>(s, true), y, x, weight, bias);
+}
+template <class T>
+void conv_backward_input_direct(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
+  run(where, "conv_backward_input_direct", gather<T>(s, false), dx, dy, weight, nullptr);
+}
+
+#define INSTANTIATE(T)                                                                      \
+  template bool conv_forward_direct_fits<T>(ConvShape);                                     \
+  template bool conv_backward_input_direct_fits<T>(ConvShape);                              \
+  template void conv_forward_direct(Cuda, T*, const T*, const T*, const float*, ConvShape); \
+  template void conv_backward_input_direct(Cuda, T*, const T*, const T*, ConvShape);
+INSTANTIATE(float)
+INSTANTIATE(bf16)
+INSTANTIATE(f16)
