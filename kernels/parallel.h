@@ -41,3 +41,13 @@ double ordered_sum(int64_t n, F&& f) {
   for (int64_t c = 0; c * grain < n; ++c) total += partial[c];
   return total;
 }
+
+// y[i] = the sum over parts of partial[part * n + i], added in order.
+template <class T>
+void add_in_order(T* y, const T* partial, int64_t n, int64_t parts) {
+  each_element(n, [=](int64_t i) {
+    T total = partial[i];
+    for (int64_t part = 1; part < parts; ++part) total += partial[part * n + i];
+    y[i] = total;
+  });
+}

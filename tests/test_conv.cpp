@@ -63,16 +63,18 @@ void check(int64_t size, F&& f, G&& oracle) {
 
 const ConvShape kShapes[] = {
     // n, h, w, ci, co, kh, kw, stride, pads: top, left, bottom, right
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},     {3, 7, 5, 11, 13, 1, 1, 1, 0, 0, 0, 0},
-    {2, 6, 5, 3, 7, 2, 2, 1, 0, 0, 0, 0},     {5, 2, 2, 37, 29, 4, 4, 2, 1, 1, 1, 1},
-    {64, 16, 16, 3, 20, 4, 4, 2, 1, 1, 1, 1}, {2, 32, 32, 3, 64, 5, 5, 2, 2, 2, 2, 2},
-    {3, 4, 4, 67, 131, 5, 5, 2, 2, 2, 2, 2},  {2, 13, 11, 17, 19, 3, 3, 1, 1, 1, 1, 1},
-    {2, 12, 10, 9, 8, 3, 3, 2, 0, 0, 1, 1},   {2, 16, 12, 3, 31, 4, 4, 4, 0, 0, 0, 0},
-    {2, 9, 17, 5, 23, 1, 7, 1, 0, 3, 0, 3},   {2, 17, 9, 23, 5, 7, 1, 1, 3, 0, 3, 0},
-    {3, 11, 13, 4, 6, 3, 3, 3, 1, 1, 1, 1},   {2, 10, 11, 3, 4, 2, 2, 3, 0, 0, 0, 0},
-    {1, 5, 5, 300, 2, 3, 3, 1, 1, 1, 1, 1},   {2, 3, 3, 2, 300, 1, 1, 2, 0, 0, 0, 0},
-    {7, 8, 8, 1, 1, 4, 4, 1, 2, 1, 1, 2},     {0, 4, 4, 9, 9, 3, 3, 1, 1, 1, 1, 1},
-    {70, 4, 4, 24, 530, 4, 4, 2, 1, 1, 1, 1}, {3, 16, 17, 40, 3, 3, 3, 1, 1, 1, 1, 1},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},      {3, 7, 5, 11, 13, 1, 1, 1, 0, 0, 0, 0},
+    {2, 6, 5, 3, 7, 2, 2, 1, 0, 0, 0, 0},      {5, 2, 2, 37, 29, 4, 4, 2, 1, 1, 1, 1},
+    {64, 16, 16, 3, 20, 4, 4, 2, 1, 1, 1, 1},  {2, 32, 32, 3, 64, 5, 5, 2, 2, 2, 2, 2},
+    {3, 4, 4, 67, 131, 5, 5, 2, 2, 2, 2, 2},   {2, 13, 11, 17, 19, 3, 3, 1, 1, 1, 1, 1},
+    {2, 12, 10, 9, 8, 3, 3, 2, 0, 0, 1, 1},    {2, 16, 12, 3, 31, 4, 4, 4, 0, 0, 0, 0},
+    {2, 9, 17, 5, 23, 1, 7, 1, 0, 3, 0, 3},    {2, 17, 9, 23, 5, 7, 1, 1, 3, 0, 3, 0},
+    {3, 11, 13, 4, 6, 3, 3, 3, 1, 1, 1, 1},    {2, 10, 11, 3, 4, 2, 2, 3, 0, 0, 0, 0},
+    {1, 5, 5, 300, 2, 3, 3, 1, 1, 1, 1, 1},    {2, 3, 3, 2, 300, 1, 1, 2, 0, 0, 0, 0},
+    {7, 8, 8, 1, 1, 4, 4, 1, 2, 1, 1, 2},      {0, 4, 4, 9, 9, 3, 3, 1, 1, 1, 1, 1},
+    {70, 4, 4, 24, 530, 4, 4, 2, 1, 1, 1, 1},  {3, 16, 17, 40, 3, 3, 3, 1, 1, 1, 1, 1},
+    {5, 19, 17, 33, 37, 3, 3, 1, 1, 1, 1, 1},  {9, 15, 16, 34, 129, 5, 5, 2, 2, 2, 2, 2},
+    {2, 21, 20, 270, 35, 3, 2, 1, 0, 1, 2, 0}, {40, 9, 9, 32, 48, 4, 4, 2, 1, 2, 1, 0},
 };
 
 std::string name(const ConvShape& s) {
@@ -92,17 +94,37 @@ TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, double) {
                   nw = s.co * s.kh * s.kw * s.ci;
     const auto x = random<T>(nx, 1), dy = random<T>(ny, 2), weight = random<T>(nw, 3),
                bias = random<T>(s.co, 4);
-    for (const T* b : {bias.data(), static_cast<const T*>(nullptr)})
+    using Forward = void (*)(Cpu, T*, const T*, const T*, const T*, ConvShape);
+    using Backward = void (*)(Cpu, T*, const T*, const T*, ConvShape);
+    const auto check_variant = [&](Forward forward, Backward backward_input, Backward backward_weight) {
+      for (const T* b : {bias.data(), static_cast<const T*>(nullptr)})
+        check<T>(
+            ny, [&](T* y) { forward(Cpu{}, y, x.data(), weight.data(), b, s); },
+            [&](T* y) { conv_forward_naive(Cpu{}, y, x.data(), weight.data(), b, s); });
       check<T>(
-          ny, [&](T* y) { conv_forward(Cpu{}, y, x.data(), weight.data(), b, s); },
-          [&](T* y) { conv_forward_naive(Cpu{}, y, x.data(), weight.data(), b, s); });
-    check<T>(
-        nx, [&](T* dx) { conv_backward_input(Cpu{}, dx, dy.data(), weight.data(), s); },
-        [&](T* dx) { conv_backward_input_naive(Cpu{}, dx, dy.data(), weight.data(), s); });
-    check<T>(
-        nw, [&](T* dw) { conv_backward_weight(Cpu{}, dw, dy.data(), x.data(), s); },
-        [&](T* dw) { conv_backward_weight_naive(Cpu{}, dw, dy.data(), x.data(), s); });
+          nx, [&](T* dx) { backward_input(Cpu{}, dx, dy.data(), weight.data(), s); },
+          [&](T* dx) { conv_backward_input_naive(Cpu{}, dx, dy.data(), weight.data(), s); });
+      check<T>(
+          nw, [&](T* dw) { backward_weight(Cpu{}, dw, dy.data(), x.data(), s); },
+          [&](T* dw) { conv_backward_weight_naive(Cpu{}, dw, dy.data(), x.data(), s); });
+    };
+    check_variant(conv_forward<T>, conv_backward_input<T>, conv_backward_weight<T>);
+    check_variant(conv_forward_implicit<T>, conv_backward_input_implicit<T>,
+                  conv_backward_weight_implicit<T>);
+    if (conv_fits_winograd(s))
+      check_variant(conv_forward_winograd<T>, conv_backward_input_winograd<T>,
+                    conv_backward_weight_winograd<T>);
   }
+}
+
+TEST_CASE("Winograd's way pays where many pixels share the weights") {
+  CHECK(conv_pays_winograd({64, 16, 16, 128, 128, 3, 3, 1, 1, 1, 1, 1}));
+  CHECK(conv_pays_winograd({64, 16, 16, 64, 128, 5, 5, 2, 2, 2, 2, 2}));
+  CHECK_FALSE(conv_pays_winograd({64, 4, 4, 512, 1024, 4, 4, 2, 1, 1, 1, 1}));  // the weights outweigh 2 x 2
+  CHECK_FALSE(conv_pays_winograd({64, 32, 32, 3, 64, 3, 3, 1, 1, 1, 1, 1}));
+  CHECK_FALSE(conv_pays_winograd({64, 16, 16, 64, 64, 1, 1, 1, 0, 0, 0, 0}));
+  CHECK_FALSE(conv_fits_winograd({64, 16, 16, 64, 64, 1, 7, 1, 0, 3, 0, 3}));
+  CHECK_FALSE(conv_fits_winograd({64, 16, 16, 64, 64, 1, 1, 2, 0, 0, 0, 0}));  // pixels that nothing sees
 }
 
 TEST_CASE_TEMPLATE("matmul agrees with its formula", T, float, double) {

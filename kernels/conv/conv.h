@@ -43,6 +43,25 @@ void conv_backward_input_naive(Cuda, T* dx, const T* dy, const T* weight, ConvSh
 template <class T>
 void conv_backward_weight_naive(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
 
+// The Cpu half as a matrix product whose left side is read where it lies in the image.
+template <class T>
+void conv_forward_implicit(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_implicit(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
+
+// The Cpu half with fewer multiplications, for shapes that fit: strides 1 and 2, at most three taps of each
+// remainder by the stride. It pays where many pixels share the weights.
+bool conv_fits_winograd(const ConvShape& shape);
+bool conv_pays_winograd(const ConvShape& shape);
+template <class T>
+void conv_forward_winograd(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_winograd(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+void conv_backward_weight_winograd(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
+
 // The Cuda half as a product gathered from images, by tensor cores of sm_80 for bf16 and f16, multiply-adds
 // for f32; conv.cu chooses.
 template <class T>
