@@ -5,7 +5,7 @@
 #include "engine/module.h"
 #include "engine/ops.h"
 
-// x (..., in) -> (..., out). Weight (out, in); both uniform in +-1/sqrt(in).
+// x (..., in) -> (..., out), an activation fused. Weight (out, in); both uniform in +-1/sqrt(in).
 struct Linear : Module {
   Linear(Module* parent, const std::string& name, int64_t in, int64_t out, bool with_bias = true)
       : Module(parent, name) {
@@ -13,7 +13,13 @@ struct Linear : Module {
     add_uniform(weight, "weight", {out, in}, bound);
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
-  Tensor operator()(const Tensor& x) const { return linear(x, weight.in(x.dtype()), bias.value); }
+  Tensor operator()(const Tensor& x, Act act = Act::none) const {
+    return linear(x, weight.in(x.dtype()), bias.value, act);
+  }
+  // residual + gate (x weight^T + bias), without a gate 1: the end of a transformer's block.
+  Tensor add_to(const Tensor& residual, const Tensor& x, const Tensor& gate = {}) const {
+    return linear_add(residual, x, weight.in(x.dtype()), bias.value, gate);
+  }
   Param weight, bias;
 };
 

@@ -10,7 +10,7 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
-#include "kernels/norm.h"
+#include "kernels/act.h"
 
 // ---- elementwise (engine/ops/elementwise.cpp): same shapes in and out
 // --------------------------------------------
@@ -83,8 +83,11 @@ std::vector<Tensor> split(const Tensor& x, int axis, int parts);  // equal parts
 
 // ---- matmul (engine/ops/matmul.cpp)
 // ------------------------------------------------------------------------------
-Tensor linear(const Tensor& x, const Tensor& weight,
-              const Tensor& bias = {});  // (..., I), (O, I), (O) -> (..., O)
+// act(x weight^T + bias): x (..., I), weight (O, I), bias (O) or none -> (..., O); act as below.
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Act act = Act::none);
+// residual + gate (x weight^T + bias): residual (N, ..., O), x (N, ..., I), gate (N, O), or none: 1.
+Tensor linear_add(const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+                  const Tensor& gate = {});
 // (B, M, K) x (B, K, N) -> (B, M, N); a transposed operand is stored (B, K, M) or (B, N, K). Rank 2: no B.
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
 
@@ -116,7 +119,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
 
 // ---- normalisation (engine/ops/norm.cpp), the activation fused
 // --------------------------------------------------
-// Act: none, relu, leaky_relu (slope 0.2), silu.
+// Act (kernels/act.h): none, relu, leaky_relu with slope 0.2, silu, gelu, gelu_tanh.
 // x (..., C); weight, bias (C). Training: statistics of the batch, and running ones are updated in place:
 // r = (1 - momentum) r + momentum * batch (variance unbiased). Otherwise the running ones are used.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,

@@ -1,12 +1,12 @@
 // Losses that end in one number, and their gradients; formulas and shapes in loss.h. Forward by map_sum
 // (sums.h), each input read once; backward by map (map.h), 16 bytes a thread.
 // Bound by memory: n or 2 n elements forward, 2 n to 4 n backward. Not measured on a GPU yet.
+#include "kernels/activate.h"
 #include "kernels/loss.h"
 #include "kernels/sums.h"
 
 namespace {
 
-__device__ inline float sigmoid_of(float x) { return 1 / (1 + expf(-x)); }
 __device__ inline float softplus_of(float x) { return (x < 0 ? 0.0f : x) + log1pf(expf(-fabsf(x))); }
 
 }  // namespace

@@ -3,42 +3,11 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/activate.h"
 #include "kernels/rows.h"
-#include "kernels/vmath.h"
 
 namespace {
 
-template <Act act, class T>
-T activate(T u) {
-  if constexpr (act == Act::relu) return u > 0 ? u : T(0);
-  if constexpr (act == Act::leaky_relu) return u > 0 ? u : T(0.2) * u;
-  if constexpr (act == Act::silu) return u * fast_sigmoid(u);
-  return u;
-}
-template <Act act, class T>
-T slope(T u) {
-  if constexpr (act == Act::relu) return u > 0 ? T(1) : T(0);
-  if constexpr (act == Act::leaky_relu) return u > 0 ? T(1) : T(0.2);
-  if constexpr (act == Act::silu) {
-    const T g = fast_sigmoid(u);
-    return g * (1 + u * (1 - g));
-  }
-  return T(1);
-}
-// f.template operator()<act>() with the activation as a constant.
-template <class F>
-void with(Act act, F f) {
-  switch (act) {
-    case Act::none:
-      return f.template operator()<Act::none>();
-    case Act::relu:
-      return f.template operator()<Act::relu>();
-    case Act::leaky_relu:
-      return f.template operator()<Act::leaky_relu>();
-    case Act::silu:
-      return f.template operator()<Act::silu>();
-  }
-}
 template <class F>
 void each_row(int64_t rows, int64_t channels, F f) {
   parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [&](int64_t begin, int64_t end) {
@@ -82,7 +51,7 @@ void batch_norm_forward(Cpu, T* y, const T* x, const T* mean, const T* var, cons
   std::vector<T> scale(static_cast<size_t>(channels));  // y = f((x - mean) scale + bias)
   for (int64_t c = 0; c < channels; ++c)
     scale[size_t(c)] = T(double(weight[c]) / std::sqrt(double(var[c]) + eps));
-  with(act, [&]<Act a>() {
+  with_act(act, [&]<Act a>() {
     each_row(rows, channels, [&](int64_t r) {
       const T* in = x + r * channels;
       T* out = y + r * channels;
@@ -102,13 +71,13 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   std::vector<double> sums;  // of du and of du xhat
   for (int64_t c = 0; c < channels; ++c) rstd[size_t(c)] = T(1 / std::sqrt(double(var[c]) + eps));
   const T* rs = rstd.data();
-  with(act, [&]<Act a>() {
+  with_act(act, [&]<Act a>() {
     const auto add_row = [=](int64_t r, double* s) {
       const T* in = x + r * channels;
       const T* g = dy + r * channels;
 #pragma omp simd
       for (int64_t c = 0; c < channels; ++c) {
-        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope<a>(xhat * weight[c] + bias[c]);
+        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope_at<a>(xhat * weight[c] + bias[c]);
         s[c] += double(du);
         s[channels + c] += double(du * xhat);
       }
@@ -130,7 +99,7 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
       T* out = dx + r * channels;
 #pragma omp simd
       for (int64_t c = 0; c < channels; ++c) {
-        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope<a>(xhat * weight[c] + bias[c]);
+        const T xhat = (in[c] - mean[c]) * rs[c], du = g[c] * slope_at<a>(xhat * weight[c] + bias[c]);
         out[c] = weight[c] * rs[c] * (du - m0[c] - xhat * m1[c]);
       }
     });
@@ -141,7 +110,7 @@ template <class T>
 void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, NormShape s,
                         double eps, Act act) {
   const int64_t width = s.channels / s.groups, count = s.positions * width;
-  with(act, [&]<Act a>() {
+  with_act(act, [&]<Act a>() {
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
           thread_local std::vector<double> sums;
@@ -191,7 +160,7 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   // Per image: sums over positions of du and du xhat, by channel. They make dweight, dbias and the group's
   // two means.
   std::vector<double> sums(size_t(s.images * 2 * s.channels), 0.0);
-  with(act, [&]<Act a>() {
+  with_act(act, [&]<Act a>() {
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
           for (int64_t n = begin; n < end; ++n) {
@@ -205,7 +174,7 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
                 for (int64_t c = k * width; c < (k + 1) * width; ++c) {
                   const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0),
                           xhat = (in[c] - mu[k]) * rs[k];
-                  const T du = g[c] * slope<a>(xhat * w + b);
+                  const T du = g[c] * slope_at<a>(xhat * w + b);
                   sum[c] += double(du);
                   sum[s.channels + c] += double(du * xhat);
                 }
@@ -225,7 +194,7 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
 #pragma omp simd
                 for (int64_t c = k * width; c < (k + 1) * width; ++c) {
                   const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0), xhat = (in[c] - mk) * rk;
-                  const T du = g[c] * slope<a>(xhat * w + b);
+                  const T du = g[c] * slope_at<a>(xhat * w + b);
                   out[c] = rk * (w * du - a0 - xhat * a1);
                 }
               }

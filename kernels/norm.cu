@@ -8,6 +8,7 @@
 //   rows     one position an image (layer norm): a warp a row, x from memory once and from cache again;
 //            2 n elements forward, 3 n backward, 2 n more for the gradients of gain and offset.
 // Bound by memory. Not measured on a GPU yet.
+#include "kernels/activate.h"
 #include "kernels/norm.h"
 #include "kernels/sums.h"
 
@@ -15,36 +16,14 @@ namespace {
 
 constexpr int kWarps = 8;
 
-struct Activate {
-  bool silu;
-  float below;  // slope for u <= 0
-  Activate() = default;
-  explicit Activate(Act a)
-      : silu(a == Act::silu),
-        below(a == Act::relu         ? 0.0f
-              : a == Act::leaky_relu ? 0.2f
-                                     : 1.0f) {}
-  __device__ float operator()(float u) const {
-    if (silu) return u / (1 + expf(-u));
-    return u > 0 ? u : below * u;
-  }
-  __device__ float slope(float u) const {
-    if (!silu) return u > 0 ? 1.0f : below;
-    const float g = 1 / (1 + expf(-u));
-    return g * (1 + u * (1 - g));
-  }
-};
-
 // What one element needs, and the three formulas.
 struct Element {
   float mean, rstd, weight, bias;
   __device__ float xhat(float x) const { return (x - mean) * rstd; }
-  __device__ float y(const Activate& f, float x) const { return f(xhat(x) * weight + bias); }
-  __device__ float du(const Activate& f, float dy, float x) const {
-    return dy * f.slope(xhat(x) * weight + bias);
-  }
+  __device__ float y(Act f, float x) const { return activate(f, xhat(x) * weight + bias); }
+  __device__ float du(Act f, float dy, float x) const { return dy * slope_at(f, xhat(x) * weight + bias); }
   // dx, with the means of du weight and of du weight xhat
-  __device__ float dx(const Activate& f, float dy, float x, float mean_du, float mean_dot) const {
+  __device__ float dx(Act f, float dy, float x, float mean_du, float mean_dot) const {
     return rstd * (weight * du(f, dy, x) - mean_du - xhat(x) * mean_dot);
   }
 };
@@ -81,10 +60,10 @@ struct Moments {  // sums of d and d^2, d = x - the first element of the group
 
 struct Forward {
   Statistics statistics;
-  Activate f;
+  Act f;
   struct Column {
     Element element;
-    Activate f;
+    Act f;
     __device__ float operator()(float x) const { return element.y(f, x); }
   };
   __device__ Column at(int64_t image, int c) const {
@@ -94,10 +73,10 @@ struct Forward {
 
 struct ParameterGradient {  // sums of du and du xhat
   Statistics statistics;
-  Activate f;
+  Act f;
   struct Column {
     Element element;
-    Activate f;
+    Act f;
     __device__ Sums<2> sums(int64_t, float dy, float x) const {
       const float du = element.du(f, dy, x);
       return {{du, du * element.xhat(x)}};
@@ -110,11 +89,11 @@ struct ParameterGradient {  // sums of du and du xhat
 
 struct InputGradient {
   Statistics statistics;
-  Activate f;
+  Act f;
   const float *mean_du, *mean_dot;  // (images, groups), or both null: zero
   struct Column {
     Element element;
-    Activate f;
+    Act f;
     float mean_du, mean_dot;
     __device__ float operator()(float dy, float x) const { return element.dx(f, dy, x, mean_du, mean_dot); }
   };
@@ -165,7 +144,7 @@ __device__ inline void each_pack(int width, F f) {
 
 template <class T>
 __global__ void __launch_bounds__(32 * kWarps)
-    norm_rows(T* y, float* mean, float* rstd, const T* x, Statistics statistics, float eps, Activate f,
+    norm_rows(T* y, float* mean, float* rstd, const T* x, Statistics statistics, float eps, Act f,
               int64_t rows, bool aligned) {
   constexpr int kSize = Pack<T>::size;
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
@@ -201,7 +180,7 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 template <class T>
 __global__ void __launch_bounds__(32 * kWarps)
-    norm_rows_backward(T* dx, const T* dy, const T* x, Statistics statistics, Activate f, int64_t rows,
+    norm_rows_backward(T* dx, const T* dy, const T* x, Statistics statistics, Act f, int64_t rows,
                        bool aligned) {
   constexpr int kSize = Pack<T>::size;
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
@@ -236,10 +215,10 @@ __global__ void __launch_bounds__(32 * kWarps)
 // The gradients of gain and offset, down the columns: the statistics change from row to row.
 struct RowParameterGradient {
   Statistics statistics;
-  Activate f;
+  Act f;
   struct Column {
     const float *mean, *rstd;
-    Activate f;
+    Act f;
     int groups, group;
     float weight, bias;
     __device__ Sums<2> sums(int64_t row, float dy, float x) const {
@@ -309,7 +288,7 @@ void batch_norm_forward(Cuda where, T* y, const T* x, const Wide<T>* mean, const
                         const Wide<T>* weight, const Wide<T>* bias, int64_t rows, int64_t channels,
                         double eps, Act act) {
   const Statistics statistics{mean, var, weight, bias, true, float(eps), int(channels), 1};
-  map_columns(where, "batch_norm", 1, rows, channels, Forward{statistics, Activate(act)}, y, x);
+  map_columns(where, "batch_norm", 1, rows, channels, Forward{statistics, act}, y, x);
 }
 
 template <class T>
@@ -317,12 +296,11 @@ void batch_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
                          const Wide<T>* mean, const Wide<T>* var, const Wide<T>* weight, const Wide<T>* bias,
                          int64_t rows, int64_t channels, double eps, Act act, bool training) {
   const Statistics statistics{mean, var, weight, bias, true, float(eps), int(channels), 1};
-  const Activate f(act);
   float *mean_du = nullptr, *mean_dot = nullptr;
   if (training || dweight) {
     const ColumnTiles t = sum_tiles<T>(1, rows, channels);
     float* parts = floats(where, (t.chunks + 1) * 2 * channels);
-    column_sums<2>(where, "batch_norm_backward", t, 1, rows, channels, ParameterGradient{statistics, f},
+    column_sums<2>(where, "batch_norm_backward", t, 1, rows, channels, ParameterGradient{statistics, act},
                    parts, dy, x);
     if (training) mean_du = parts + t.chunks * 2 * channels, mean_dot = mean_du + channels;
     const float share = 1 / float(rows);
@@ -336,7 +314,7 @@ void batch_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
   }
   if (dx)
     map_columns(where, "batch_norm_backward", 1, rows, channels,
-                InputGradient{statistics, f, mean_du, mean_dot}, dx, dy, x);
+                InputGradient{statistics, act, mean_du, mean_dot}, dx, dy, x);
 }
 
 template <class T>
@@ -344,12 +322,11 @@ void group_norm_forward(Cuda where, T* y, Wide<T>* mean, Wide<T>* rstd, const T*
                         const Wide<T>* bias, NormShape s, double eps, Act act) {
   const int width = int(s.channels / s.groups);
   const Statistics statistics{mean, rstd, weight, bias, false, 0, int(s.groups), width};
-  const Activate f(act);
   if (s.positions == 1) {
     const int64_t rows = s.images * s.groups;
     const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(y) && on_16_bytes(x);
     launch(where, "layer_norm", norm_rows<T>, ceil_div(rows, kWarps), 32 * kWarps, 0, y, mean, rstd, x,
-           statistics, float(eps), f, rows, aligned);
+           statistics, float(eps), act, rows, aligned);
     return;
   }
   const ColumnTiles t = sum_tiles<T>(s.images, s.positions, s.channels);
@@ -365,7 +342,7 @@ void group_norm_forward(Cuda where, T* y, Wide<T>* mean, Wide<T>* rstd, const T*
                 mean[g] = float(x[g / groups * image_size + g % groups * width]) + m;
                 rstd[g] = 1 / sqrtf(fmaxf(0.0f, sum.v[1] * share - m * m) + epsilon);
               });
-  map_columns(where, "group_norm", s.images, s.positions, s.channels, Forward{statistics, f}, y, x);
+  map_columns(where, "group_norm", s.images, s.positions, s.channels, Forward{statistics, act}, y, x);
 }
 
 template <class T>
@@ -374,18 +351,17 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
                          NormShape s, Act act) {
   const int width = int(s.channels / s.groups);
   const Statistics statistics{mean, rstd, weight, bias, false, 0, int(s.groups), width};
-  const Activate f(act);
   if (s.positions == 1) {
     const int64_t rows = s.images * s.groups;
     const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(dx) && on_16_bytes(dy) && on_16_bytes(x);
     if (dx)
       launch(where, "layer_norm_backward", norm_rows_backward<T>, ceil_div(rows, kWarps), 32 * kWarps, 0, dx,
-             dy, x, statistics, f, rows, aligned);
+             dy, x, statistics, act, rows, aligned);
     if (!dweight) return;
     const ColumnTiles t = sum_tiles<T>(1, s.images, s.channels);
     float* parts = floats(where, t.chunks * 2 * s.channels);
     column_sums<2>(where, "layer_norm_backward", t, 1, s.images, s.channels,
-                   RowParameterGradient{statistics, f}, parts, dy, x);
+                   RowParameterGradient{statistics, act}, parts, dy, x);
     parameter_gradients(where, "layer_norm_backward", dweight, dbias, parts, t.chunks, s.channels);
     return;
   }
@@ -394,7 +370,7 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
   float *parts = floats(where, parts_size + 2 * groups), *mean_du = parts + parts_size,
         *mean_dot = mean_du + groups;
   column_sums<2>(where, "group_norm_backward", t, s.images, s.positions, s.channels,
-                 ParameterGradient{statistics, f}, parts, dy, x);
+                 ParameterGradient{statistics, act}, parts, dy, x);
   if (dweight)
     parameter_gradients(where, "group_norm_backward", dweight, dbias, parts, s.images * t.chunks, s.channels);
   if (!dx) return;
@@ -405,7 +381,7 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
                 mean_dot[g] = sum.v[1] * share;
               });
   map_columns(where, "group_norm_backward", s.images, s.positions, s.channels,
-              InputGradient{statistics, f, mean_du, mean_dot}, dx, dy, x);
+              InputGradient{statistics, act, mean_du, mean_dot}, dx, dy, x);
 }
 
 #define INSTANTIATE(T)                                                                                     \

@@ -5,9 +5,8 @@
 //   layer norm: channels, one pair a row: group norm with one group and one position.
 // Backward recomputes xhat from x: nothing but x and the statistics is kept. Sums are f64 in fixed order.
 #pragma once
+#include "kernels/act.h"
 #include "kernels/device.h"
-
-enum class Act { none, relu, leaky_relu, silu };  // leaky: slope 0.2
 
 struct NormShape {
   int64_t images, positions, channels, groups;

@@ -52,11 +52,11 @@ struct Sums {
   float v[K];
 };
 
-// parts (images * chunks, K, channels)
+// parts (images * chunks, K, channels); y as x, or null
 template <int K, class T, class F, class... X>
 __global__ void __launch_bounds__(256)
     column_sums_kernel(F f, int64_t positions, int64_t chunk, int64_t chunks, int channels, bool aligned,
-                       float* parts, const X*... x) {
+                       T* y, float* parts, const X*... x) {
   constexpr int kSize = Pack<T>::size;
   SHARED(float, of_thread, kSize* K * 256);
   const int c = int(blockIdx.y * blockDim.x + threadIdx.x) * kSize, size = min(kSize, channels - c);
@@ -74,6 +74,12 @@ __global__ void __launch_bounds__(256)
         const Sums<K> add = column[e].sums(row, float(in.v[e])...);
 #pragma unroll
         for (int k = 0; k < K; ++k) sum[e * K + k] += add.v[k];
+      }
+      if constexpr (requires { column[0].value(float(in.v[0])...); }) {
+        Pack<T> out;
+#pragma unroll
+        for (int e = 0; e < kSize; ++e) out.v[e] = T(column[e].value(float(in.v[e])...));
+        store_part(y + row * channels + c, out, size, aligned);
       }
     };
     pack(load_part(x + row * channels + c, size, aligned)...);
@@ -100,14 +106,22 @@ ColumnTiles sum_tiles(int64_t images, int64_t positions, int64_t channels) {
 }
 
 // parts (images, chunks, K, channels): over the positions of a chunk, f.at(n, c).sums(row, x[n, p, c]...),
-// where row = n positions + p.
+// where row = n positions + p. In the same pass y[n, p, c] = f.at(n, c).value(x[n, p, c]...).
+template <int K, class F, class T, class... X>
+void map_column_sums(Cuda where, const char* name, const ColumnTiles& t, int64_t images, int64_t positions,
+                     int64_t channels, F f, T* y, float* parts, const T* x, const X*... more) {
+  static_assert((std::is_same_v<T, X> && ...));
+  const bool aligned =
+      channels % Pack<T>::size == 0 && on_16_bytes(y) && on_16_bytes(x) && (on_16_bytes(more) && ...);
+  launch(where, name, column_sums_kernel<K, T, F, T, X...>, Grid(images * t.chunks, t.across), t.block, 0, f,
+         positions, t.chunk, t.chunks, int(channels), aligned, y, parts, x, more...);
+}
+// The sums alone: f has no value().
 template <int K, class F, class T, class... X>
 void column_sums(Cuda where, const char* name, const ColumnTiles& t, int64_t images, int64_t positions,
                  int64_t channels, F f, float* parts, const T* x, const X*... more) {
-  static_assert((std::is_same_v<T, X> && ...));
-  const bool aligned = channels % Pack<T>::size == 0 && on_16_bytes(x) && (on_16_bytes(more) && ...);
-  launch(where, name, column_sums_kernel<K, T, F, T, X...>, Grid(images * t.chunks, t.across), t.block, 0, f,
-         positions, t.chunk, t.chunks, int(channels), aligned, parts, x, more...);
+  map_column_sums<K>(where, name, t, images, positions, channels, f, static_cast<T*>(nullptr), parts, x,
+                     more...);
 }
 
 constexpr int kPartRows = 16;

@@ -15,8 +15,8 @@ struct Mlp : Module {
         third(this, "4", hidden, out),
         weak(weak) {}
   Tensor operator()(const Tensor& x, const Masks& masks = {}) const {
-    const Tensor h = drop(relu(first(x)), masks);
-    return third(drop(relu(second(h)), masks));
+    const Tensor h = drop(first(x, Act::relu), masks);
+    return third(drop(second(h, Act::relu), masks));
   }
   Linear first, second, third;
   Weakness weak;

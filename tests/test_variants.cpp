@@ -1,5 +1,5 @@
-// Every variant of matmul and convolution on CUDA, emulated in four schedules or on the GPU twice, the same
-// bits each time, against sums in f64 of the same rounded inputs.
+// Every variant of matmul, linear and convolution on CUDA, emulated in four schedules or on the GPU twice,
+// the same bits each time, against sums in f64 of the same rounded inputs.
 //
 // Limits on the relative norm, fixed before any error was seen. A result in f32: 1e-5, sums of up to some
 // thousand products in f32, whose roundings of 2^-24 add like a random walk. A result in 16 bits: its own
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/activate.h"
 #include "kernels/conv/conv.h"
 #include "kernels/emulate.h"
 #include "kernels/gpu.h"
@@ -125,6 +126,50 @@ void check_matmul(const MatmulShape& s, double beta) {
     });
 }
 
+// linear with everything an epilogue can do, or with bias and activation alone; y and the argument that is
+// kept.
+template <class T>
+void check_linear(int64_t rows, int64_t out, int64_t in, Act act, bool whole) {
+  CAPTURE(rows);
+  CAPTURE(out);
+  CAPTURE(in);
+  CAPTURE(int(act));
+  constexpr int64_t kPositions = 3;
+  Array<T> x(rows * in, 1), w(out * in, 2), residual(rows * out, 4),
+      gate(((rows + kPositions - 1) / kPositions) * out, 5);
+  const Array<float> bias(out, 3);
+  Array<T> y(rows * out), argument(rows * out);
+  std::vector<double> u(y.host.size()), f(y.host.size()), ey(y.host.size());
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < out; ++c) {
+      double& sum = u[size_t(r * out + c)] = double(bias.host[size_t(c)]);
+      for (int64_t p = 0; p < in; ++p)
+        sum += double(x.host[size_t(r * in + p)]) * double(w.host[size_t(c * in + p)]);
+    }
+  with_act(act, [&]<Act a>() {
+    for (size_t i = 0; i < u.size(); ++i) f[i] = activate<a>(u[i]);
+  });
+  for (size_t i = 0; i < u.size(); ++i) {
+    const size_t image = i / size_t(out * kPositions), c = i % size_t(out);
+    ey[i] = whole ? double(residual.host[i]) + double(gate.host[image * size_t(out) + c]) * f[i] : f[i];
+  }
+  Epilogue<T> e{bias.data, act, argument.data};
+  if (whole) e.residual = residual.data, e.gate = gate.data, e.positions = kPositions;
+  const auto check = [&](const std::string& variant, auto run) {
+    check_variant(variant, y, false, ey, run);
+    check_variant(variant + ", argument", argument, false, u, run);
+  };
+  const MatmulShape s{1, rows, out, in, false, true};
+  check("naive", [&] { linear_naive(device(), y.data, x.data, w.data, s, e); });
+  check("mma", [&] { linear_mma(device(), y.data, x.data, w.data, s, e); });
+  if constexpr (!std::is_same_v<T, float>)
+    if (matmul_wgmma_fits(device(), x.data, w.data, s))
+      check("wgmma", [&] { linear_wgmma(device(), y.data, x.data, w.data, s, e); });
+  e.argument = nullptr;
+  check_variant("chosen", y, false, ey,
+                [&] { linear_forward(device(), y.data, x.data, w.data, rows, out, in, e); });
+}
+
 template <class T>
 void check_conv(const ConvShape& s) {
   const int64_t oh = s.oh(), ow = s.ow();
@@ -190,6 +235,18 @@ TEST_CASE("matmul agrees with its formula") {
       check_matmul<float, bf16>(s, beta);
       check_matmul<f16, f16>(s, beta);
     }
+}
+
+TEST_CASE_TEMPLATE("linear with an epilogue agrees with its formula", T, float, bf16, f16) {
+  if (gpu_count() == 0) return;
+  const int64_t sizes[][3] = {
+      {1, 1, 1}, {7, 13, 5}, {131, 136, 40}, {5, 24, 1040}, {3, 8, 0}};  // the last but one in splits
+  for (const auto& [rows, out, in] : sizes) {
+    check_linear<T>(rows, out, in, Act::gelu, true);
+    if (rows > 7) continue;
+    for (const Act act : {Act::none, Act::relu, Act::leaky_relu, Act::silu, Act::gelu_tanh})
+      check_linear<T>(rows, out, in, act, false);
+  }
 }
 
 TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {

@@ -1,38 +1,131 @@
 #include "kernels/matmul/matmul.h"
 
 #include "engine/ops.h"
+#include "kernels/elementwise.h"
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (x.rank() < 1 || weight.rank() != 2 || x.dim(-1) != weight.dim(1))
-    fail(Fault::internal, "linear: expected (..., I) and (O, I), found {} and {}", x.shape().str(),
-         weight.shape().str());
-  const int64_t rows = x.rows(), in = weight.dim(1), out = weight.dim(0);
+namespace {
+
+void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (x.rank() < 1 || weight.rank() != 2 || x.dim(-1) != weight.dim(1) ||
+      (bias && !(bias.shape() == Shape{weight.dim(0)})))
+    fail(Fault::internal, "{}: expected (..., I), (O, I) and a bias (O) or none, found {}, {} and {}", op,
+         x.shape().str(), weight.shape().str(), bias ? bias.shape().str() : "none");
+}
+
+bool tracks(std::initializer_list<Tensor> inputs) {
+  return recording() &&
+         std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.tracked(); });
+}
+
+// y (..., O); e names what the epilogue adds to x and weight, all of it of the type of the dispatch.
+template <class F>
+Tensor forward(const Tensor& x, const Tensor& weight, F epilogue) {
   Shape shape = x.shape();
-  shape[-1] = out;
+  shape[-1] = weight.dim(0);
   Tensor y = x.like(shape);
   dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
-    matmul(where, y.data<T>(), x.data<T>(), weight.data<T>(), rows, out, in, false, true);
+    Epilogue<T> e;
+    epilogue(e);
+    linear_forward(where, y.data<T>(), x.data<T>(), weight.data<T>(), x.rows(), weight.dim(0), weight.dim(1),
+                   e);
   });
-  y = record(
-      "linear", y, {x, weight},
-      [x = weight.tracked() ? x.detach() : Tensor{}, weight = x.tracked() ? weight.detach() : Tensor{}, rows,
-       in, out, shape = x.shape(), wshape = weight.shape()](const Tensor& dy, const Needs& need) -> Grads {
-        Tensor dx, dw;
-        dispatch(dy, [&](auto where, auto zero) {
-          using T = decltype(zero);
-          if (need[0]) {
-            dx = dy.like(shape);
-            matmul(where, dx.data<T>(), dy.data<T>(), weight.data<T>(), rows, in, out, false, false);
-          }
-          if (need[1]) {
-            dw = dy.like(wshape, wide(dy.dtype()));
-            matmul(where, dw.data<Wide<T>>(), dy.data<T>(), x.data<T>(), out, in, rows, true, false);
-          }
-        });
-        return {dx, dw};
+  return y;
+}
+
+// What the gradients of x and weight need, and no more.
+struct Operands {
+  Operands(const Tensor& x, const Tensor& weight)
+      : x(weight.tracked() ? x.detach() : Tensor{}),
+        weight(x.tracked() ? weight.detach() : Tensor{}),
+        x_shape(x.shape()),
+        weight_shape(weight.shape()) {}
+  // From du, the gradient of x weight^T.
+  Tensor dx(const Tensor& du) const {
+    Tensor dx = du.like(x_shape);
+    dispatch(du, [&](auto where, auto zero) {
+      using T = decltype(zero);
+      matmul(where, dx.data<T>(), du.data<T>(), weight.data<T>(), du.rows(), weight_shape[1], weight_shape[0],
+             false, false);
+    });
+    return dx;
+  }
+  Tensor dweight(const Tensor& du) const {
+    Tensor dw = du.like(weight_shape, wide(du.dtype()));
+    dispatch(du, [&](auto where, auto zero) {
+      using T = decltype(zero);
+      matmul(where, dw.data<Wide<T>>(), du.data<T>(), x.data<T>(), weight_shape[0], weight_shape[1],
+             du.rows(), true, false);
+    });
+    return dw;
+  }
+  Tensor x, weight;
+  Shape x_shape, weight_shape;
+};
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Act act) {
+  check("linear", x, weight, bias);
+  Tensor argument;
+  if (keeps_argument(act) && tracks({x, weight, bias})) {
+    Shape shape = x.shape();
+    shape[-1] = weight.dim(0);
+    argument = x.like(shape);
+  }
+  Tensor y = forward(x, weight, [&]<class T>(Epilogue<T>& e) {
+    e.bias = data_of<Wide<T>>(bias), e.act = act, e.argument = data_of<T>(argument);
+  });
+  const Tensor kept = act == Act::none ? Tensor{} : keeps_argument(act) ? argument : y.detach();
+  return record(
+      "linear", y, {x, weight, bias},
+      [act, kept, operands = Operands(x, weight)](const Tensor& dy, const Needs& need) -> Grads {
+        Tensor du = dy, db;
+        if (act == Act::none) {
+          if (need[2]) db = sum_rows(dy);
+        } else {
+          du = dy.like();
+          if (need[2]) db = dy.like({dy.dim(-1)}, wide(dy.dtype()));
+          dispatch(dy, [&](auto where, auto zero) {
+            using T = decltype(zero);
+            linear_act_backward(where, du.data<T>(), data_of<Wide<T>>(db), dy.data<T>(), kept.data<T>(),
+                                dy.rows(), dy.dim(-1), act);
+          });
+        }
+        return {need[0] ? operands.dx(du) : Tensor{}, need[1] ? operands.dweight(du) : Tensor{}, db};
       });
-  return bias ? add_bias(y, bias) : y;
+}
+
+Tensor linear_add(const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const Tensor& gate) {
+  check("linear_add", x, weight, bias);
+  Shape shape = x.shape();
+  shape[-1] = weight.dim(0);
+  if (!(residual.shape() == shape) ||
+      (gate && (x.rank() < 2 || !(gate.shape() == Shape{x.dim(0), weight.dim(0)}))))
+    fail(Fault::internal, "linear_add: expected a residual {} and a gate (N, O) or none, found {} and {}",
+         shape.str(), residual.shape().str(), gate ? gate.shape().str() : "none");
+  const Tensor argument = gate && tracks({residual, x, weight, bias, gate}) ? x.like(shape) : Tensor{};
+  const int64_t positions = gate ? x.rows() / std::max<int64_t>(1, x.dim(0)) : 1;
+  Tensor y = forward(x, weight, [&]<class T>(Epilogue<T>& e) {
+    e.bias = data_of<Wide<T>>(bias), e.argument = data_of<T>(argument);
+    e.residual = residual.data<T>(), e.gate = data_of<T>(gate), e.positions = positions;
+  });
+  return record("linear_add", y, {residual, x, weight, bias, gate},
+                [argument, gate = gate.detach(), positions, operands = Operands(x, weight)](
+                    const Tensor& dy, const Needs& need) -> Grads {
+                  Tensor du = dy, dgate;
+                  if (gate && (need[1] || need[2] || need[3] || need[4])) {
+                    du = dy.like(), dgate = gate.like();
+                    dispatch(dy, [&](auto where, auto zero) {
+                      using T = decltype(zero);
+                      gate_add_backward(where, dgate.data<T>(), du.data<T>(), dy.data<T>(), gate.data<T>(),
+                                        argument.data<T>(), gate.dim(0), positions, gate.dim(1));
+                    });
+                  }
+                  return {dy, need[1] ? operands.dx(du) : Tensor{}, need[2] ? operands.dweight(du) : Tensor{},
+                          need[3] ? sum_rows(du) : Tensor{}, dgate};
+                });
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {

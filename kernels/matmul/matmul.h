@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/act.h"
 #include "kernels/device.h"
 
 template <class T>
@@ -20,6 +21,36 @@ template <class T>
 void batched_matmul(Cuda, T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k,
                     bool transpose_a, bool transpose_b);
 
+// What becomes of p = x w^T before it is written, without another pass over it:
+//   u = p + bias;  y = residual + gate act(u)
+// where what is null is left out. y, argument, residual (rows, out); bias (out); gate (rows / positions,
+// out).
+template <class T>
+struct Epilogue {
+  const Wide<T>* bias = nullptr;
+  Act act = Act::none;
+  T* argument = nullptr;  // if not null, u is kept there for the backward pass
+  const T* residual = nullptr;
+  const T* gate = nullptr;
+  int64_t positions = 1;  // rows that share a gate: the tokens of an image
+};
+
+// y (rows, out) from x (rows, in) and w (out, in).
+template <class T>
+void linear_forward(Cpu, T* y, const T* x, const T* w, int64_t rows, int64_t out, int64_t in,
+                    const Epilogue<T>& epilogue);
+template <class T>
+void linear_forward(Cuda, T* y, const T* x, const T* w, int64_t rows, int64_t out, int64_t in,
+                    const Epilogue<T>& epilogue);
+// du = dy act'(u) and dbias = its sum over rows, unless null. kept: y for relu and leaky_relu, else u.
+template <class T>
+void linear_act_backward(Cpu, T* du, T* dbias, const T* dy, const T* kept, int64_t rows, int64_t out,
+                         Act act);
+template <class T>
+void linear_act_backward(Cuda, T* du, Wide<T>* dbias, const T* dy, const T* kept, int64_t rows, int64_t out,
+                         Act act);
+inline bool keeps_argument(Act act) { return act > Act::leaky_relu; }
+
 // The variants of the Cuda half, each by itself for tests and benchmarks; matmul.cu chooses among them.
 struct MatmulShape {
   int64_t batch, m, n, k;
@@ -33,3 +64,10 @@ template <class Y, class T>  // sm_90a, bf16 and f16, and only if matmul_wgmma_f
 void matmul_wgmma(Cuda, Y* y, const T* a, const T* b, MatmulShape shape, double beta);
 template <class T>
 bool matmul_wgmma_fits(Cuda, const T* a, const T* b, MatmulShape shape);
+// The same with an epilogue; `shape` is that of x w^T: one item, b transposed.
+template <class T>
+void linear_naive(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);
+template <class T>
+void linear_mma(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);
+template <class T>
+void linear_wgmma(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);

@@ -6,9 +6,8 @@
 //   f32         multiply-adds from registers (fma_tiles): exact products, no TF32; 32 FLOPs a byte.
 // Where y has few tiles and k is long, as in the gradient of a weight, the sum is cut into parts that fill
 // the device; their f32 results are added in order: 8 bytes more an element of y and part. Operands whose
-// rows are no multiple of 16 bytes are loaded element by element. Not measured on a GPU yet.
-#include "kernels/map.h"
-#include "kernels/matmul/matmul.h"
+// rows are no multiple of 16 bytes are loaded element by element. An epilogue is applied to the sums on their
+// way out; it reads and writes what it names, and y is not read again. Not measured on a GPU yet.
 #include "kernels/matmul/mma.h"
 
 namespace {
@@ -70,6 +69,19 @@ void multiply(Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s, Sp
   else multiply<false, false>(where, y, a, b, s, splits, beta);
 }
 
+template <class T>
+struct LinearProduct {
+  using Type = T;
+  static constexpr Major kAMajor = Major::k, kBMajor = Major::k;
+  struct Item {
+    StoredMatrix<T> a, b;
+    int m, n, begin, end;
+    Finish<T> finish;
+  } only;
+  int items, m, n;
+  __device__ const Item& item(int) const { return only; }
+};
+
 }  // namespace
 
 template <class Y, class T>
@@ -79,9 +91,30 @@ void matmul_mma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double 
             [&](auto* to, float keep) { multiply(where, to, a, b, s, splits, keep); });
 }
 
+template <class T>
+void linear_mma(Cuda where, T* y, const T* x, const T* w, MatmulShape s, const Epilogue<T>& e) {
+  const Splits splits(1, s.m, s.n, s.k);
+  const Finish<T> finish(y, s.n, e);
+  if (splits.count > 1)
+    return add_splits(where, s.m * s.n, splits, finish,
+                      [&](float* parts) { multiply(where, parts, x, w, s, splits, 0); });
+  const int m = int(s.m), n = int(s.n), k = int(s.k);
+  const bool whole = k % Pack<T>::size == 0;
+  multiply_tiles(
+      where, "linear_mma",
+      LinearProduct<T>{
+          {{x, m, k, whole && on_16_bytes(x)}, {w, n, k, whole && on_16_bytes(w)}, m, n, 0, k, finish},
+          1,
+          m,
+          n});
+}
+
 #define INSTANTIATE(Y, T) template void matmul_mma(Cuda, Y*, const T*, const T*, MatmulShape, double);
 INSTANTIATE(float, float)
 INSTANTIATE(float, bf16)
 INSTANTIATE(bf16, bf16)
 INSTANTIATE(float, f16)
 INSTANTIATE(f16, f16)
+template void linear_mma(Cuda, float*, const float*, const float*, MatmulShape, const Epilogue<float>&);
+template void linear_mma(Cuda, bf16*, const bf16*, const bf16*, MatmulShape, const Epilogue<bf16>&);
+template void linear_mma(Cuda, f16*, const f16*, const f16*, MatmulShape, const Epilogue<f16>&);

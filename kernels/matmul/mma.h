@@ -10,11 +10,12 @@
 // A problem has types Type and Out, constants kAMajor and kBMajor, and
 //   int items, m, n; item(z)           one of `items` products: sources a, b; m, n; range [begin, end) of p,
 //   where
-//                                      begin is a multiple of kTileK; Out* row(int) of its y, `beta`, `bias`
+//                                      begin is a multiple of kTileK; and either Out* row(int) of its y,
+//                                      `beta`, `bias` and `aligned`, or `finish` (epilogue.h)
 #pragma once
 #include <algorithm>
 
-#include "kernels/device.h"
+#include "kernels/matmul/epilogue.h"
 
 enum class Major { k, mn };
 
@@ -46,7 +47,7 @@ __device__ inline TileAt tile_at(int tile, int tiles_m, int tiles_n) {
 
 // v (count values) of row r from column c on becomes y = v + bias + beta y.
 template <class Item>
-__device__ inline void write_row(const Item& item, int r, int c, const float* v, int count) {
+__device__ inline void write_plain_row(const Item& item, int r, int c, const float* v, int count) {
   auto* y = item.row(r) + c;
   using Y = std::remove_reference_t<decltype(*y)>;
   constexpr int kSize = Pack<Y>::size;
@@ -68,6 +69,12 @@ __device__ inline void write_row(const Item& item, int r, int c, const float* v,
   } else {
     for (int e = 0; e < count && c + e < item.n; ++e) y[e] = value(e, item.beta == 0 ? 0.0f : float(y[e]));
   }
+}
+// The same, or what the item's `finish` makes of it.
+template <class Item>
+__device__ inline void write_row(const Item& item, int r, int c, const float* v, int count) {
+  if constexpr (requires { item.finish; }) item.finish.row(r, c, v, count);
+  else write_plain_row(item, r, c, v, count);
 }
 
 // ---- 16-bit types: tensor cores of sm_80
@@ -348,22 +355,27 @@ struct Splits {
   int count, depth;  // parts of `depth`, a multiple of 64, the last one shorter
 };
 
-template <class Y>
+template <class F>
 __global__ void __launch_bounds__(256)
-    sum_splits_kernel(Y* y, const float* partial, int64_t size, int splits, float beta) {
+    sum_splits_kernel(F finish, const float* partial, int64_t size, int splits) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= size) return;
   float sum = 0;
   for (int s = 0; s < splits; ++s) sum += partial[s * size + i];
-  y[i] = Y(beta == 0 ? sum : sum + beta * float(y[i]));
+  finish(i, sum);
+}
+// finish(i, sum) for `size` elements, whose sums product(parts) leaves in parts (splits, size).
+template <class F, class P>
+void add_splits(Cuda where, int64_t size, const Splits& splits, F finish, P product) {
+  float* parts = static_cast<float*>(workspace(where, size_t(splits.count * size) * sizeof(float)));
+  product(parts);
+  launch(where, "sum_splits", sum_splits_kernel<F>, ceil_div(size, 256), 256, 0, finish, parts, size,
+         splits.count);
 }
 // y (size) = product + beta y: product(to, beta) writes straight into y where there is one split, otherwise
 // all parts (splits, size) into f32 workspace, which are then added in order.
 template <class Y, class F>
 void in_splits(Cuda where, Y* y, int64_t size, const Splits& splits, float beta, F product) {
   if (splits.count == 1) return product(y, beta);
-  float* parts = static_cast<float*>(workspace(where, size_t(splits.count * size) * sizeof(float)));
-  product(parts, 0.0f);
-  launch(where, "sum_splits", sum_splits_kernel<Y>, ceil_div(size, 256), 256, 0, y, parts, size, splits.count,
-         beta);
+  add_splits(where, size, splits, Blend<Y>{y, beta}, [&](float* parts) { product(parts, 0.0f); });
 }

@@ -6,8 +6,6 @@
 // epilogue. a and b are read n / 128 and m / 128 times, mostly from the second-level cache, 2 bytes an
 // element; 64 FLOPs a byte. Long sums over few tiles are cut into parts as in mma.cu. TMA asks for operands
 // on 16-byte boundaries with rows of a multiple of 16 bytes. Not measured on a GPU yet.
-#include "kernels/map.h"
-#include "kernels/matmul/matmul.h"
 #include "kernels/matmul/mma.h"
 
 namespace {
@@ -16,41 +14,41 @@ constexpr int kDepth = 64, kStages = 4, kStage = kTile * kDepth, kThreads = 384;
 constexpr int kStagedRows = 64 * kStagedStride;  // of a consumer's y, in floats
 constexpr size_t kShared = 2 * kStages * kStage * 2 + 2 * kStagedRows * 4 + 2 * kStages * sizeof(Mbarrier);
 
+// Where sums go: into y (items or parts, m, n), plainly ...
 template <class Y>
-struct Task {
+struct Plain {
   Y* y;
-  int items, m, n, k, splits, depth, tiles_m, tiles_n;
-  float beta;
-  bool aligned;
-};
-
-template <class Y>
-struct Part {  // one tile of one item's or part's y
-  TileAt at;
-  int q, begin, end;
-  Y* y;
-  int m, n;
+  int n;
   float beta;
   bool aligned;
   const float* bias;
+  __device__ Plain of(int64_t z, int m) const { return {y + z * m * n, n, beta, aligned, bias}; }
   __device__ Y* row(int r) const { return y + int64_t(r) * n; }
+};
+// ... or through an epilogue.
+template <class T>
+struct Finished {
+  Finish<T> finish;
+  __device__ const Finished& of(int64_t, int) const { return *this; }
+};
+
+template <class Out>
+struct Task {
+  Out out;
+  int items, m, n, k, splits, depth, tiles_m, tiles_n;
+};
+
+struct Part {  // one tile of one item's or part's y
+  TileAt at;
+  int z, q, begin, end;
   __device__ int steps() const { return (end - begin + kDepth - 1) / kDepth; }
 };
 
-template <class Y>
-__device__ inline Part<Y> part_of(const Task<Y>& t, int unit) {
+template <class Out>
+__device__ inline Part part_of(const Task<Out>& t, int unit) {
   const int tiles = t.tiles_m * t.tiles_n, z = unit / tiles, q = z / t.splits;
   const int begin = (z - q * t.splits) * t.depth;
-  return {tile_at(unit - z * tiles, t.tiles_m, t.tiles_n),
-          q,
-          begin,
-          min(t.k, begin + t.depth),
-          t.y + int64_t(z) * t.m * t.n,
-          t.m,
-          t.n,
-          t.beta,
-          t.aligned,
-          nullptr};
+  return {tile_at(unit - z * tiles, t.tiles_m, t.tiles_n), z, q, begin, min(t.k, begin + t.depth)};
 }
 
 // A tile of 128 by 64 comes as it is stored: as one box of 128 rows, or as two of 64 rows of p.
@@ -71,9 +69,10 @@ __device__ inline auto operand(Shared<T> tile, int first, int p) {
   else return operand_mn_major(tile + first * kDepth, p, kStage / 2);
 }
 
-template <class Y, class T, Major kA, Major kB>
+template <class Out, class T, Major kA, Major kB>
 __global__ void __launch_bounds__(kThreads)
-    wgmma_tiles(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, Task<Y> task) {
+    wgmma_tiles(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
+                const __grid_constant__ Task<Out> task) {
   DynamicShared shared;
   const auto ring_a = shared.take<T>(kStages * kStage, 1024), ring_b = shared.take<T>(kStages * kStage, 1024);
   const auto all_staged = shared.take<float>(2 * kStagedRows);
@@ -90,7 +89,7 @@ __global__ void __launch_bounds__(kThreads)
     if (warp_of_block() != 0 || !elect_one()) return;
     int i = 0;  // steps over all tiles
     for (int unit = int(blockIdx.x); unit < units; unit += int(gridDim.x)) {
-      const Part<Y> part = part_of(task, unit);
+      const Part part = part_of(task, unit);
       for (int p = part.begin; p < part.end; p += kDepth, ++i) {
         const int s = i % kStages;
         mbarrier_wait(empty + s, (i / kStages + 1) % 2);
@@ -108,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
   const bool releases = threadIdx.x % 128 == 0;
   int i = 0;
   for (int unit = int(blockIdx.x); unit < units; unit += int(gridDim.x)) {
-    const Part<Y> part = part_of(task, unit);
+    const Part part = part_of(task, unit);
     const int steps = part.steps();
     float d[kTile / 2];
     for (int step = 0; step < steps; ++step, ++i) {
@@ -126,6 +125,7 @@ __global__ void __launch_bounds__(kThreads)
     wgmma_wait<0>(d);
     if (releases) mbarrier_arrive(empty + (i - 1) % kStages);
 
+    const auto& out = task.out.of(part.z, task.m);
     barrier_sync(group, 128);  // the last tile's rows have been read
     const int row = threadIdx.x % 128 / 32 * 16 + lane / 4;
 #pragma unroll
@@ -134,11 +134,11 @@ __global__ void __launch_bounds__(kThreads)
     barrier_sync(group, 128);
     for (int c = int(threadIdx.x) % 128; c < 64 * kTile / 8; c += 128) {
       const int r = c / (kTile / 8), column = c % (kTile / 8) * 8;
-      if (part.at.row + first_row + r >= part.m || part.at.column + column >= part.n) continue;
+      if (part.at.row + first_row + r >= task.m || part.at.column + column >= task.n) continue;
       const Pack<float> low = load16(staged + (r * kStagedStride + column)),
                         high = load16(staged + (r * kStagedStride + column + 4));
       const float v[8] = {low.v[0], low.v[1], low.v[2], low.v[3], high.v[0], high.v[1], high.v[2], high.v[3]};
-      write_row(part, part.at.row + first_row + r, part.at.column + column, v, 8);
+      write_row(out, part.at.row + first_row + r, part.at.column + column, v, 8);
     }
   }
 }
@@ -148,28 +148,32 @@ TensorMap map_of(const T* x, int64_t batch, int64_t rows, int64_t columns) {
   return tensor_map(x, {batch, rows, columns}, {1, kMajor == Major::k ? kTile : 64, 64});
 }
 
-template <Major kA, Major kB, class Y, class T>
-void multiply(Cuda where, const T* a, const T* b, const MatmulShape& s, const Task<Y>& task) {
+template <Major kA, Major kB, class Out, class T>
+void multiply(Cuda where, const T* a, const T* b, const MatmulShape& s, const Task<Out>& task) {
   const int64_t units = int64_t(task.items) * task.tiles_m * task.tiles_n;
-  launch(where, "matmul_wgmma", wgmma_tiles<Y, T, kA, kB>, std::min<int64_t>(units, multiprocessors(where)),
+  launch(where, "matmul_wgmma", wgmma_tiles<Out, T, kA, kB>, std::min<int64_t>(units, multiprocessors(where)),
          kThreads, kShared,
          kA == Major::k ? map_of<kA>(a, s.batch, s.m, s.k) : map_of<kA>(a, s.batch, s.k, s.m),
          kB == Major::k ? map_of<kB>(b, s.batch, s.n, s.k) : map_of<kB>(b, s.batch, s.k, s.n), task);
 }
 
+template <class Out>
+Task<Out> task_of(const Out& out, const MatmulShape& s, const Splits& splits) {
+  return {out,
+          int(s.batch) * splits.count,
+          int(s.m),
+          int(s.n),
+          int(s.k),
+          splits.count,
+          splits.depth,
+          int(ceil_div(s.m, kTile)),
+          int(ceil_div(s.n, kTile))};
+}
+
 template <class Y, class T>
 void multiply(Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s, Splits splits, float beta) {
-  const Task<Y> task{y,
-                     int(s.batch) * splits.count,
-                     int(s.m),
-                     int(s.n),
-                     int(s.k),
-                     splits.count,
-                     splits.depth,
-                     int(ceil_div(s.m, kTile)),
-                     int(ceil_div(s.n, kTile)),
-                     beta,
-                     on_16_bytes(y) && s.n % Pack<Y>::size == 0};
+  const bool aligned = on_16_bytes(y) && s.n % Pack<Y>::size == 0;
+  const auto task = task_of(Plain<Y>{y, int(s.n), beta, aligned, nullptr}, s, splits);
   if (s.transpose_a && s.transpose_b) multiply<Major::mn, Major::k>(where, a, b, s, task);
   else if (s.transpose_a) multiply<Major::mn, Major::mn>(where, a, b, s, task);
   else if (s.transpose_b) multiply<Major::k, Major::k>(where, a, b, s, task);
@@ -193,9 +197,20 @@ void matmul_wgmma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, doubl
             [&](auto* to, float keep) { multiply(where, to, a, b, s, splits, keep); });
 }
 
-#define INSTANTIATE(T)                                                               \
-  template bool matmul_wgmma_fits(Cuda, const T*, const T*, MatmulShape);            \
-  template void matmul_wgmma(Cuda, float*, const T*, const T*, MatmulShape, double); \
+template <class T>
+void linear_wgmma(Cuda where, T* y, const T* x, const T* w, MatmulShape s, const Epilogue<T>& e) {
+  const Splits splits(1, s.m, s.n, s.k);
+  const Finish<T> finish(y, s.n, e);
+  if (splits.count > 1)
+    return add_splits(where, s.m * s.n, splits, finish,
+                      [&](float* parts) { multiply(where, parts, x, w, s, splits, 0); });
+  multiply<Major::k, Major::k>(where, x, w, s, task_of(Finished<T>{finish}, s, splits));
+}
+
+#define INSTANTIATE(T)                                                                       \
+  template void linear_wgmma(Cuda, T*, const T*, const T*, MatmulShape, const Epilogue<T>&); \
+  template bool matmul_wgmma_fits(Cuda, const T*, const T*, MatmulShape);                    \
+  template void matmul_wgmma(Cuda, float*, const T*, const T*, MatmulShape, double);         \
   template void matmul_wgmma(Cuda, T*, const T*, const T*, MatmulShape, double);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)

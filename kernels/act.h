@@ -1,0 +1,11 @@
+// The activations that norms and linear layers apply to what they write.
+#pragma once
+
+enum class Act {
+  none,
+  relu,
+  leaky_relu,  // slope 0.2
+  silu,        // u sigmoid(u)
+  gelu,        // exact: u Phi(u)
+  gelu_tanh,   // u/2 (1 + tanh(v)), v = sqrt(2/pi) (u + 0.044715 u^3)
+};
