@@ -53,7 +53,7 @@ Row step(const std::string& kind, const std::string& label, int stage, int64_t b
     for (uint32_t i = 0; i < 8; ++i) batches->push_back(tanh(normal(shape, Key{3, 0, i})));
     return [=](int64_t turn) {
       const auto noise = drawn_noise(0, uint32_t(turn), Device::cpu);
-      experiment->step((*batches)[size_t(turn) % batches->size()], *noise, 1);
+      experiment->step((*batches)[size_t(turn) % batches->size()], *noise);
     };
   };
   return row;

@@ -13,10 +13,16 @@
 
 #include "kernels/gpu.h"
 
+using Kept = std::unordered_map<size_t, std::vector<void*>>;  // by block size
+struct Arena {
+  Kept kept;
+  ~Arena();
+};
+
 namespace {
 
 struct Pool {
-  std::unordered_map<size_t, std::vector<void*>> kept;  // by block size
+  Kept kept;
   MemoryStats stats;
   int64_t limit = 0;
 };
@@ -31,6 +37,8 @@ Pools& pools() {
   static Pools* p = new Pools;  // never destroyed: tensors may outlive every static
   return *p;
 }
+
+thread_local std::shared_ptr<Arena> entered;
 
 // Blocks come in four sizes per power of two, so that nearby requests share blocks and at most a quarter is
 // wasted.
@@ -89,21 +97,24 @@ std::string holders(const Pools& p, Device device) {
   return text.empty() ? "no tensor" : text;
 }
 
+void* take(Kept& kept, size_t size) {
+  std::vector<void*>& blocks = kept[size];
+  if (blocks.empty()) return nullptr;
+  void* data = blocks.back();
+  blocks.pop_back();
+  return data;
+}
+
 // A block's memory from what is kept, from the system, or from the system once all that is kept went back.
 void* take(Pools& p, Device device, size_t size) {
   Pool& pool = p.of[int(device)];
-  auto& kept = pool.kept[size];
-  if (!kept.empty()) {
-    void* data = kept.back();
-    kept.pop_back();
-    return data;
-  }
+  if (void* data = take(pool.kept, size)) return data;
   const auto ask = [&]() -> void* {
     if (pool.limit && pool.stats.reserved + int64_t(size) > pool.limit) return nullptr;
     return system_allocate(device, size);
   };
   void* data = ask();
-  if (!data) {
+  if (!data && !entered) {  // a capture must not wait for the device, as a release does
     for (auto& [of_size, blocks] : pool.kept) {
       for (void* block : blocks) system_free(device, block), pool.stats.reserved -= int64_t(of_size);
       blocks.clear();
@@ -130,7 +141,12 @@ std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) 
   {
     std::lock_guard lock(p.mutex);
     MemoryStats& stats = p.of[int(device)].stats;
-    void* data = take(p, device, size);
+    void* data = nullptr;
+    if (device == Device::cuda && entered) {
+      block->arena = entered;
+      data = take(entered->kept, size);
+    }
+    if (!data) data = take(p, device, size);
     if (!data)
       fail(Fault::internal,
            "memory: {}: {} asked for, for {} {}, with {} in use, most of it {}; use a smaller batch",
@@ -152,9 +168,19 @@ Block::~Block() {
   std::lock_guard lock(p.mutex);
   before->after = after, after->before = before;
   Pool& pool = p.of[int(device)];
-  pool.kept[size].push_back(data);
+  (arena ? arena->kept : pool.kept)[size].push_back(data);
   pool.stats.live -= int64_t(size);
 }
+
+Arena::~Arena() {
+  std::lock_guard lock(pools().mutex);
+  for (auto& [size, blocks] : kept) {
+    std::vector<void*>& to = pools().of[int(Device::cuda)].kept[size];
+    to.insert(to.end(), blocks.begin(), blocks.end());
+  }
+}
+std::shared_ptr<Arena> make_arena() { return std::make_shared<Arena>(); }
+void enter_arena(std::shared_ptr<Arena> arena) { entered = std::move(arena); }
 
 MemoryStats memory_stats(Device device) {
   std::lock_guard lock(pools().mutex);

@@ -11,6 +11,12 @@
 enum class Device : uint8_t { cpu, cuda };
 const char* name(Device device);  // "cpu"
 
+// Memory of the GPU that belongs to a captured graph, which writes it whenever it is launched: blocks taken
+// while one is entered never go to anybody else. They go back to the pool with the last owner.
+struct Arena;
+std::shared_ptr<Arena> make_arena();
+void enter_arena(std::shared_ptr<Arena> arena);  // this thread; null: leave it
+
 // A piece of memory, and for the report on exhaustion what stands in it.
 struct Block {
   void* data = nullptr;
@@ -19,6 +25,7 @@ struct Block {
   Shape shape;
   Dtype dtype = Dtype::f32;
   const char* op = "";                        // what made it, if the tape knows
+  std::shared_ptr<Arena> arena;               // where it goes back to, if not to the pool
   Block *before = nullptr, *after = nullptr;  // every live one is on a list
   Block() = default;
   Block(const Block&) = delete;

@@ -5,7 +5,8 @@
 
 class Rng {
  public:
-  explicit Rng(uint64_t seed = 0, uint32_t step = 0) : key_{seed, step, 0} {}
+  explicit Rng(uint64_t seed = 0, uint32_t step = 0, const uint32_t* clock = nullptr)
+      : key_{seed, step, 0, clock} {}
   Key next() {
     const Key key = key_;
     ++key_.op;

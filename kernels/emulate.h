@@ -31,7 +31,10 @@ void set_compute_capability(int capability);  // 90 at the start
 #include <concepts>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <source_location>
+#include <tuple>
+#include <vector>
 
 // ---- names of CUDA C++
 // --------------------------------------------------------------------------------------
@@ -75,6 +78,14 @@ struct Place {  // of the running thread; for a debugger's conditions, too
   dim3 thread, block, block_size, grid_size;
 };
 extern thread_local const Place* place;
+
+// A captured graph (gpu.h) is the work that was queued while `recorded` held a list.
+inline std::optional<std::vector<std::function<void()>>> recorded;
+template <class F>
+void run_or_record(F work) {
+  if (recorded) recorded->push_back(work);
+  else work();
+}
 
 void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
@@ -261,7 +272,7 @@ using cudaError_t = int;
 inline constexpr cudaError_t cudaSuccess = 0;
 inline void check(cudaError_t, const char*) {}
 inline cudaError_t cudaMemsetAsync(void* p, int byte, size_t bytes, Stream) {
-  std::memset(p, byte, bytes);
+  emulate::run_or_record([=] { std::memset(p, byte, bytes); });
   return cudaSuccess;
 }
 
@@ -272,8 +283,10 @@ template <class... P, class... A>
 void launch(Cuda, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
   if (grid.empty()) return;
-  emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
-               [&] { kernel(static_cast<P>(args)...); });
+  emulate::run_or_record([=, values = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] {
+    emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
+                 [&] { std::apply(kernel, values); });
+  });
 }
 
 // ---- shared memory

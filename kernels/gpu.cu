@@ -1,6 +1,19 @@
 #include "kernels/error.h"
 #include "kernels/gpu.h"
 
+namespace {
+
+bool capturing = false;
+
+void refuse_capture(const char* what) {
+  if (capturing)
+    fail(Fault::usage, "capture: expected a step that stays on the device, found {} in it", what);
+}
+
+}  // namespace
+
+bool gpu_capturing() { return capturing; }
+
 #ifdef __CUDACC__
 #include <algorithm>
 #include <cstring>
@@ -47,6 +60,7 @@ void gpu_copy(void* to, const void* from, size_t bytes) {
 }
 // Through two buffers of pinned memory in turn: the processor fills one while the device reads the other.
 void gpu_upload(void* to, const void* from, size_t bytes) {
+  refuse_capture("an upload");
   struct Staging {
     void* data = nullptr;
     cudaEvent_t read = nullptr;  // by the device: it may be filled again
@@ -70,8 +84,43 @@ void gpu_upload(void* to, const void* from, size_t bytes) {
   }
 }
 void gpu_download(void* to, const void* from, size_t bytes) {
+  refuse_capture("a download");
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_stream()), "downloading");
   check(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
+}
+
+struct GpuGraph {
+  cudaGraphExec_t executable = nullptr;
+};
+// Relaxed: the pool may ask for memory meanwhile.
+void gpu_begin_capture() {
+  check(cudaStreamBeginCapture(gpu_stream(), cudaStreamCaptureModeRelaxed), "beginning a capture");
+  capturing = true;
+}
+GpuGraph* gpu_end_capture() {
+  capturing = false;
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(gpu_stream(), &graph), "ending a capture");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "making a graph");
+  return new GpuGraph{executable};
+}
+void gpu_drop_capture() {
+  capturing = false;
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(gpu_stream(), &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();  // not to be reported by the next launch
+}
+void gpu_launch(GpuGraph* graph) {
+  check(cudaGraphLaunch(graph->executable, gpu_stream()), "launching a graph");
+}
+void gpu_free(GpuGraph* graph) {
+  check(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
+  cudaGraphExecDestroy(graph->executable);
+  delete graph;
 }
 
 #else
@@ -86,8 +135,33 @@ void use_gpu(int index) {
 Stream gpu_stream() { return nullptr; }
 void* gpu_allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
 void gpu_free(void* data) { std::free(data); }
-void gpu_fill_bytes(void* data, int byte, size_t bytes) { std::memset(data, byte, bytes); }
-void gpu_copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
-void gpu_upload(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
-void gpu_download(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void gpu_fill_bytes(void* data, int byte, size_t bytes) {
+  emulate::run_or_record([=] { std::memset(data, byte, bytes); });
+}
+void gpu_copy(void* to, const void* from, size_t bytes) {
+  emulate::run_or_record([=] { std::memcpy(to, from, bytes); });
+}
+void gpu_upload(void* to, const void* from, size_t bytes) {
+  refuse_capture("an upload");
+  std::memcpy(to, from, bytes);
+}
+void gpu_download(void* to, const void* from, size_t bytes) {
+  refuse_capture("a download");
+  std::memcpy(to, from, bytes);
+}
+
+struct GpuGraph {
+  std::vector<std::function<void()> > work;
+};
+void gpu_begin_capture() { capturing = true, emulate::recorded.emplace(); }
+GpuGraph* gpu_end_capture() {
+  auto* graph = new GpuGraph{std::move(*emulate::recorded)};
+  gpu_drop_capture();
+  return graph;
+}
+void gpu_drop_capture() { capturing = false, emulate::recorded.reset(); }
+void gpu_launch(GpuGraph* graph) {
+  for (const auto& work : graph->work) work();
+}
+void gpu_free(GpuGraph* graph) { delete graph; }
 #endif

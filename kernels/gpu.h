@@ -20,3 +20,14 @@ void gpu_fill_bytes(void* data, int byte, size_t bytes);
 void gpu_copy(void* to, const void* from, size_t bytes);
 void gpu_upload(void* to, const void* from, size_t bytes);
 void gpu_download(void* to, const void* from, size_t bytes);
+
+// Capture. From begin to end work is recorded, not run; the graph that comes of it is launched as a whole, as
+// often as wanted, always with the addresses and values of the recording. One capture at a time. An upload or
+// a download in it is Fault::usage: a replay would not see what the host has by then.
+struct GpuGraph;
+void gpu_begin_capture();
+GpuGraph* gpu_end_capture();
+void gpu_drop_capture();  // in place of end, after an error
+bool gpu_capturing();
+void gpu_launch(GpuGraph* graph);
+void gpu_free(GpuGraph* graph);

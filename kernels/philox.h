@@ -11,6 +11,8 @@
 struct Key {
   uint64_t seed = 0;
   uint32_t step = 0, op = 0;
+  // On CUDA: where the step is read in place of `step`, or null. A captured graph is replayed in other steps.
+  const uint32_t* clock = nullptr;
 };
 
 struct Bits4 {

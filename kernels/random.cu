@@ -11,6 +11,13 @@
 
 namespace {
 
+__device__ inline Key now(Key key) {
+  if (key.clock) key.step = *key.clock;
+  return key;
+}
+
+__global__ void clock_kernel(uint32_t* clock, uint32_t step) { *clock = step; }
+
 // f(words, values) changes four values; x may be null.
 template <class F, class T>
 __global__ void __launch_bounds__(256)
@@ -18,6 +25,7 @@ __global__ void __launch_bounds__(256)
   constexpr int kSize = Pack<T>::size;
   const int64_t i = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kSize;
   if (i >= n) return;
+  key = now(key);
   const int size = int(min(int64_t(kSize), n - i));
   const bool whole = aligned && size == kSize;
   Pack<T> pack = x ? load_part(x + i, size, whole) : Pack<T>{};
@@ -58,7 +66,7 @@ struct ChannelMask {
   };
   __device__ Column at(int64_t image, int c) const {
     const uint64_t i = uint64_t(image * channels + c);
-    const Bits4 four = random4(key, i / 4);
+    const Bits4 four = random4(now(key), i / 4);
     uint32_t bits = four.v[0];  // random_bits(key, i): a computed index would need a stack frame
 #pragma unroll
     for (int e = 1; e < 4; ++e) bits = i % 4 == uint64_t(e) ? four.v[e] : bits;
@@ -67,6 +75,10 @@ struct ChannelMask {
 };
 
 }  // namespace
+
+void set_clock(Cuda where, uint32_t* clock, uint32_t step) {
+  launch(where, "set_clock", clock_kernel, 1, 1, 0, clock, step);
+}
 
 template <class T>
 void normal_fill(Cuda where, T* y, int64_t n, Key key) {

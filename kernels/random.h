@@ -7,6 +7,8 @@
 #include "kernels/device.h"
 #include "kernels/philox.h"
 
+void set_clock(Cuda, uint32_t* clock, uint32_t step);  // the memory that Key::clock points to
+
 template <class T>
 void normal_fill(Cpu, T* y, int64_t n, Key key);
 template <class T>

@@ -12,11 +12,12 @@
 
 // Runs the program; @ in the arguments stands for the folder. Returns its exit code (-1: a signal ended it)
 // and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
-inline int run(const Folder& folder, std::string arguments, std::string& error, int64_t largest_file = 0) {
+inline int run(const Folder& folder, std::string arguments, std::string& error, int64_t largest_file = 0,
+               const std::string& program = DAE_PROGRAM) {
   for (size_t at; (at = arguments.find('@')) != std::string::npos;)
     arguments.replace(at, 1, folder.path.string());
   const std::string limit = largest_file ? "prlimit --fsize=" + std::to_string(largest_file) + " " : "";
-  std::FILE* pipe = popen((limit + "'" DAE_PROGRAM "' " + arguments + " 2>&1 >/dev/null").c_str(), "r");
+  std::FILE* pipe = popen((limit + "'" + program + "' " + arguments + " 2>&1 >/dev/null").c_str(), "r");
   error.clear();
   for (int c; (c = std::fgetc(pipe)) != EOF;) error += char(c);
   const int status = pclose(pipe);
@@ -31,9 +32,9 @@ struct BadInput {
 };
 
 // The exit code, exactly one line that begins with "dae: " and names the thing, and no half-written file.
-inline void check(const Folder& folder, const BadInput& row) {
+inline void check(const Folder& folder, const BadInput& row, const std::string& program = DAE_PROGRAM) {
   std::string error;
-  const int code = run(folder, row.arguments, error, row.largest_file);
+  const int code = run(folder, row.arguments, error, row.largest_file, program);
   INFO(row.arguments, " -> ", code, ": ", error);
   CHECK(code == row.code);
   CHECK(error.rfind("dae: ", 0) == 0);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "kernels/gpu.h"
 #include "tests/program.h"
 
 namespace fs = std::filesystem;
@@ -18,6 +19,13 @@ const std::string kToy =
     "train toy -q --threads 1 --set model.encoder_hidden=3 --set model.decoder_hidden=2 --set train.batch=8 "
     "--set data.count=64 --set train.log_every=1 --set train.checkpoint_every=10000 ";
 
+// A device that this machine, or this build, has not.
+std::string absent_device() {
+  if constexpr (kHasCuda)
+    if (gpu_count() > 0) return "cuda:99";
+  return "cuda";
+}
+
 }  // namespace
 
 TEST_CASE("usage and recipes: exit code 2") {
@@ -32,7 +40,7 @@ TEST_CASE("usage and recipes: exit code 2") {
            BadInput{"train toy --out @/r --stage 3", 2, {"--stage"}},
            BadInput{"train toy --out @/r --stage 2", 2, {"--from"}},
            BadInput{"--device tpu train toy --out @/r", 2, {"--device"}},
-           BadInput{"--device cuda train toy --out @/r", 2, {"--device", "cuda"}},
+           BadInput{"--device " + absent_device() + " train toy --out @/r", 2, {"--device", "cuda"}},
            BadInput{"--threads 0 train toy --out @/r", 2, {"--threads"}},
            BadInput{"train @/none.toml --out @/r", 2, {"none.toml", "no such file"}},
            BadInput{"train @ --out @/r", 2, {"folder"}},

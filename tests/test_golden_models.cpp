@@ -50,8 +50,8 @@ struct Run {
     const int64_t batch = recipe.train.batch, begin = index * batch % images.dim(0);
     const double factor =
         recipe.optimizer.decay == "linear" ? 1 - double(index) / double(recipe.train.steps) : 1;
-    return read(
-        experiment->step(slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), noise, factor));
+    experiment->set_lr_factor(factor);
+    return read(experiment->step(slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), noise));
   }
   // The recorded losses of a step; others that the experiment logs are its own affair.
   void check_losses(const Metrics& metrics, const std::string& prefix, int64_t index, double limit) {

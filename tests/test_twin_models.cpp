@@ -27,7 +27,7 @@ struct Run {
     Feed feed(recipe, 0);
     for (uint32_t step = 1; step <= 2; ++step) {
       const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, step, device);
-      metrics = read(experiment->step(feed.next().x, *noise, 1));
+      metrics = read(experiment->step(feed.next().x, *noise));
     }
   }
   Recipe recipe;

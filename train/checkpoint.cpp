@@ -106,6 +106,7 @@ std::vector<Param> optimizer_and_weights(Experiment& experiment) {
 std::string counter_name(const std::string& optimizer, const std::string& group) {
   return "optimizer." + optimizer + "." + group + ".step";
 }
+std::string scale_name(const std::string& optimizer) { return "optimizer." + optimizer + ".loss_scale"; }
 
 }  // namespace
 
@@ -157,9 +158,14 @@ void save_checkpoint(const fs::path& path, Experiment& experiment, const Progres
                                                  {"batches", std::to_string(progress.batches)},
                                                  {"noise_rows", std::to_string(progress.noise_rows)},
                                                  {"recipe", progress.recipe}};
-  for (const auto& [name, optimizer] : experiment.optimizers())
+  for (const auto& [name, optimizer] : experiment.optimizers()) {
     for (const Group& group : optimizer->groups())
-      metadata[counter_name(name, group.name)] = std::to_string(group.step);
+      metadata[counter_name(name, group.name)] = std::to_string(optimizer->steps(group.name));
+    if (optimizer->options().loss_scale == 0) continue;
+    const AdamW::LossScale scale = optimizer->loss_scale();
+    metadata[scale_name(name)] = std::to_string(int64_t(scale.scale));  // a power of two
+    metadata[scale_name(name) + ".good"] = std::to_string(scale.good);
+  }
   save_safetensors(path.string(), entries, metadata);
 }
 
@@ -177,9 +183,13 @@ Progress read_progress(const fs::path& path) {
 void load_checkpoint(const fs::path& path, Experiment& experiment) {
   const Safetensors file(path.string());
   fill(file, optimizer_and_weights(experiment), true);
-  for (const auto& [name, optimizer] : experiment.optimizers())
-    for (Group& group : optimizer->groups())
-      group.step = integer(file.metadata(), counter_name(name, group.name), path);
+  for (const auto& [name, optimizer] : experiment.optimizers()) {
+    for (const Group& group : optimizer->groups())
+      optimizer->set_steps(group.name, integer(file.metadata(), counter_name(name, group.name), path));
+    if (file.metadata().contains(scale_name(name)))  // not if it was made in another type
+      optimizer->set_loss_scale({double(integer(file.metadata(), scale_name(name), path)),
+                                 integer(file.metadata(), scale_name(name) + ".good", path)});
+  }
   for (Param* p : experiment.state()) p->changed();
 }
 

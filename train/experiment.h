@@ -25,8 +25,9 @@ class Experiment {
  public:
   virtual ~Experiment() = default;
   virtual std::vector<int64_t> example_shape() const = 0;  // what it trains on: (H, W, C) or (D)
-  // One training step on x (N, H, W, C) or (N, D); every optimizer steps once with its rate times lr_factor.
-  virtual Losses step(const Tensor& x, Noise& noise, double lr_factor) = 0;
+  // One training step on x (N, H, W, C) or (N, D); every optimizer steps once.
+  virtual Losses step(const Tensor& x, Noise& noise) = 0;
+  void set_lr_factor(double factor);                       // of every optimizer, from the next step on
   virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode
   // The posterior mean (N, z_dim), and the reconstruction from it, in eval mode; empty: it has no encoder.
   virtual Tensor encode(const Tensor& x) = 0;

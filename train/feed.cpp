@@ -9,7 +9,8 @@ namespace {
 
 class DrawnNoise : public Noise {
  public:
-  DrawnNoise(uint64_t seed, uint32_t step, Device device) : rng_(seed, step), device_(device) {}
+  DrawnNoise(uint64_t seed, uint32_t step, Device device, const uint32_t* clock)
+      : rng_(seed, step, clock), device_(device) {}
   Tensor normal(const Shape& shape, Dtype dtype) override {
     return ::normal(shape, rng_.next(), dtype, device_);
   }
@@ -89,11 +90,15 @@ Batch Feed::next() {
 double Feed::wait() const { return state_->loader.wait(); }
 std::string Feed::manifest() const { return state_->loader.manifest(); }
 
-std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step) const {
-  if (!state_->recorded) return drawn_noise(seed, step, state_->device);
+std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step, const uint32_t* clock) const {
+  if (!state_->recorded) return drawn_noise(seed, step, state_->device, clock);
+  if (clock)
+    fail(Fault::usage,
+         "train.graph: expected noise that is drawn on the device, found recorded rows in the data; add "
+         "--set train.graph=false");
   return std::make_unique<RecordedNoise>(state_->recorded, used, seed, step, state_->device);
 }
 
-std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device) {
-  return std::make_unique<DrawnNoise>(seed, step, device);
+std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device, const uint32_t* clock) {
+  return std::make_unique<DrawnNoise>(seed, step, device, clock);
 }

@@ -20,13 +20,16 @@ class Feed {
   double wait() const;           // seconds that next() waited for data so far
   std::string manifest() const;  // JSON: what was read, with hashes
   // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.
-  std::unique_ptr<Noise> noise(int64_t& used, uint64_t seed, uint32_t step) const;
+  // Fault::usage for recorded rows with a clock: they come from the host.
+  std::unique_ptr<Noise> noise(int64_t& used, uint64_t seed, uint32_t step,
+                               const uint32_t* clock = nullptr) const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// Noise numbered by (seed, step, draw), made on `device`.
-std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device);
+// Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
+std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,
+                                   const uint32_t* clock = nullptr);
 inline constexpr uint32_t kPictureStep = 0xFFFFFFFFu;  // the step number of noise for pictures

@@ -17,6 +17,7 @@
 #include "train/pictures.h"
 #include "train/run_report.h"
 #include "train/signals.h"
+#include "train/stepper.h"
 #include "train/tensorboard.h"
 
 namespace fs = std::filesystem;
@@ -173,17 +174,20 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   const SignalWatch watch;
   LoopResult result;
   StepCost cost(recipe.device);
+  Stepper stepper(*experiment, recipe);
 
   while (at.step < steps && !result.signal) {
     if (at.stage == 1 && dae && at.step >= switch_at) {
+      stepper.changed();
       experiment->enter_stage_two();
       at.stage = 2;
     }
     const Tensor x = data.next().x;
     ++at.batches;
-    const std::unique_ptr<Noise> noise = data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1));
+    const std::unique_ptr<Noise> noise =
+        data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1), stepper.clock());
     cost.begin();
-    const Losses losses = experiment->step(x, *noise, lr_factor(recipe, at.step));
+    const Losses losses = stepper.take(x, *noise, at.step + 1, lr_factor(recipe, at.step));
     cost.end();
     ++at.step;
     const bool last = at.step == steps;

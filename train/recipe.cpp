@@ -24,6 +24,7 @@ constexpr Check kCount{"an integer of at least 0", [](double v) { return v >= 0;
 constexpr Check kPositive{"an integer of at least 1", [](double v) { return v >= 1; }};
 constexpr Check kWidth{"a number above 0 and at most 8", [](double v) { return v > 0 && v <= 8; }};
 constexpr Check kWeight{"a number of at least 0", [](double v) { return v >= 0 && std::isfinite(v); }};
+constexpr Check kScale{"a number from 1 to 2^24", [](double v) { return v >= 1 && v <= 0x1p24; }};
 constexpr Check kShare{"a number from 0 to 1", [](double v) { return v >= 0 && v <= 1; }};
 constexpr Check kBelowOne{"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
 constexpr Check kSwitch{"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
@@ -38,7 +39,7 @@ struct Key {
 std::vector<Key> keys(Recipe& r) {
   return {
       {"seed", &r.seed, kCount},
-      {"dtype", &r.dtype, {"f32|f64|bf16"}},
+      {"dtype", &r.dtype, {"f32|f64|bf16|f16"}},
       {"model.kind", &r.model.kind, {"toy|dcgan|vaegan"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
       {"model.width", &r.model.width, kWidth},
@@ -61,12 +62,14 @@ std::vector<Key> keys(Recipe& r) {
       {"optimizer.weight_decay", &r.optimizer.weight_decay, kWeight},
       {"optimizer.decay", &r.optimizer.decay, {"linear|constant"}},
       {"optimizer.ema", &r.optimizer.ema, kBelowOne},
+      {"optimizer.loss_scale", &r.optimizer.loss_scale, kScale},
       {"train.steps", &r.train.steps, kPositive},
       {"train.batch", &r.train.batch, kPositive},
       {"train.log_every", &r.train.log_every, kPositive},
       {"train.checkpoint_every", &r.train.checkpoint_every, kPositive},
       {"train.sample_every", &r.train.sample_every, kPositive},
       {"train.keep", &r.train.keep, kCount},
+      {"train.graph", &r.train.graph, kFlag},
       {"data.kind", &r.data.kind, {"cifar10|folder|tensors|toy|procedural"}},
       {"data.path", &r.data.path, kText},
       {"data.shuffle", &r.data.shuffle, kFlag},

@@ -9,7 +9,7 @@
 
 struct Recipe {
   uint64_t seed = 0;
-  std::string dtype = "f32";    // compute type: "f32", "f64" (CPU) or "bf16" (CUDA)
+  std::string dtype = "f32";    // compute type: "f32", "f64" (CPU), "bf16" or "f16" (CUDA)
   Device device = Device::cpu;  // where it runs: not part of the file, --device says
   struct {
     std::string kind;  // "toy", "dcgan", "vaegan"
@@ -36,10 +36,12 @@ struct Recipe {
     double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;
     std::string decay = "linear";  // to 0 over the steps, or "constant"
     double ema = 0;
+    double loss_scale = 65536;  // f16: to start from
   } optimizer;
   struct {
     int64_t steps = 50000, batch = 128, log_every = 50, checkpoint_every = 1000, sample_every = 1000;
-    int64_t keep = 2;  // checkpoints, the last ones; 0: all. That of the switch is always kept
+    bool graph = false;  // CUDA: a step is captured once and replayed; no effect on the CPU
+    int64_t keep = 2;    // checkpoints, the last ones; 0: all. That of the switch is always kept
   } train;
   struct {
     std::string kind = "cifar10";  // "cifar10", "folder", "tensors", "toy", "procedural"

@@ -219,7 +219,8 @@ std::vector<Finding> check_linear_autoencoder(uint64_t seed) {
   const int steps = 3000;
   for (int step = 0; step < steps; ++step) {
     backward(model.loss(x), optimizer.trainable());
-    optimizer.step(1 - double(step) / steps);
+    optimizer.set_lr_factor(1 - double(step) / steps);
+    optimizer.step();
   }
   const double found = model.loss(x).item() / total_variance(data);
   return {{"Lemma A.4: a linear autoencoder reaches the error of PCA",

@@ -43,8 +43,8 @@ ToyAccuracy train_toy(const Recipe& recipe) {
   Feed data(recipe, 0);
   for (int64_t step = 0; step < recipe.train.steps; ++step) {
     if (step == switch_step(recipe)) experiment->enter_stage_two();
-    experiment->step(data.next().x, *drawn_noise(recipe.seed, uint32_t(step + 1), recipe.device),
-                     lr_factor(recipe, step));
+    experiment->set_lr_factor(lr_factor(recipe, step));
+    experiment->step(data.next().x, *drawn_noise(recipe.seed, uint32_t(step + 1), recipe.device));
   }
   return judge_toy(*experiment, recipe);
 }

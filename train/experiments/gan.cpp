@@ -7,11 +7,8 @@ namespace {
 // Streams of initial weights: the second decoder of a width switch is not the first one's continuation.
 constexpr uint32_t kInitStep = 0, kSecondDecoderStep = 0xFFFFFFFD;
 
-AdamOptions adam(const Recipe& r) {
-  return {r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema};
-}
 Group group(const Recipe& r, const std::string& name, std::vector<Param*> params) {
-  return {name, std::move(params), r.optimizer.lr, r.optimizer.weight_decay, false, 0};
+  return {name, std::move(params), r.optimizer.lr, r.optimizer.weight_decay};
 }
 void append(std::vector<Param*>& to, const Module& module) {
   const auto more = module.state();
@@ -33,8 +30,8 @@ class Dcgan : public Experiment {
         init_(r.seed, kInitStep),
         generator_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
         discriminator_(Build{dtype_, &init_, r.device}),
-        generator_optimizer_(adam(r)),
-        discriminator_optimizer_(adam(r)) {
+        generator_optimizer_(adam_options(r)),
+        discriminator_optimizer_(adam_options(r)) {
     generator_.name_params("generator");
     discriminator_.name_params("discriminator");
     generator_optimizer_.add_group(group(r, "generator", generator_.params()));
@@ -43,7 +40,7 @@ class Dcgan : public Experiment {
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
-  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise) override {
     const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
     Tensor fake;
     {
@@ -54,13 +51,13 @@ class Dcgan : public Experiment {
     const Tensor real_term = bce_with_logits(discriminator_(x).logits, 1);
     const Tensor fake_term = bce_with_logits(discriminator_(fake).logits, 0);
     const Tensor loss_d = real_term + fake_term;
-    backward(loss_d, discriminator_optimizer_.trainable());
-    discriminator_optimizer_.step(lr_factor);
+    backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
+    discriminator_optimizer_.step();
 
     const Tensor drawn = generator_(noise.normal({2 * batch, z}, dtype_));
     const Tensor loss_g = bce_with_logits(discriminator_(drawn).logits, 1);
-    backward(loss_g, generator_optimizer_.trainable());
-    generator_optimizer_.step(lr_factor);
+    backward(generator_optimizer_.scaled(loss_g), generator_optimizer_.trainable());
+    generator_optimizer_.step();
     return {{"loss_d", loss_d.detach()}, {"loss_g", loss_g.detach()}};
   }
   Tensor sample(int64_t count, Noise& noise) override {
@@ -98,8 +95,8 @@ class Vaegan : public Experiment {
         init_(r.seed, kInitStep),
         encoder_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
         discriminator_(Build{dtype_, &init_, r.device}),
-        optimizer_(adam(r)),
-        discriminator_optimizer_(adam(r)) {
+        optimizer_(adam_options(r)),
+        discriminator_optimizer_(adam_options(r)) {
     encoder_.name_params("encoder");
     discriminator_.name_params("discriminator");
     make_generator(init_, true);
@@ -110,7 +107,7 @@ class Vaegan : public Experiment {
   }
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
-  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise) override {
     const auto masks = [&] { return noise.key(); };
     const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
     const bool joint = stage == 1;
@@ -124,8 +121,8 @@ class Vaegan : public Experiment {
     const Tensor false_rec = bce_with_logits(discriminator_(xhat.detach()).logits, 0);
     const Tensor false_prior = bce_with_logits(discriminator_(xp.detach()).logits, 0);
     const Tensor loss_d = real + 0.5 * (false_rec + false_prior);
-    backward(loss_d, discriminator_optimizer_.trainable());
-    discriminator_optimizer_.step(lr_factor);
+    backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
+    discriminator_optimizer_.step();
 
     // Encoder and generator, each for its own loss, against the updated discriminator.
     Tensor target;
@@ -149,10 +146,10 @@ class Vaegan : public Experiment {
       const Tensor kl = kl_normal(mu, logvar), loss_e = scale(kl, w.kl) + scale(feature, w.feature);
       losses.push_back({"loss_e", loss_e.detach()});
       losses.push_back({"loss_kl", kl.detach()});
-      backward(loss_e, optimizer_.group("encoder").params, {true, {}});
+      backward(optimizer_.scaled(loss_e), optimizer_.group("encoder").params, {true, {}});
     }
-    backward(loss_g, optimizer_.group("generator").params);
-    optimizer_.step(lr_factor);
+    backward(optimizer_.scaled(loss_g), optimizer_.group("generator").params);
+    optimizer_.step();
     return losses;
   }
 

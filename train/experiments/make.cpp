@@ -2,12 +2,24 @@
 
 #include "train/experiments/experiments.h"
 
+AdamOptions adam_options(const Recipe& recipe) {
+  const auto& o = recipe.optimizer;
+  return {.beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .ema = o.ema,
+          .loss_scale = recipe.dtype == "f16" ? o.loss_scale : 0};
+}
+
+void Experiment::set_lr_factor(double factor) {
+  for (const auto& [name, optimizer] : optimizers()) optimizer->set_lr_factor(factor);
+}
+
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
   const Dtype dtype = dtype_from(recipe.dtype);
   const bool cpu = recipe.device == Device::cpu, small = dtype == Dtype::bf16 || dtype == Dtype::f16;
   if (cpu ? small : dtype == Dtype::f64)
     fail(Fault::usage, "dtype: expected {}, found {}; {}",
-         cpu ? "f32 or f64 on the CPU" : "f32 or bf16 on CUDA", recipe.dtype,
+         cpu ? "f32 or f64 on the CPU" : "f32, bf16 or f16 on CUDA", recipe.dtype,
          cpu ? "add --device cuda, or --set dtype=f32" : "use --device cpu, or --set dtype=f32");
   const std::string& kind = recipe.model.kind;
   if (kind == "toy") return make_toy(recipe, stage);

@@ -14,14 +14,14 @@ class Toy : public Experiment {
         init_(r.seed, 0),
         model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden(),
                weakness()),
-        optimizer_({r.optimizer.beta1, r.optimizer.beta2, 1e-8, true, r.optimizer.ema}) {
+        optimizer_(adam_options(r)) {
     const auto& o = r.optimizer;
-    optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay, false, 0});
-    optimizer_.add_group({"decoder", model_.decoder->params(), o.lr, o.weight_decay, false, 0});
+    optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay});
+    optimizer_.add_group({"decoder", model_.decoder->params(), o.lr, o.weight_decay});
     if (at_stage == 2) enter_stage_two();
   }
   std::vector<int64_t> example_shape() const override { return {kDim}; }
-  Losses step(const Tensor& x, Noise& noise, double lr_factor) override {
+  Losses step(const Tensor& x, Noise& noise) override {
     const auto [mu, logvar] = model_.encode(x);
     const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;
     const Tensor xhat = model_.decode(z, [&] { return noise.key(); });
@@ -34,8 +34,8 @@ class Toy : public Experiment {
       losses.push_back({"loss_kl", kl.detach()});
     }
     losses.insert(losses.begin(), {"loss", loss.detach()});
-    backward(loss, optimizer_.trainable());
-    optimizer_.step(lr_factor);
+    backward(optimizer_.scaled(loss), optimizer_.trainable());
+    optimizer_.step();
     return losses;
   }
   Tensor sample(int64_t count, Noise& noise) override {

@@ -1,0 +1,128 @@
+// Runs that move between devices, through the program: started on (emulated) CUDA and resumed on the CPU, and
+// the other way round.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/program.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kCpu = DAE_PROGRAM;
+const char* const kCuda = DAE_EMULATED;
+
+std::string on(const char* program, const std::string& arguments) {
+  return std::string("--device ") + (program == kCuda ? "cuda " : "cpu ") + arguments;
+}
+
+std::vector<nlohmann::json> metrics(const std::string& path) {
+  std::istringstream in(read(path));
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+// Both runs logged every step; losses agree to `limit`.
+void check_near(const std::string& a, const std::string& b, size_t steps, double limit) {
+  const auto x = metrics(a + "/metrics.jsonl"), y = metrics(b + "/metrics.jsonl");
+  REQUIRE(x.size() == steps);
+  REQUIRE(y.size() == steps);
+  for (size_t i = 0; i < steps; ++i)
+    for (const auto& [name, value] : y[i].items()) {
+      INFO(a, ", step ", i + 1, ": ", name, ": expected ", value.dump(), ", found ", x[i][name].dump());
+      CHECK(std::abs(x[i][name].get<double>() - value.get<double>()) <=
+            limit * std::abs(value.get<double>()));
+    }
+}
+
+void train(const Folder& folder, const char* program, const std::string& arguments) {
+  std::string error;
+  const int code = run(folder, on(program, "train -q --threads 1 " + arguments), error, 0, program);
+  INFO(arguments, ": ", error);
+  REQUIRE(code == 0);
+}
+
+}  // namespace
+
+// f32 sums in another order, 1e-6 a step, over 16 steps of a net without norms: three digits of room.
+TEST_CASE("the toy VAE with averages: started on one device, resumed on the other") {
+  const Folder folder;
+  const std::string toy =
+      "toy --set model.encoder_hidden=13 --set model.decoder_hidden=11 --set train.batch=9 --set "
+      "train.log_every=1 --set optimizer.ema=0.9 --set data.count=64 ";
+  train(folder, kCpu, toy + "--out @/whole --set train.steps=16");
+  for (const bool cuda_first : {true, false}) {
+    const char *first = cuda_first ? kCuda : kCpu, *second = cuda_first ? kCpu : kCuda;
+    const std::string run = cuda_first ? "moved" : "back";
+    // Resumed with the recipe that the first device wrote.
+    train(folder, first, toy + "--set train.graph=true --out @/" + run + " --set train.steps=8");
+    train(folder, second, "@/" + run + "/recipe.toml --resume --out @/" + run + " --set train.steps=16");
+    check_near(folder / run, folder / "whole", 16, 1e-3);
+  }
+  // Begun in f16 with its loss scale, gone on in f32 on the CPU, where there is none, and back. Half a
+  // percent a loss in f16; 16 steps.
+  train(folder, kCuda, toy + "--set dtype=f16 --out @/half --set train.steps=4");
+  train(folder, kCpu, toy + "--set dtype=f32 --resume --out @/half --set train.steps=12");
+  train(folder, kCuda, toy + "--set dtype=f16 --resume --out @/half --set train.steps=16");
+  const auto x = metrics(folder / "half/metrics.jsonl");
+  REQUIRE(x.size() == 16);
+  for (const auto& line : x) CHECK(std::isfinite(line["loss"].get<double>()));
+}
+
+// The second step starts from the other device's weights, statistics and moments. Adam's first step makes
+// weights differ by 1e-5 (see test_twin_models.cpp), losses by less than 1e-3.
+TEST_CASE("VAEGAN: started on one device, resumed on the other") {
+  const Folder folder;
+  const std::string vaegan =
+      "vaegan-cifar10 --set data.kind=procedural --set data.count=8 --set train.batch=2 --set "
+      "model.width=0.01 --set model.z_dim=3 --set train.log_every=1 --set train.sample_every=100 --set "
+      "optimizer.decay=constant --set optimizer.lr=1e-5 ";
+  train(folder, kCpu, vaegan + "--out @/whole --set train.steps=2");
+  train(folder, kCuda, vaegan + "--out @/moved --set train.steps=1");
+  train(folder, kCpu, vaegan + "--resume --out @/moved --set train.steps=2");
+  check_near(folder / "moved", folder / "whole", 2, 1e-3);
+  train(folder, kCpu, vaegan + "--out @/back --set train.steps=1");
+  train(folder, kCuda, vaegan + "--resume --out @/back --set train.steps=2");
+  check_near(folder / "back", folder / "whole", 2, 1e-3);
+}
+
+TEST_CASE("resume on CUDA is bit-exact, captured or not") {
+  const Folder folder;
+  const std::string toy =
+      "toy --set model.encoder_hidden=13 --set model.decoder_hidden=11 --set train.batch=9 --set dtype=f16 "
+      "--set train.log_every=1 --set optimizer.ema=0.9 --set data.count=64 --set train.checkpoint_every=5 "
+      "--set schedule.kind=dae --set train.keep=0 --set train.steps=16 ";
+  const std::string last = "checkpoints/step-00000016.safetensors";
+  train(folder, kCuda, toy + "--out @/whole");
+  for (const char* graph : {"true", "false"}) {
+    CAPTURE(graph);
+    const std::string run = std::string("run-") + graph;
+    fs::copy(folder / "whole", folder / run, fs::copy_options::recursive);
+    for (const char* later : {"10", "15", "16"})
+      fs::remove(folder / run + "/checkpoints/step-000000" + later + ".safetensors");
+    fs::remove(folder / run + "/checkpoints/step-00000008.safetensors");
+    train(folder, kCuda, toy + "--resume --out @/" + run + " --set train.graph=" + graph);
+    CHECK(read(folder / run + "/metrics.jsonl") == read(folder / "whole/metrics.jsonl"));
+    // All but the recipe in the metadata, where the switch stands.
+    const std::string a = read(folder / run + "/" + last), b = read(folder / "whole/" + last);
+    const size_t tail = std::min(a.size(), b.size()) - 8192;
+    CHECK(a.substr(a.size() - tail) == b.substr(b.size() - tail));
+  }
+}
+
+TEST_CASE("a step with recorded noise cannot be captured: one line") {
+  const Folder folder;
+  std::string header = R"({"images":{"dtype":"F32","shape":[8,3,32,32],"data_offsets":[0,98304]},)"
+                       R"("noise":{"dtype":"F32","shape":[64,4],"data_offsets":[98304,99328]}})";
+  write_safetensors(folder / "data.safetensors", header, 99328);
+  check(folder,
+        {on(kCuda,
+            "train dcgan-cifar10 -q --set data.kind=tensors --set data.path=@/data.safetensors --set "
+            "model.z_dim=4 --set model.width=0.01 --set train.batch=2 --set data.flip=false --set "
+            "data.shuffle=false --set train.graph=true --out @/run"),
+         2,
+         {"train.graph", "recorded", "train.graph=false"}},
+        kCuda);
+}

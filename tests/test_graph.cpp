@@ -1,0 +1,113 @@
+// Captured steps (train.graph) on CUDA: the same bits as steps that are not captured, whatever changes from
+// step to step, and a clear refusal where a step cannot be captured.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "engine/graph.h"
+#include "engine/ops.h"
+#include "tests/rows.h"
+#include "train/feed.h"
+#include "train/stepper.h"
+
+namespace {
+
+struct Outcomes {
+  std::vector<Metrics> metrics;
+  std::vector<Tensor> state;  // copies on the host: parameters, then moments and averages
+};
+
+// Steps with a rate that falls, a switch before the sixth, and pictures drawn between steps, which take and
+// give back memory.
+Outcomes train(const std::string& name, std::vector<std::string> sets, int64_t steps, bool graph) {
+  sets.push_back(graph ? "train.graph=true" : "train.graph=false");
+  Recipe recipe = load_recipe(name, sets);
+  recipe.device = Device::cuda;
+  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
+  Stepper stepper(*experiment, recipe);
+  CHECK((stepper.clock() != nullptr) == graph);
+  Feed feed(recipe, 0);
+  Outcomes out;
+  int64_t rows = 0;
+  for (int64_t step = 1; step <= steps; ++step) {
+    if (step == 6 && recipe.schedule.kind == "dae") stepper.changed(), experiment->enter_stage_two();
+    const std::unique_ptr<Noise> noise = feed.noise(rows, recipe.seed, uint32_t(step), stepper.clock());
+    out.metrics.push_back(
+        read(stepper.take(feed.next().x, *noise, step, 1 - double(step) / (2 * double(steps)))));
+    experiment->sample(3, *drawn_noise(recipe.seed, kPictureStep, recipe.device));
+  }
+  const auto keep = [&](const Tensor& t) {
+    if (t) out.state.push_back(t.to(Device::cpu));
+  };
+  for (const Param* p : experiment->state()) keep(p->value);
+  for (const auto& [optimizer_name, optimizer] : experiment->optimizers())
+    for (const Group& group : optimizer->groups()) {
+      CHECK(optimizer->steps(group.name) == (group.frozen ? 5 : group.name == "decoder" ? steps - 5 : steps));
+      for (const Param* p : group.params) {
+        const AdamW::Moments& moments = optimizer->moments(*p);
+        keep(moments.m), keep(moments.v), keep(moments.ema);
+      }
+    }
+  return out;
+}
+
+void compare(const std::string& name, const std::vector<std::string>& sets, int64_t steps) {
+  const Outcomes plain = train(name, sets, steps, false), captured = train(name, sets, steps, true);
+  CHECK(captured.metrics == plain.metrics);
+  REQUIRE(captured.state.size() == plain.state.size());
+  for (size_t i = 0; i < plain.state.size(); ++i) {
+    CAPTURE(i);
+    CHECK(same_bits(captured.state[i], plain.state[i]));
+  }
+}
+
+std::string refusal(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    CHECK(e.fault == Fault::usage);
+    return e.what();
+  }
+  return "";
+}
+
+const std::vector<std::string> kToy = {"model.encoder_hidden=13", "model.decoder_hidden=11", "train.batch=5",
+                                       "optimizer.ema=0.9", "schedule.kind=dae"};
+
+}  // namespace
+
+TEST_CASE("captured steps have the bits of others: noise, dropout, rates, 16-bit copies, the DAE switch") {
+  poison_allocations(true);
+  for (const char* dtype : {"f32", "bf16", "f16"}) {
+    CAPTURE(dtype);
+    std::vector<std::string> sets = kToy;
+    // From a scale that overflows at first: f16 skips a step and goes on.
+    sets.insert(sets.end(), {std::string("dtype=") + dtype, "optimizer.loss_scale=256"});
+    compare("toy", sets, 11);
+  }
+}
+
+TEST_CASE(
+    "what a graph computes follows what lies in memory when it is launched, and its memory is its own") {
+  const Tensor x = Tensor::full({1000}, 2, Dtype::f32, Device::cuda);
+  Tensor y;
+  Graph graph;
+  graph.record([&] { y = add(square(x), scale(x, 3)); });
+  graph.launch();
+  CHECK(y.values() == std::vector<double>(1000, 10));
+  Tensor(x).copy_from(Tensor::full({1000}, 4));
+  // Temporaries of the graph must not be among what is handed out now.
+  std::vector<Tensor> others;
+  for (int i = 0; i < 8; ++i) others.push_back(Tensor::full({1000}, i, Dtype::f32, Device::cuda));
+  graph.launch();
+  CHECK(y.values() == std::vector<double>(1000, 28));
+  for (int i = 0; i < 8; ++i) CHECK(others[size_t(i)].values() == std::vector<double>(1000, i));
+}
+
+TEST_CASE("a step that reads or writes the host's memory cannot be captured, and the device goes on") {
+  const Tensor x = Tensor::full({8}, 2, Dtype::f32, Device::cuda);
+  Graph reads, writes;
+  CHECK(refusal([&] { reads.record([&] { sum(x).item(); }); }).find("found a download") != std::string::npos);
+  const std::string line = refusal([&] { writes.record([&] { Tensor::zeros({8}).to(Device::cuda); }); });
+  CHECK(line.find("found an upload") != std::string::npos);
+  CHECK(sum(x).item() == 16);
+}
