@@ -215,10 +215,17 @@ struct Inbound {  // TMA from global memory
 struct Settings {
   Schedule schedule = Schedule::round_robin;
   uint64_t seed = 0;
+  Copies copies = Copies::late;
   int capability = 90;
 };
 Settings from_environment() {
   Settings s;
+  if (const char* copies = std::getenv("DAE_COPIES")) {
+    const std::string text = copies;
+    if (text != "early" && text != "late")
+      fail(Fault::usage, "DAE_COPIES: expected early or late, found \"{}\"", text);
+    s.copies = text == "early" ? Copies::early : Copies::late;
+  }
   const char* value = std::getenv("DAE_SCHEDULE");
   if (!value) return s;
   const std::string text = value, name = text.substr(0, text.find(':'));
@@ -616,9 +623,10 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
 
 }  // namespace
 
-void set_schedule(Schedule schedule, uint64_t seed) {
+void set_schedule(Schedule schedule, uint64_t seed, Copies copies) {
   settings().schedule = schedule;
   settings().seed = seed;
+  settings().copies = copies;
 }
 void set_compute_capability(int capability) { settings().capability = capability; }
 
@@ -827,24 +835,32 @@ void mbarrier_wait(void* p, int parity, Line line) {
 // ---- copies
 // -------------------------------------------------------------------------------------------------
 
+namespace {
+
+void complete(const Copy& c) {
+  std::memset(c.to, 0, 16);
+  if (c.bytes) std::memcpy(c.to, c.from, size_t(c.bytes));
+  written(c.to, 16);
+}
+
+}  // namespace
+
 void cp_async(void* to, const void* from, int bytes, Line line) {
   settle();
   if (bytes < 0 || bytes > 16) stop(line, fmt::format("cp_async of {} bytes; expected 0 to 16", bytes));
   if (bytes && reinterpret_cast<uintptr_t>(from) % 16)
     stop(line, "cp_async needs global memory on a 16-byte boundary");
-  now->copies.push_back({to, from, bytes, now->copy_group});
+  const Copy copy{to, from, bytes, now->copy_group};
+  if (worker->set.copies == Copies::early) complete(copy);
+  else now->copies.push_back(copy);
 }
 void cp_async_commit() { ++now->copy_group; }
 void cp_async_wait(int groups) {
   settle();
   auto& copies = now->copies;
   size_t done = 0;
-  for (; done < copies.size() && copies[done].group < now->copy_group - groups; ++done) {
-    const Copy& c = copies[done];
-    std::memset(c.to, 0, 16);
-    if (c.bytes) std::memcpy(c.to, c.from, size_t(c.bytes));
-    written(c.to, 16);
-  }
+  for (; done < copies.size() && copies[done].group < now->copy_group - groups; ++done)
+    complete(copies[done]);
   copies.erase(copies.begin(), copies.begin() + std::ptrdiff_t(done));
 }
 
@@ -871,6 +887,7 @@ void tma_load(void* to, int64_t has, const TensorMap& map, void* b, uint16_t blo
                      name(copy.barrier->by->thread)));
     require_fence(copy.to, bytes, "tma_load", line);
     worker->inbound.push_back(copy);
+    if (worker->set.copies == Copies::early) worker->deliver(worker->inbound.size() - 1);
   }
 }
 void tma_store(const TensorMap& map, const void* from, int64_t has, const int* at, int rank, Line line) {

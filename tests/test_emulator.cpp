@@ -25,11 +25,11 @@ struct Found {
 
 // Runs f, which says whether the result is right, in every schedule, the random one with eight seeds.
 template <class F>
-Found in_every_schedule(F f) {
+Found in_every_schedule(F f, emulate::Copies copies = emulate::Copies::late) {
   Found found;
   for (emulate::Schedule s : emulate::kSchedules)
     for (uint64_t seed = 0; seed < (s == emulate::Schedule::random ? 8 : 1); ++seed) {
-      emulate::set_schedule(s, seed);
+      emulate::set_schedule(s, seed, copies);
       try {
         ++(f() ? found.right : found.wrong);
       } catch (const Error& e) {
@@ -243,7 +243,7 @@ struct Product {  // y (m, n) = a (m, k) b (n, k)^T
 
 // Tiles of 64 x 64 x 32, two buffers, four warps of 32 x 32. A row of 32 elements is four chunks of 16 bytes;
 // chunk c of row r stands at c ^ (r / 2 % 4), so that ldmatrix meets every bank once.
-template <class T>
+template <class T, Bug B>
 __global__ void __launch_bounds__(128) gemm_mma(float* y, const T* a, const T* b, int m, int n, int k) {
   SHARED(T, sa, 2 * 64 * 32);
   SHARED(T, sb, 2 * 64 * 32);
@@ -277,7 +277,7 @@ __global__ void __launch_bounds__(128) gemm_mma(float* y, const T* a, const T* b
       for (int i = 0; i < 2; ++i)
         for (int j = 0; j < 4; ++j) mma_m16n8k16<T>(d[i][j], fa[i], fb[j]);
     }
-    __syncthreads();
+    if (B == Bug::none) __syncthreads();  // before the next step's copies replace what was read
   }
   for (int i = 0; i < 2; ++i)
     for (int j = 0; j < 4; ++j)
@@ -287,11 +287,11 @@ __global__ void __launch_bounds__(128) gemm_mma(float* y, const T* a, const T* b
         if (r < m && c < n) y[int64_t(r) * n + c] = d[i][j][e];
       }
 }
-template <class T>
+template <class T, Bug B>
 bool run_gemm_mma() {
   Product<T> p(100, 72, 88);
-  launch(kCudaDevice, "gemm_mma", gemm_mma<T>, Grid(ceil_div(p.m, 64), ceil_div(p.n, 64)), 128, 0, p.y.data(),
-         p.a.data(), p.b.data(), int(p.m), int(p.n), int(p.k));
+  launch(kCudaDevice, "gemm_mma", gemm_mma<T, B>, Grid(ceil_div(p.m, 64), ceil_div(p.n, 64)), 128, 0,
+         p.y.data(), p.a.data(), p.b.data(), int(p.m), int(p.n), int(p.k));
   return p.right();
 }
 
@@ -312,7 +312,7 @@ __global__ void transposes(uint32_t* y, const bf16* x) {
   for (int i = t; i < 256; i += 32) y[128 + i] = again[i].bits ^ columns[i].bits;
 }
 
-enum class Hopper { right, no_wait, no_fence, no_full, no_empty };
+enum class Hopper { right, no_wait, no_fence, no_full, no_empty, early_release };
 constexpr int kStages = 2;
 
 // Warp-specialised: warpgroup 0 loads tiles of (128, 64) of a and (N, 64) of b through TMA, warpgroups 1 and
@@ -354,8 +354,12 @@ __global__ void __launch_bounds__(384)
         wgmma_m64k16(d, operand_k_major(sa + (s * 128 + (group - 1) * 64) * 64, k),
                      operand_k_major(sb + s * N * 64, k), i + k > 0);
       wgmma_commit();
+      const auto release = [&] {
+        if (threadIdx.x % 128 < 2) mbarrier_arrive_cluster(empty + s, int(threadIdx.x % 128));
+      };
+      if (B == Hopper::early_release) release();
       if (B != Hopper::no_wait) wgmma_wait<0>(d);
-      if (threadIdx.x % 128 < 2) mbarrier_arrive_cluster(empty + s, int(threadIdx.x % 128));
+      if (B != Hopper::early_release) release();
     }
     const int row = (group - 1) * 64 + warp_of_block() % 4 * 16 + lane_of_warp() / 4;
     for (int j = 0; j < N / 2; ++j)
@@ -555,8 +559,8 @@ TEST_CASE("a TMA box with steps that hangs over the edges") {
 }
 
 TEST_CASE("cp.async, ldmatrix and mma multiply exactly") {
-  check_right(in_every_schedule(run_gemm_mma<bf16>));
-  check_right(in_every_schedule(run_gemm_mma<f16>));
+  check_right(in_every_schedule(run_gemm_mma<bf16, Bug::none>));
+  check_right(in_every_schedule(run_gemm_mma<f16, Bug::none>));
   bf16 x[256];
   uint32_t y[128 + 256];
   for (int i = 0; i < 256; ++i) x[i] = bf16(i);
@@ -569,6 +573,18 @@ TEST_CASE("TMA, mbarrier and wgmma multiply exactly") {
   check_right(in_every_schedule(run_gemm_wgmma<f16, 128, Hopper::right>));
   check_right(in_every_schedule(run_other_operands<false>));
   check_right(in_every_schedule(run_other_operands<true>));
+}
+
+TEST_CASE("a place that is filled again too soon shows when copies are early, and only then") {
+  using emulate::Copies;
+  check_right(in_every_schedule(run_copy_16<Bug::none>, Copies::early));
+  check_right(in_every_schedule([] { return run_twice<Tma::right>(); }, Copies::early));
+  check_right(in_every_schedule(run_gemm_mma<bf16, Bug::none>, Copies::early));
+  check_right(in_every_schedule(run_gemm_mma<bf16, Bug::planted>, Copies::late));
+  check_caught(in_every_schedule(run_gemm_mma<bf16, Bug::planted>, Copies::early));
+  check_right(in_every_schedule(run_gemm_wgmma<bf16, 64, Hopper::right>, Copies::early));
+  check_right(in_every_schedule(run_gemm_wgmma<bf16, 64, Hopper::early_release>, Copies::late));
+  check_caught(in_every_schedule(run_gemm_wgmma<bf16, 64, Hopper::early_release>, Copies::early));
 }
 
 TEST_CASE("a warp-specialised product with one bug is caught") {

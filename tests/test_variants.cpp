@@ -76,6 +76,10 @@ void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const 
       run();
       if (variant.ends_with("naive") || variant.ends_with("chosen")) break;  // no threads meet; run already
     }
+    if (!variant.ends_with("naive")) {
+      emulate::set_schedule(emulate::Schedule::one_warp_first, 0, emulate::Copies::early);
+      run();
+    }
     emulate::set_schedule(emulate::Schedule::round_robin);
   } else {
     run(), run();
