@@ -211,6 +211,12 @@ void check_conv(const ConvShape& s) {
   forward("naive", ON_DEVICE(conv_forward_naive));
   forward("mma", ON_DEVICE(conv_forward_mma));
   if (conv_forward_direct_fits<T>(s)) forward("direct", ON_DEVICE(conv_forward_direct));
+  if constexpr (!std::is_same_v<T, float>)
+    if (conv_wgmma_fits(device(), x.data, w.data, s)) {
+      forward("wgmma", ON_DEVICE(conv_forward_wgmma));
+      backward_input("wgmma", ON_DEVICE(conv_backward_input_wgmma));
+      backward_weight("wgmma", ON_DEVICE(conv_backward_weight_wgmma));
+    }
   forward("chosen", ON_DEVICE(conv_forward));
   backward_input("naive", ON_DEVICE(conv_backward_input_naive));
   backward_input("mma", ON_DEVICE(conv_backward_input_mma));
@@ -270,7 +276,9 @@ TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {
       {2, 16, 16, 64, 64, 4, 4, 2, 1, 1, 1, 1}, {1, 33, 35, 3, 70, 3, 3, 1, 1, 1, 1, 1},
       {1, 10, 12, 3, 136, 4, 4, 2, 1, 1, 1, 1}, {2, 9, 11, 24, 3, 5, 3, 2, 2, 1, 1, 0},
       {2, 10, 7, 20, 4, 2, 2, 3, 0, 0, 0, 0},   {2, 7, 9, 8, 16, 1, 3, 1, 0, 1, 0, 0},
-      {2, 9, 7, 16, 8, 3, 1, 1, 2, 0, 1, 0},
+      {2, 9, 7, 16, 8, 3, 1, 1, 2, 0, 1, 0},    {2, 12, 8, 24, 16, 4, 4, 4, 0, 0, 0, 0},
+      {3, 7, 6, 8, 24, 2, 2, 1, 0, 0, 0, 0},    {2, 6, 9, 8, 8, 1, 7, 1, 0, 3, 0, 3},
+      {2, 5, 7, 16, 8, 1, 1, 2, 0, 0, 0, 0},
   };
   for (const ConvShape& s : shapes) check_conv<T>(s);
 }

@@ -3,6 +3,7 @@
 //   naive     sizes that do not fit the 32 bits in which the others count
 //   direct    at most four channels on one side, where mma would gather element by element or fill 4 of its
 //             128 columns
+//   wgmma     bf16 and f16 on Hopper, where TMA can read the images and the channels fill half a box of 64
 //   mma       everything else
 // Not measured on a GPU.
 #include <algorithm>
@@ -12,7 +13,7 @@
 
 namespace {
 
-enum class Variant { product, naive, direct, mma };
+enum class Variant { product, naive, direct, wgmma, mma };
 
 int64_t pixels(const ConvShape& s) { return s.n * s.oh() * s.ow(); }
 
@@ -24,10 +25,14 @@ bool is_large(const ConvShape& s) {
   return std::max({pixels(s), s.n * s.h * s.w, s.kh * s.kw * std::max(s.ci, s.co)}) > 0x7fffff00;
 }
 
-Variant choose(const ConvShape& s, bool product, bool direct) {
+// a, b: the two inputs; product, direct: whether these variants can take the call at all.
+template <class T>
+Variant choose(Cuda where, const T* a, const T* b, const ConvShape& s, bool product, bool direct) {
   if (product && is_product(s)) return Variant::product;
   if (is_large(s)) return Variant::naive;
   if (direct) return Variant::direct;
+  if constexpr (!std::is_same_v<T, float>)
+    if (std::min(s.ci, s.co) >= 32 && conv_wgmma_fits(where, a, b, s)) return Variant::wgmma;
   return Variant::mma;
 }
 
@@ -35,39 +40,47 @@ Variant choose(const ConvShape& s, bool product, bool direct) {
 
 template <class T>
 void conv_forward(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
-  switch (choose(s, !bias, conv_forward_direct_fits<T>(s))) {
+  switch (choose(where, x, weight, s, !bias, conv_forward_direct_fits<T>(s))) {
     case Variant::product:
       return matmul(where, y, x, weight, pixels(s), s.co, s.ci, false, true);
     case Variant::naive:
       return conv_forward_naive(where, y, x, weight, bias, s);
     case Variant::direct:
       return conv_forward_direct(where, y, x, weight, bias, s);
+    case Variant::wgmma:
+      if constexpr (!std::is_same_v<T, float>) return conv_forward_wgmma(where, y, x, weight, bias, s);
+      [[fallthrough]];  // f32 never gets here
     case Variant::mma:
       return conv_forward_mma(where, y, x, weight, bias, s);
   }
 }
 template <class T>
 void conv_backward_input(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
-  switch (choose(s, true, conv_backward_input_direct_fits<T>(s))) {
+  switch (choose(where, dy, weight, s, true, conv_backward_input_direct_fits<T>(s))) {
     case Variant::product:
       return matmul(where, dx, dy, weight, pixels(s), s.ci, s.co, false, false);
     case Variant::naive:
       return conv_backward_input_naive(where, dx, dy, weight, s);
     case Variant::direct:
       return conv_backward_input_direct(where, dx, dy, weight, s);
+    case Variant::wgmma:
+      if constexpr (!std::is_same_v<T, float>) return conv_backward_input_wgmma(where, dx, dy, weight, s);
+      [[fallthrough]];  // f32 never gets here
     case Variant::mma:
       return conv_backward_input_mma(where, dx, dy, weight, s);
   }
 }
 template <class T>
 void conv_backward_weight(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
-  switch (choose(s, true, false)) {
+  switch (choose(where, dy, x, s, true, false)) {
     case Variant::product:
       return matmul(where, dw, dy, x, s.co, s.ci, pixels(s), true, false);
     case Variant::naive:
       return conv_backward_weight_naive(where, dw, dy, x, s);
-    case Variant::direct:
-    case Variant::mma:
+    case Variant::wgmma:
+      if constexpr (!std::is_same_v<T, float>) return conv_backward_weight_wgmma(where, dw, dy, x, s);
+      [[fallthrough]];  // f32 never gets here
+    default:
       return conv_backward_weight_mma(where, dw, dy, x, s);
   }
 }

@@ -80,3 +80,13 @@ template <class T>
 bool conv_forward_direct_fits(ConvShape shape);
 template <class T>
 bool conv_backward_input_direct_fits(ConvShape shape);
+
+// The same products on Hopper (sm_90a) for bf16 and f16, and only if conv_wgmma_fits for the two inputs.
+template <class T>
+void conv_forward_wgmma(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
+template <class T>
+void conv_backward_input_wgmma(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
+template <class T>
+void conv_backward_weight_wgmma(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
+template <class T>
+bool conv_wgmma_fits(Cuda, const T* a, const T* b, ConvShape shape);
