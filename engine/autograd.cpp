@@ -16,6 +16,7 @@ thread_local int64_t nodes_run_count = 0;
 
 // dx joins what is already there. In place when nobody else holds that memory.
 void accumulate(Tensor& sum, const Tensor& dx) {
+  if (!dx) return;
   if (!sum) {
     sum = dx;
   } else {

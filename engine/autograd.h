@@ -11,7 +11,7 @@
 #include "engine/tensor.h"
 
 using Needs = std::vector<bool>;    // by input: is its gradient asked for?
-using Grads = std::vector<Tensor>;  // by input: its gradient, or no tensor where it is not needed
+using Grads = std::vector<Tensor>;  // by input: its gradient, or no tensor where it is not needed or zero
 using Backward = std::function<Grads(const Tensor& dy, const Needs& need)>;
 
 struct Node {

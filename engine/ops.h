@@ -68,10 +68,15 @@ Tensor mse_loss(const Tensor& a, const Tensor& b);            // mean (a - b)^2
 Tensor l1_loss(const Tensor& a, const Tensor& b);             // mean |a - b|
 Tensor bce_with_logits(const Tensor& logits, double target);  // mean; stable
 Tensor hinge_loss(const Tensor& logits, double sign);         // mean relu(1 - sign * logit)
-// KL(N(mu, e^logvar) || N(0, I)), (N, ...): 1/2 sum(mu^2 + e^logvar - 1 - logvar), summed per image, mean
-// over images.
-Tensor kl_normal(const Tensor& mu, const Tensor& logvar);
-Tensor reparameterize(const Tensor& mu, const Tensor& logvar, const Tensor& eps);  // mu + e^(logvar/2) eps
+// A draw of a diagonal Gaussian and its divergence from N(0, I) in one pass; mu, logvar (N, ...):
+//   z = mu + e^(logvar/2) eps, kl = 1/2 sum(mu^2 + e^logvar - 1 - logvar), summed per image, mean over
+//   images.
+// eps is drawn from key, and again in backward, or is given.
+struct NormalSample {
+  Tensor z, kl;
+};
+NormalSample sample_normal(const Tensor& mu, const Tensor& logvar, Key key);
+NormalSample sample_normal(const Tensor& mu, const Tensor& logvar, const Tensor& eps);
 
 // ---- shape (engine/ops/shape.cpp)
 // --------------------------------------------------------------------------------

@@ -12,6 +12,25 @@ double mean_of(int64_t n, F f) {
   return ordered_sum(n, [=](int64_t begin, int64_t end) { return lane_sum(begin, end, f); }) / double(n);
 }
 
+constexpr int64_t kTile = 1024;
+
+// f(begin, end, noise) for tiles of [0, n): noise[0 .. end - begin) is that part of eps, or drawn.
+template <class T, class F>
+void each_tile(int64_t n, const T* eps, Key key, F f) {
+  parallel_for((n + kTile - 1) / kTile, 8, [&](int64_t first, int64_t last) {
+    for (int64_t begin = first * kTile; begin < std::min(n, last * kTile); begin += kTile) {
+      const int64_t end = std::min(n, begin + kTile);
+      T drawn[kTile];
+      for (int64_t i = begin; i < end && !eps; i += 4) {
+        float four[4];
+        normal4(random4(key, uint64_t(i / 4)), four);
+        for (int64_t e = 0; e < 4; ++e) drawn[i - begin + e] = T(four[e]);
+      }
+      f(begin, end, eps ? eps + begin : drawn);
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -38,34 +57,42 @@ void distance_backward(Cpu, Distance f, T* da, const T* dloss, const T* a, const
   else each_element(n, [=](int64_t i) { da[i] = g * T((a[i] > b[i]) - (a[i] < b[i])); });
 }
 template <class T>
-void kl_forward(Cpu, T* loss, const T* mu, const T* logvar, int64_t n, int64_t images) {
-  loss[0] = T(0.5 * double(n) / double(images) *
-              mean_of(n, [=](int64_t i) { return mu[i] * mu[i] + fast_exp(logvar[i]) - 1 - logvar[i]; }));
+void sample_normal_forward(Cpu, T* z, T* kl, const T* mu, const T* logvar, const T* eps, Key key, int64_t n,
+                           int64_t images) {
+  std::vector<double> sums(size_t((n + kTile - 1) / kTile));
+  each_tile(n, eps, key, [&](int64_t begin, int64_t end, const T* noise) {
+    const T *m = mu + begin, *v = logvar + begin;
+    T* out = z + begin;
+#pragma omp simd
+    for (int64_t i = 0; i < end - begin; ++i) out[i] = m[i] + fast_exp(T(0.5) * v[i]) * noise[i];
+    sums[size_t(begin / kTile)] =
+        lane_sum(0, end - begin, [=](int64_t i) { return m[i] * m[i] + fast_exp(v[i]) - 1 - v[i]; });
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  kl[0] = T(0.5 * total / double(images));
 }
 template <class T>
-void kl_backward(Cpu, T* dmu, T* dlogvar, const T* dloss, const T* mu, const T* logvar, int64_t n,
-                 int64_t images) {
-  const T g = dloss[0] / T(images);
-  each_element(n, [=](int64_t i) { dmu[i] = g * mu[i]; });
-  each_element(n, [=](int64_t i) { dlogvar[i] = g * T(0.5) * (fast_exp(logvar[i]) - 1); });
-}
-template <class T>
-void reparameterize_forward(Cpu, T* z, const T* mu, const T* logvar, const T* eps, int64_t n) {
-  each_element(n, [=](int64_t i) { z[i] = mu[i] + fast_exp(T(0.5) * logvar[i]) * eps[i]; });
-}
-template <class T>
-void reparameterize_backward(Cpu, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n) {
-  each_element(n, [=](int64_t i) { dlogvar[i] = T(0.5) * dz[i] * eps[i] * fast_exp(T(0.5) * logvar[i]); });
+void sample_normal_backward(Cpu, T* dmu, T* dlogvar, const T* dz, const T* dkl, const T* mu, const T* logvar,
+                            const T* eps, Key key, int64_t n, int64_t images) {
+  const T g = dkl ? dkl[0] / T(images) : T(0);
+  each_tile(n, eps, key, [&](int64_t begin, int64_t end, const T* noise) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) {
+      const T of_z = dz ? dz[i] : T(0), deviation = fast_exp(T(0.5) * logvar[i]);
+      dmu[i] = of_z + g * mu[i];
+      dlogvar[i] = T(0.5) * (of_z * noise[i - begin] * deviation + g * (fast_exp(logvar[i]) - 1));
+    }
+  });
 }
 
-#define INSTANTIATE(T)                                                                       \
-  template void score_forward(Cpu, Score, T*, const T*, int64_t, double);                    \
-  template void score_backward(Cpu, Score, T*, const T*, const T*, int64_t, double);         \
-  template void distance_forward(Cpu, Distance, T*, const T*, const T*, int64_t);            \
-  template void distance_backward(Cpu, Distance, T*, const T*, const T*, const T*, int64_t); \
-  template void kl_forward(Cpu, T*, const T*, const T*, int64_t, int64_t);                   \
-  template void kl_backward(Cpu, T*, T*, const T*, const T*, const T*, int64_t, int64_t);    \
-  template void reparameterize_forward(Cpu, T*, const T*, const T*, const T*, int64_t);      \
-  template void reparameterize_backward(Cpu, T*, const T*, const T*, const T*, int64_t);
+#define INSTANTIATE(T)                                                                                     \
+  template void score_forward(Cpu, Score, T*, const T*, int64_t, double);                                  \
+  template void score_backward(Cpu, Score, T*, const T*, const T*, int64_t, double);                       \
+  template void distance_forward(Cpu, Distance, T*, const T*, const T*, int64_t);                          \
+  template void distance_backward(Cpu, Distance, T*, const T*, const T*, const T*, int64_t);               \
+  template void sample_normal_forward(Cpu, T*, T*, const T*, const T*, const T*, Key, int64_t, int64_t);   \
+  template void sample_normal_backward(Cpu, T*, T*, const T*, const T*, const T*, const T*, const T*, Key, \
+                                       int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -2,6 +2,7 @@
 // order.
 #pragma once
 #include "kernels/device.h"
+#include "kernels/philox.h"
 
 // Of one array: mean of f(x_i). bce: softplus(x) - target x; hinge: max(0, 1 - target x).
 enum class Score { bce, hinge };
@@ -25,23 +26,20 @@ void distance_backward(Cpu, Distance f, T* da, const T* dloss, const T* a, const
 template <class T>
 void distance_backward(Cuda, Distance f, T* da, const Wide<T>* dloss, const T* a, const T* b, int64_t n);
 
-// KL(N(mu, e^logvar) || N(0, I)) = 1/2 sum(mu^2 + e^logvar - 1 - logvar) / images, over n elements.
+// A draw of a diagonal Gaussian (Kingma & Welling 2014), over n elements of `images` images:
+//   z = mu + e^(logvar/2) eps,  kl = KL(N(mu, e^logvar) || N(0, I)) = 1/2 sum(mu^2 + e^logvar - 1 - logvar) /
+//   images
+// eps (n) is given, or, if it is null, drawn: element i is the normal of (key, i), in backward again.
 template <class T>
-void kl_forward(Cpu, T* loss, const T* mu, const T* logvar, int64_t n, int64_t images);
+void sample_normal_forward(Cpu, T* z, T* kl, const T* mu, const T* logvar, const T* eps, Key key, int64_t n,
+                           int64_t images);
 template <class T>
-void kl_forward(Cuda, Wide<T>* loss, const T* mu, const T* logvar, int64_t n, int64_t images);
+void sample_normal_forward(Cuda, T* z, Wide<T>* kl, const T* mu, const T* logvar, const T* eps, Key key,
+                           int64_t n, int64_t images);
+// dz (n) and dkl (1) may be null: zero.
 template <class T>
-void kl_backward(Cpu, T* dmu, T* dlogvar, const T* dloss, const T* mu, const T* logvar, int64_t n,
-                 int64_t images);
+void sample_normal_backward(Cpu, T* dmu, T* dlogvar, const T* dz, const T* dkl, const T* mu, const T* logvar,
+                            const T* eps, Key key, int64_t n, int64_t images);
 template <class T>
-void kl_backward(Cuda, T* dmu, T* dlogvar, const Wide<T>* dloss, const T* mu, const T* logvar, int64_t n,
-                 int64_t images);
-// z = mu + e^(logvar/2) eps
-template <class T>
-void reparameterize_forward(Cpu, T* z, const T* mu, const T* logvar, const T* eps, int64_t n);
-template <class T>
-void reparameterize_forward(Cuda, T* z, const T* mu, const T* logvar, const T* eps, int64_t n);
-template <class T>
-void reparameterize_backward(Cpu, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n);
-template <class T>
-void reparameterize_backward(Cuda, T* dlogvar, const T* dz, const T* logvar, const T* eps, int64_t n);
+void sample_normal_backward(Cuda, T* dmu, T* dlogvar, const T* dz, const Wide<T>* dkl, const T* mu,
+                            const T* logvar, const T* eps, Key key, int64_t n, int64_t images);

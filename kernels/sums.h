@@ -30,18 +30,29 @@ struct Itself {
   __device__ float operator()(float x) const { return x; }
 };
 
-// y[0] = factor sum of f(x[i]...). A thread takes 16 bytes at a time, four times at least.
+// The blocks of a sum over n elements: a thread takes 16 bytes at a time, four times at least.
+template <class T>
+int64_t sum_blocks(int64_t n) {
+  const int64_t blocks = ceil_div(n, 256 * 4 * Pack<T>::size);
+  return blocks < 2048 ? blocks : 2048;
+}
+// y[0] = factor times the sum of their parts.
+inline void sum_of_blocks(Cuda where, const char* name, const float* parts, int64_t blocks, double factor,
+                          float* y) {
+  launch(where, name, map_sum_kernel<float, Itself, float>, 1, 256, 0, Itself(), blocks, true, y,
+         float(factor), parts);
+}
+
+// y[0] = factor sum of f(x[i]...).
 template <class F, class T, class... X>
 void map_sum(Cuda where, const char* name, int64_t n, double factor, F f, float* y, const T* x,
              const X*... more) {
   static_assert((std::is_same_v<T, X> && ...));
   const bool aligned = on_16_bytes(x) && (on_16_bytes(more) && ...);
-  int64_t blocks = ceil_div(n, 256 * 4 * Pack<T>::size);
-  if (blocks > 2048) blocks = 2048;
+  const int64_t blocks = sum_blocks<T>(n);
   float* parts = static_cast<float*>(workspace(where, size_t(blocks) * sizeof(float)));
   launch(where, name, map_sum_kernel<T, F, T, X...>, blocks, 256, 0, f, n, aligned, parts, 1.0f, x, more...);
-  launch(where, name, map_sum_kernel<float, Itself, float>, 1, 256, 0, Itself(), blocks, true, y,
-         float(factor), parts);
+  sum_of_blocks(where, name, parts, blocks, factor, y);
 }
 
 // ---- down the columns of arrays (images, positions, channels)

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/ops.h"
 #include "engine/optimizer.h"
 #include "train/recipe.h"
 
@@ -19,6 +20,10 @@ class Noise {
   virtual ~Noise() = default;
   virtual Tensor normal(const Shape& shape, Dtype dtype) = 0;  // (rows, ...)
   virtual Key key() = 0;                                       // for dropout masks
+  // A draw of N(mu, e^logvar), from the numbers that normal() would give.
+  virtual NormalSample sample(const Tensor& mu, const Tensor& logvar) {
+    return sample_normal(mu, logvar, normal(mu.shape(), mu.dtype()));
+  }
 };
 
 class Experiment {

@@ -15,6 +15,9 @@ class DrawnNoise : public Noise {
     return ::normal(shape, rng_.next(), dtype, device_);
   }
   Key key() override { return rng_.next(); }
+  NormalSample sample(const Tensor& mu, const Tensor& logvar) override {
+    return sample_normal(mu, logvar, rng_.next());
+  }
 
  private:
   Rng rng_;

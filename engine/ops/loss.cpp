@@ -54,44 +54,45 @@ Tensor hinge_loss(const Tensor& logits, double sign) {
   return score("hinge_loss", Score::hinge, logits, sign);
 }
 
-Tensor kl_normal(const Tensor& mu, const Tensor& logvar) {
-  same_shape("kl_normal", mu, logvar);
-  Tensor y = mu.like(Shape{}, wide(mu.dtype()));
+namespace {
+
+// Two results of one pass. In backward the node of kl runs first and leaves its gradient to that of z, which
+// turns both into the gradients of mu and logvar in one pass.
+NormalSample draw(const Tensor& mu, const Tensor& logvar, const Tensor& eps, Key key) {
+  same_shape("sample_normal", mu, logvar);
+  Tensor z = mu.like(), kl = mu.like(Shape{}, wide(mu.dtype()));
+  const int64_t n = mu.size(), images = mu.rank() ? mu.dim(0) : 1;
   dispatch(mu, [&](auto where, auto zero) {
     using T = decltype(zero);
-    kl_forward(where, y.data<Wide<T>>(), mu.data<T>(), logvar.data<T>(), mu.size(), mu.dim(0));
+    sample_normal_forward(where, z.data<T>(), kl.data<Wide<T>>(), mu.data<T>(), logvar.data<T>(),
+                          data_of<T>(eps), key, n, images);
   });
-  return record("kl_normal", y, {mu, logvar},
-                [mu = mu.detach(), logvar = logvar.detach()](const Tensor& dy, const Needs&) -> Grads {
-                  Tensor dmu = mu.like(), dlogvar = mu.like();
-                  dispatch(mu, [&](auto where, auto zero) {
-                    using T = decltype(zero);
-                    kl_backward(where, dmu.data<T>(), dlogvar.data<T>(), dy.data<Wide<T>>(), mu.data<T>(),
-                                logvar.data<T>(), mu.size(), mu.dim(0));
-                  });
-                  return {dmu, dlogvar};
-                });
+  const auto left = std::make_shared<Tensor>();
+  z = record("sample_normal", z, {mu, logvar},
+             [left, mu = mu.detach(), logvar = logvar.detach(), eps = eps.detach(), key, n, images](
+                 const Tensor& dz, const Needs&) -> Grads {
+               const Tensor dkl = std::exchange(*left, {}), dmu = mu.like(), dlogvar = mu.like();
+               dispatch(mu, [&](auto where, auto zero) {
+                 using T = decltype(zero);
+                 sample_normal_backward(where, dmu.data<T>(), dlogvar.data<T>(), data_of<T>(dz),
+                                        data_of<Wide<T>>(dkl), mu.data<T>(), logvar.data<T>(),
+                                        data_of<T>(eps), key, n, images);
+               });
+               return {dmu, dlogvar};
+             });
+  kl = record("kl_normal", kl, {z, mu, logvar}, [left](const Tensor& dkl, const Needs& need) -> Grads {
+    if (need[1] || need[2]) *left = dkl;
+    return {{}, {}, {}};
+  });
+  return {z, kl};
 }
 
-Tensor reparameterize(const Tensor& mu, const Tensor& logvar, const Tensor& eps) {
-  same_shape("reparameterize", mu, logvar);
-  same_shape("reparameterize", mu, eps);
-  Tensor z = mu.like();
-  dispatch(mu, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    reparameterize_forward(where, z.data<T>(), mu.data<T>(), logvar.data<T>(), eps.data<T>(), z.size());
-  });
-  return record("reparameterize", z, {mu, logvar},
-                [logvar = logvar.detach(), eps = eps.detach()](const Tensor& dz, const Needs& need) -> Grads {
-                  Tensor dlogvar;
-                  if (need[1]) {
-                    dlogvar = dz.like();
-                    dispatch(dz, [&](auto where, auto zero) {
-                      using T = decltype(zero);
-                      reparameterize_backward(where, dlogvar.data<T>(), dz.data<T>(), logvar.data<T>(),
-                                              eps.data<T>(), dz.size());
-                    });
-                  }
-                  return {dz, dlogvar};
-                });
+}  // namespace
+
+NormalSample sample_normal(const Tensor& mu, const Tensor& logvar, Key key) {
+  return draw(mu, logvar, {}, key);
+}
+NormalSample sample_normal(const Tensor& mu, const Tensor& logvar, const Tensor& eps) {
+  same_shape("sample_normal", mu, eps);
+  return draw(mu, logvar, eps, {});
 }

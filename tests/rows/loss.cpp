@@ -3,6 +3,11 @@
 std::vector<Row> loss_rows() {
   using V = const std::vector<Tensor>&;
   const Shape odd{3, 5, 7};
+  const Key key{7, 3, 1};
+  auto kl = [](const Tensor& mu, const Tensor& logvar) {
+    return scale(sum(sub(add(square(mu), exp(logvar)), shift(logvar, 1))), 0.5 / double(mu.dim(0)));
+  };
+  auto both = [](const NormalSample& s) { return add(mean(square(s.z)), s.kl); };
   return {
       {"mse_loss",
        "odd",
@@ -34,15 +39,29 @@ std::vector<Row> loss_rows() {
        {{odd, -3, 3}},
        [](V x) { return hinge_loss(x[0], -1); },
        [](V x) { return mean(relu(shift(x[0], 1))); }},
-      {"kl_normal",
-       "odd",
-       {{{5, 7}}, {{5, 7}, -3, 2}},
-       [](V x) { return kl_normal(x[0], x[1]); },
-       [](V x) { return scale(sum(sub(add(square(x[0]), exp(x[1])), shift(x[1], 1))), 0.5 / 5); }},
-      {"reparameterize",
-       "odd",
+      // z and kl each by itself, then a loss of both: their gradients come from one pass.
+      {"sample_normal",
+       "z, eps given",
        {{{5, 7}}, {{5, 7}, -3, 2}, {{5, 7}, -2, 2, false}},
-       [](V x) { return reparameterize(x[0], x[1], x[2]); },
+       [](V x) { return sample_normal(x[0], x[1], x[2]).z; },
        [](V x) { return add(x[0], mul(exp(scale(x[1], 0.5)), x[2])); }},
+      {"sample_normal",
+       "kl",
+       {{{5, 7}}, {{5, 7}, -3, 2}},
+       [=](V x) { return sample_normal(x[0], x[1], key).kl; },
+       [=](V x) { return kl(x[0], x[1]); }},
+      {"sample_normal",
+       "both, drawn",
+       {{{5, 3, 7}}, {{5, 3, 7}, -3, 2}},
+       [=](V x) { return both(sample_normal(x[0], x[1], key)); },
+       [=](V x) {
+         const Tensor eps = normal(x[0].shape(), key, x[0].dtype(), x[0].device());
+         return both({add(x[0], mul(exp(scale(x[1], 0.5)), eps)), kl(x[0], x[1])});
+       }},
+      {"sample_normal",
+       "both, whole packs, two blocks",
+       {{{3, 1368}}, {{3, 1368}, -1, 1}},
+       [=](V x) { return both(sample_normal(x[0], x[1], key)); },
+       {}},
   };
 }

@@ -112,7 +112,7 @@ class Vaegan : public Experiment {
     const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
     const bool joint = stage == 1;
     const auto [mu, logvar] = encoder_(x);
-    const Tensor z = joint ? reparameterize(mu, logvar, noise.normal({batch, z_dim}, dtype_)) : mu;
+    const auto [z, kl] = joint ? noise.sample(mu, logvar) : NormalSample{mu, {}};
     const Tensor prior = noise.normal({batch, z_dim}, dtype_);
     const Tensor xhat = (*generator_)(z, masks), xp = (*generator_)(prior, masks);
 
@@ -143,7 +143,7 @@ class Vaegan : public Experiment {
                      {"loss_adversarial", adversarial.detach()},
                      {"loss_rec", error}};
     if (joint) {
-      const Tensor kl = kl_normal(mu, logvar), loss_e = scale(kl, w.kl) + scale(feature, w.feature);
+      const Tensor loss_e = scale(kl, w.kl) + scale(feature, w.feature);
       losses.push_back({"loss_e", loss_e.detach()});
       losses.push_back({"loss_kl", kl.detach()});
       backward(optimizer_.scaled(loss_e), optimizer_.group("encoder").params, {true, {}});

@@ -23,13 +23,12 @@ class Toy : public Experiment {
   std::vector<int64_t> example_shape() const override { return {kDim}; }
   Losses step(const Tensor& x, Noise& noise) override {
     const auto [mu, logvar] = model_.encode(x);
-    const Tensor z = stage == 1 ? reparameterize(mu, logvar, noise.normal(mu.shape(), dtype_)) : mu;
+    const auto [z, kl] = stage == 1 ? noise.sample(mu, logvar) : NormalSample{mu, {}};
     const Tensor xhat = model_.decode(z, [&] { return noise.key(); });
     const Tensor rec = scale(mse_loss(x, xhat), double(x.dim(1)));
     Tensor loss = scale(rec, recipe_.loss.reconstruction);
     Losses losses = {{"loss_rec", rec.detach()}};
     if (stage == 1) {
-      const Tensor kl = kl_normal(mu, logvar);
       loss = loss + scale(kl, recipe_.loss.kl);
       losses.push_back({"loss_kl", kl.detach()});
     }
