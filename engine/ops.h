@@ -28,9 +28,6 @@ Tensor log(const Tensor& x);
 Tensor abs(const Tensor& x);                             // gradient 0 at 0
 Tensor clamp(const Tensor& x, double low, double high);  // gradient 0 outside, 1 at the bounds (as PyTorch)
 Tensor add_bias(const Tensor& x, const Tensor& bias);    // (..., C) + (C)
-// Per image and channel: x (N, ..., C), shift and scale (N, C): x * (1 + scale) + shift. adaLN, DiT (Peebles
-// & Xie 2022).
-Tensor modulate(const Tensor& x, const Tensor& shift, const Tensor& scale);
 // Per image and channel: residual + gate * y, residual and y (N, ..., C), gate (N, C).
 Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& y);
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
@@ -134,6 +131,8 @@ Tensor group_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, int
                   Act act = Act::none);
 // x (..., C); weight, bias (C), or none of both.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
+// layer_norm(x) (1 + scale) + shift: x (N, ..., C), shift and scale (N, C). adaLN, DiT (Peebles & Xie 2022).
+Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale, double eps);
 
 // ---- resampling (engine/ops/resample.cpp), x (N, H, W, C)
 // --------------------------------------------------------

@@ -105,40 +105,6 @@ void add_bias(Cpu, T* y, const T* x, const Wide<T>* bias, int64_t rows, int64_t 
 }
 
 template <class T>
-void modulate_forward(Cpu, T* y, const T* x, const T* shift, const T* scale, int64_t images,
-                      int64_t positions, int64_t channels) {
-  parallel_for(images, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t p = 0; p < positions; ++p) {
-        const int64_t o = (n * positions + p) * channels, s = n * channels;
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) y[o + c] = x[o + c] * (1 + scale[s + c]) + shift[s + c];
-      }
-  });
-}
-
-template <class T>
-void modulate_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* scale,
-                       int64_t images, int64_t positions, int64_t channels) {
-  parallel_for(images, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      const int64_t s = n * channels;
-      std::fill_n(dshift + s, channels, T(0));
-      std::fill_n(dscale + s, channels, T(0));
-      for (int64_t p = 0; p < positions; ++p) {
-        const int64_t o = (n * positions + p) * channels;
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          dx[o + c] = dy[o + c] * (1 + scale[s + c]);
-          dshift[s + c] += dy[o + c];
-          dscale[s + c] += dy[o + c] * x[o + c];
-        }
-      }
-    }
-  });
-}
-
-template <class T>
 void gate_add_forward(Cpu, T* y, const T* residual, const T* gate, const T* x, int64_t images,
                       int64_t positions, int64_t channels) {
   parallel_for(images, 1, [=](int64_t begin, int64_t end) {
@@ -170,19 +136,17 @@ void gate_add_backward(Cpu, T* dgate, T* dx, const T* dy, const T* gate, const T
   });
 }
 
-#define INSTANTIATE(T)                                                                                       \
-  template void binary_forward(Cpu, Binary, T*, const T*, const T*, int64_t);                                \
-  template void binary_backward(Cpu, Binary, T*, T*, const T*, const T*, const T*, int64_t);                 \
-  template void unary_forward(Cpu, Unary, T*, const T*, int64_t);                                            \
-  template void unary_backward(Cpu, Unary, T*, const T*, const T*, int64_t);                                 \
-  template void affine(Cpu, T*, const T*, double, double, int64_t);                                          \
-  template void scale_by(Cpu, T*, const T*, const Wide<T>*, int64_t);                                        \
-  template void clamp_forward(Cpu, T*, const T*, double, double, int64_t);                                   \
-  template void clamp_backward(Cpu, T*, const T*, const T*, double, double, int64_t);                        \
-  template void add_bias(Cpu, T*, const T*, const Wide<T>*, int64_t, int64_t);                               \
-  template void modulate_forward(Cpu, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);          \
-  template void modulate_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t); \
-  template void gate_add_forward(Cpu, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);          \
+#define INSTANTIATE(T)                                                                              \
+  template void binary_forward(Cpu, Binary, T*, const T*, const T*, int64_t);                       \
+  template void binary_backward(Cpu, Binary, T*, T*, const T*, const T*, const T*, int64_t);        \
+  template void unary_forward(Cpu, Unary, T*, const T*, int64_t);                                   \
+  template void unary_backward(Cpu, Unary, T*, const T*, const T*, int64_t);                        \
+  template void affine(Cpu, T*, const T*, double, double, int64_t);                                 \
+  template void scale_by(Cpu, T*, const T*, const Wide<T>*, int64_t);                               \
+  template void clamp_forward(Cpu, T*, const T*, double, double, int64_t);                          \
+  template void clamp_backward(Cpu, T*, const T*, const T*, double, double, int64_t);               \
+  template void add_bias(Cpu, T*, const T*, const Wide<T>*, int64_t, int64_t);                      \
+  template void gate_add_forward(Cpu, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t); \
   template void gate_add_backward(Cpu, T*, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -1,12 +1,12 @@
 // Elementwise kernels, y = f(x, ...), and their gradients; formulas and shapes in elementwise.h.
 //   map        arrays (n): a thread takes 16 bytes of each.
 //   map_rows   arrays (rows, channels) with something per channel or image: no index is divided by
-//   `channels`. per_image  the gradients that sum over an image's positions: a block takes 32 packs of
-//   channels of one
-//              image, its 8 rows of threads every eighth position; their 8 partial sums are added in order.
+//              `channels`.
+//   column_sums (sums.h) the gradient of a gate, a sum over an image's positions, and that of what it scales,
+//              in one pass.
 // Bound by memory: 2 n to 4 n elements are moved. Not measured on a GPU yet.
 #include "kernels/elementwise.h"
-#include "kernels/map.h"
+#include "kernels/sums.h"
 
 template <class T>
 void binary_forward(Cuda where, Binary op, T* y, const T* a, const T* b, int64_t n) {
@@ -130,19 +130,6 @@ void add_bias(Cuda where, T* y, const T* x, const Wide<T>* bias, int64_t rows, i
 }
 
 template <class T>
-void modulate_forward(Cuda where, T* y, const T* x, const T* shift, const T* scale, int64_t images,
-                      int64_t positions, int64_t channels) {
-  const int p = int(positions), width = int(channels);
-  map_rows(
-      where, "modulate", images * positions, channels,
-      [=] __device__(int64_t r, int c, float x) {
-        const int64_t s = int64_t(uint32_t(r) / uint32_t(p)) * width + c;
-        return x * (1 + float(scale[s])) + float(shift[s]);
-      },
-      y, x);
-}
-
-template <class T>
 void gate_add_forward(Cuda where, T* y, const T* residual, const T* gate, const T* x, int64_t images,
                       int64_t positions, int64_t channels) {
   const int p = int(positions), width = int(channels);
@@ -156,84 +143,29 @@ void gate_add_forward(Cuda where, T* y, const T* residual, const T* gate, const 
 
 namespace {
 
-constexpr int kRows = 8;
-
-// dx = dy (one + factor);  dfactor = sum over positions of dy x;  dshift, unless null, that of dy.
 template <class T>
-__global__ void __launch_bounds__(32 * kRows)
-    per_image_backward(T* dx, T* dfactor, T* dshift, const T* dy, const T* x, const T* factor, float one,
-                       int positions, int channels, bool aligned) {
-  constexpr int kSize = Pack<T>::size;
-  SHARED(float, products, 32 * kRows * kSize);
-  SHARED(float, gradients, 32 * kRows * kSize);
-  const int c = int(blockIdx.y * 32 + threadIdx.x) * kSize, size = min(kSize, channels - c);
-  const int64_t image = blockIdx.x, s = image * channels + c;
-  float f[kSize], product[kSize] = {}, gradient[kSize] = {};
-#pragma unroll
-  for (int e = 0; e < kSize; ++e) f[e] = e < size ? one + float(factor[s + e]) : 0.0f;
-  for (int p = int(threadIdx.y); p < positions; p += kRows) {
-    const int64_t o = (image * positions + p) * channels + c;
-    if (aligned && size > 0) {
-      const Pack<T> g = load16(dy + o), v = load16(x + o);
-      Pack<T> out;
-#pragma unroll
-      for (int e = 0; e < kSize; ++e) {
-        out.v[e] = T(float(g.v[e]) * f[e]);
-        product[e] += float(g.v[e]) * float(v.v[e]);
-        gradient[e] += float(g.v[e]);
-      }
-      store16(dx + o, out);
-    } else {
-#pragma unroll
-      for (int e = 0; e < kSize; ++e) {
-        if (e >= size) continue;
-        const float g = float(dy[o + e]);
-        product[e] += g * float(x[o + e]);
-        gradient[e] += g;
-        dx[o + e] = T(g * f[e]);
-      }
-    }
-  }
-  const int mine = int(threadIdx.x) * kSize;
-#pragma unroll
-  for (int e = 0; e < kSize; ++e) {
-    products[int(threadIdx.y) * 32 * kSize + mine + e] = product[e];
-    gradients[int(threadIdx.y) * 32 * kSize + mine + e] = gradient[e];
-  }
-  __syncthreads();
-  if (threadIdx.y > 0) return;
-  for (int e = 0; e < size; ++e) {
-    float of_x = 0, of_one = 0;
-    for (int r = 0; r < kRows; ++r) {
-      of_x += products[r * 32 * kSize + mine + e];
-      of_one += gradients[r * 32 * kSize + mine + e];
-    }
-    dfactor[s + e] = T(of_x);
-    if (dshift) dshift[s + e] = T(of_one);
-  }
-}
-
-template <class T>
-void launch_per_image(Cuda where, const char* name, T* dx, T* dfactor, T* dshift, const T* dy, const T* x,
-                      const T* factor, float one, int64_t images, int64_t positions, int64_t channels) {
-  const bool aligned = channels % Pack<T>::size == 0 && on_16_bytes(dx) && on_16_bytes(dy) && on_16_bytes(x);
-  launch(where, name, per_image_backward<T>, Grid(images, ceil_div(channels, 32 * Pack<T>::size)),
-         dim3(32, kRows), 0, dx, dfactor, dshift, dy, x, factor, one, int(positions), int(channels), aligned);
-}
+struct GateGradient {
+  const T* gate;
+  int channels;
+  struct Column {
+    float gate;
+    __device__ float value(float dy, float) const { return dy * gate; }
+    __device__ Sums<1> sums(int64_t, float dy, float x) const { return {{dy * x}}; }
+  };
+  __device__ Column at(int64_t image, int c) const { return {float(gate[image * channels + c])}; }
+};
 
 }  // namespace
 
 template <class T>
-void modulate_backward(Cuda where, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* scale,
-                       int64_t images, int64_t positions, int64_t channels) {
-  launch_per_image(where, "modulate_backward", dx, dscale, dshift, dy, x, scale, 1.0f, images, positions,
-                   channels);
-}
-template <class T>
 void gate_add_backward(Cuda where, T* dgate, T* dx, const T* dy, const T* gate, const T* x, int64_t images,
                        int64_t positions, int64_t channels) {
-  launch_per_image<T>(where, "gate_add_backward", dx, dgate, nullptr, dy, x, gate, 0.0f, images, positions,
-                      channels);
+  const ColumnTiles t = sum_tiles<T>(images, positions, channels);
+  float* parts = static_cast<float*>(workspace(where, size_t(images * t.chunks * channels) * sizeof(float)));
+  map_column_sums<1>(where, "gate_add_backward", t, images, positions, channels,
+                     GateGradient<T>{gate, int(channels)}, dx, parts, dy, x);
+  sum_image_parts<1>(where, "gate_add_backward", parts, images, t.chunks, channels,
+                     [=] __device__(int64_t i, const Sums<1>& sum) { dgate[i] = T(sum.v[0]); });
 }
 
 #define INSTANTIATE(T)                                                                               \
@@ -246,9 +178,6 @@ void gate_add_backward(Cuda where, T* dgate, T* dx, const T* dy, const T* gate, 
   template void clamp_forward(Cuda, T*, const T*, double, double, int64_t);                          \
   template void clamp_backward(Cuda, T*, const T*, const T*, double, double, int64_t);               \
   template void add_bias(Cuda, T*, const T*, const Wide<T>*, int64_t, int64_t);                      \
-  template void modulate_forward(Cuda, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t); \
-  template void modulate_backward(Cuda, T*, T*, T*, const T*, const T*, const T*, int64_t, int64_t,  \
-                                  int64_t);                                                          \
   template void gate_add_forward(Cuda, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t); \
   template void gate_add_backward(Cuda, T*, T*, const T*, const T*, const T*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)

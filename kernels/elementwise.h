@@ -46,20 +46,7 @@ void add_bias(Cpu, T* y, const T* x, const Wide<T>* bias, int64_t rows, int64_t 
 template <class T>
 void add_bias(Cuda, T* y, const T* x, const Wide<T>* bias, int64_t rows, int64_t channels);
 
-// x, y (images, positions, channels); shift, scale, gate (images, channels).
-// modulate: y = x (1 + scale) + shift;  gate_add: y = residual + gate x
-template <class T>
-void modulate_forward(Cpu, T* y, const T* x, const T* shift, const T* scale, int64_t images,
-                      int64_t positions, int64_t channels);
-template <class T>
-void modulate_forward(Cuda, T* y, const T* x, const T* shift, const T* scale, int64_t images,
-                      int64_t positions, int64_t channels);
-template <class T>
-void modulate_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* scale,
-                       int64_t images, int64_t positions, int64_t channels);
-template <class T>
-void modulate_backward(Cuda, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* scale,
-                       int64_t images, int64_t positions, int64_t channels);
+// y = residual + gate x; x, y, residual (images, positions, channels), gate (images, channels).
 template <class T>
 void gate_add_forward(Cpu, T* y, const T* residual, const T* gate, const T* x, int64_t images,
                       int64_t positions, int64_t channels);

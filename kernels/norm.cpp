@@ -212,6 +212,67 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   }
 }
 
+template <class T>
+void modulated_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* shift, const T* scale,
+                            NormShape s, double eps) {
+  const int64_t channels = s.channels;
+  each_row(s.images * s.positions, channels, [=](int64_t r) {
+    const T *in = x + r * channels, *by = scale + r / s.positions * channels,
+            *to = shift + r / s.positions * channels;
+    T* out = y + r * channels;
+    const auto deviation = [=](int64_t c) { return double(in[c]) - double(in[0]); };
+    const double m = lane_sum(0, channels, deviation) / double(channels);
+    const double q =
+        lane_sum(0, channels, [=](int64_t c) { return (deviation(c) - m) * (deviation(c) - m); });
+    const T mu = mean[r] = T(double(in[0]) + m), rs = rstd[r] = T(1 / std::sqrt(q / double(channels) + eps));
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) out[c] = (in[c] - mu) * rs * (1 + by[c]) + to[c];
+  });
+}
+
+template <class T>
+void modulated_norm_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* scale, NormShape s) {
+  const int64_t channels = s.channels;
+  if (dx)
+    each_row(s.images * s.positions, channels, [=](int64_t r) {
+      const T *in = x + r * channels, *g = dy + r * channels, *by = scale + r / s.positions * channels;
+      T* out = dx + r * channels;
+      const T mu = mean[r], rs = rstd[r];
+      const T m0 = T(lane_sum(0, channels, [=](int64_t c) { return g[c] * (1 + by[c]); }) / double(channels));
+      const T m1 =
+          T(lane_sum(0, channels, [=](int64_t c) { return g[c] * (1 + by[c]) * (in[c] - mu) * rs; }) /
+            double(channels));
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) out[c] = rs * (g[c] * (1 + by[c]) - m0 - (in[c] - mu) * rs * m1);
+    });
+  if (!dshift) return;
+  // A task sums a slice of an image's channels over its positions, in their order.
+  constexpr int64_t kSlice = 64;
+  const int64_t slices = (channels + kSlice - 1) / kSlice;
+  parallel_for(s.images * slices, std::max<int64_t>(1, kStreamGrain / (s.positions * kSlice)),
+               [=](int64_t begin, int64_t end) {
+                 for (int64_t task = begin; task < end; ++task) {
+                   const int64_t image = task / slices, first = task % slices * kSlice;
+                   const int64_t width = std::min(kSlice, channels - first);
+                   double of_one[kSlice] = {}, of_xhat[kSlice] = {};
+                   for (int64_t r = image * s.positions; r < (image + 1) * s.positions; ++r) {
+                     const T *in = x + r * channels + first, *g = dy + r * channels + first;
+                     const T mu = mean[r], rs = rstd[r];
+#pragma omp simd
+                     for (int64_t c = 0; c < width; ++c) {
+                       of_one[c] += double(g[c]);
+                       of_xhat[c] += double(g[c] * (in[c] - mu) * rs);
+                     }
+                   }
+                   for (int64_t c = 0; c < width; ++c) {
+                     dshift[image * channels + first + c] = T(of_one[c]);
+                     dscale[image * channels + first + c] = T(of_xhat[c]);
+                   }
+                 }
+               });
+}
+
 #define INSTANTIATE(T)                                                                                     \
   template void batch_statistics(Cpu, T*, T*, const T*, int64_t, int64_t);                                 \
   template void update_running(Cpu, T*, T*, const T*, const T*, int64_t, int64_t, double);                 \
@@ -221,6 +282,9 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
                                     const T*, int64_t, int64_t, double, Act, bool);                        \
   template void group_norm_forward(Cpu, T*, T*, T*, const T*, const T*, const T*, NormShape, double, Act); \
   template void group_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*,     \
-                                    const T*, NormShape, Act);
+                                    const T*, NormShape, Act);                                             \
+  template void modulated_norm_forward(Cpu, T*, T*, T*, const T*, const T*, const T*, NormShape, double);  \
+  template void modulated_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*, \
+                                        NormShape);
 INSTANTIATE(float)
 INSTANTIATE(double)

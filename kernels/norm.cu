@@ -5,8 +5,8 @@
 //            a group then adds its channels and chunks. Forward reads x twice and writes y (3 n elements),
 //            backward reads x and dy twice and writes dx (5 n): statistics and map cannot be one pass over
 //            what does not fit into a multiprocessor.
-//   rows     one position an image (layer norm): a warp a row, x from memory once and from cache again;
-//            2 n elements forward, 3 n backward, 2 n more for the gradients of gain and offset.
+//   rows     one position an image (layer norm, modulated or not): a warp a row, x from memory once and from
+//            cache again; 2 n elements forward, 3 n backward, 2 n more for the gradients of gain and offset.
 // Bound by memory. Not measured on a GPU yet.
 #include "kernels/activate.h"
 #include "kernels/norm.h"
@@ -142,15 +142,52 @@ __device__ inline void each_pack(int width, F f) {
   for (int j = lane_of_warp() * kSize; j < width; j += 32 * kSize) f(j, min(kSize, width - j));
 }
 
+// Gain and offset of a pack of a row: of the channels of its group, ...
+struct ChannelGains {
+  const float *weight, *bias;
+  int groups, width;
+  __device__ ChannelGains of_row(int64_t r) const {
+    const int first = int(r % groups) * width;
+    return {weight ? weight + first : nullptr, bias ? bias + first : nullptr, groups, width};
+  }
+  template <int kSize>
+  __device__ void pack(int j, int size, bool, float (&gain)[kSize], float (&offset)[kSize]) const {
+#pragma unroll
+    for (int e = 0; e < kSize; ++e) {
+      gain[e] = weight && e < size ? weight[j + e] : 1.0f;
+      offset[e] = bias && e < size ? bias[j + e] : 0.0f;
+    }
+  }
+};
+// ... or of its image: 1 + scale, and shift (null: 0).
 template <class T>
+struct Modulation {
+  const T *shift, *scale;
+  int64_t positions;
+  int width;
+  __device__ Modulation of_row(int64_t r) const {
+    const int64_t first = r / positions * width;
+    return {shift ? shift + first : nullptr, scale + first, positions, width};
+  }
+  template <int kSize>
+  __device__ void pack(int j, int size, bool aligned, float (&gain)[kSize], float (&offset)[kSize]) const {
+    const Pack<T> by = load_part(scale + j, size, aligned);
+    Pack<T> to{};
+    if (shift) to = load_part(shift + j, size, aligned);
+#pragma unroll
+    for (int e = 0; e < kSize; ++e) gain[e] = 1 + float(by.v[e]), offset[e] = shift ? float(to.v[e]) : 0.0f;
+  }
+};
+
+template <class T, class G>
 __global__ void __launch_bounds__(32 * kWarps)
-    norm_rows(T* y, float* mean, float* rstd, const T* x, Statistics statistics, float eps, Act f,
-              int64_t rows, bool aligned) {
+    norm_rows(T* y, float* mean, float* rstd, const T* x, G gains, int width, float eps, Act f, int64_t rows,
+              bool aligned) {
   constexpr int kSize = Pack<T>::size;
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
   if (r >= rows) return;
-  const int width = statistics.width, channel = int(r % statistics.groups) * width;
   const T* in = x + r * width;
+  const G of_row = gains.of_row(r);
   const float shift = float(in[0]);
   float sum = 0, squares = 0;
   each_pack<T>(width, [&](int j, int size) {
@@ -167,32 +204,33 @@ __global__ void __launch_bounds__(32 * kWarps)
   if (lane_of_warp() == 0) mean[r] = mean_of_row, rstd[r] = rstd_of_row;
   each_pack<T>(width, [&](int j, int size) {
     Pack<T> v = load_part(in + j, size, aligned);
+    float gain[kSize], offset[kSize];
+    of_row.pack(j, size, aligned, gain, offset);
 #pragma unroll
-    for (int e = 0; e < kSize; ++e) {
-      const int c = channel + min(j + e, width - 1);
-      const Element element{mean_of_row, rstd_of_row, statistics.weight ? statistics.weight[c] : 1.0f,
-                            statistics.bias ? statistics.bias[c] : 0.0f};
-      v.v[e] = T(element.y(f, float(v.v[e])));
-    }
+    for (int e = 0; e < kSize; ++e)
+      v.v[e] = T(Element{mean_of_row, rstd_of_row, gain[e], offset[e]}.y(f, float(v.v[e])));
     store_part(y + r * width + j, v, size, aligned);
   });
 }
 
-template <class T>
+template <class T, class G>
 __global__ void __launch_bounds__(32 * kWarps)
-    norm_rows_backward(T* dx, const T* dy, const T* x, Statistics statistics, Act f, int64_t rows,
-                       bool aligned) {
+    norm_rows_backward(T* dx, const T* dy, const T* x, const float* mean, const float* rstd, G gains,
+                       int width, Act f, int64_t rows, bool aligned) {
   constexpr int kSize = Pack<T>::size;
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
   if (r >= rows) return;
-  const int width = statistics.width, channel = int(r % statistics.groups) * width;
   const int64_t o = r * width;
+  const G of_row = gains.of_row(r);
+  const float mean_of_row = mean[r], rstd_of_row = rstd[r];
   float sum = 0, dot = 0;
   each_pack<T>(width, [&](int j, int size) {
     const Pack<T> g = load_part(dy + o + j, size, aligned), v = load_part(x + o + j, size, aligned);
+    float gain[kSize], offset[kSize];
+    of_row.pack(j, size, aligned, gain, offset);
 #pragma unroll
     for (int e = 0; e < kSize; ++e) {
-      const Element element = statistics.of(r, channel + min(j + e, width - 1));
+      const Element element{mean_of_row, rstd_of_row, gain[e], offset[e]};
       const float du = e < size ? element.weight * element.du(f, float(g.v[e]), float(v.v[e])) : 0.0f;
       sum += du;
       dot += du * element.xhat(float(v.v[e]));
@@ -203,9 +241,11 @@ __global__ void __launch_bounds__(32 * kWarps)
   each_pack<T>(width, [&](int j, int size) {
     Pack<T> g = load_part(dy + o + j, size, aligned);
     const Pack<T> v = load_part(x + o + j, size, aligned);
+    float gain[kSize], offset[kSize];
+    of_row.pack(j, size, aligned, gain, offset);
 #pragma unroll
     for (int e = 0; e < kSize; ++e) {
-      const Element element = statistics.of(r, channel + min(j + e, width - 1));
+      const Element element{mean_of_row, rstd_of_row, gain[e], offset[e]};
       g.v[e] = T(element.dx(f, float(g.v[e]), float(v.v[e]), sum, dot));
     }
     store_part(dx + o + j, g, size, aligned);
@@ -233,6 +273,18 @@ struct RowParameterGradient {
     const Element element = statistics.of(group, c);
     return {statistics.mean, statistics.spread, f, statistics.groups, group, element.weight, element.bias};
   }
+};
+
+// The gradients of shift and scale, down an image's columns.
+struct ModulationGradient {
+  const float *mean, *rstd;
+  struct Column {
+    const float *mean, *rstd;
+    __device__ Sums<2> sums(int64_t row, float dy, float x) const {
+      return {{dy, dy * (x - mean[row]) * rstd[row]}};
+    }
+  };
+  __device__ Column at(int64_t, int) const { return {mean, rstd}; }
 };
 
 // ---- launching
@@ -325,8 +377,8 @@ void group_norm_forward(Cuda where, T* y, Wide<T>* mean, Wide<T>* rstd, const T*
   if (s.positions == 1) {
     const int64_t rows = s.images * s.groups;
     const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(y) && on_16_bytes(x);
-    launch(where, "layer_norm", norm_rows<T>, ceil_div(rows, kWarps), 32 * kWarps, 0, y, mean, rstd, x,
-           statistics, float(eps), act, rows, aligned);
+    launch(where, "layer_norm", norm_rows<T, ChannelGains>, ceil_div(rows, kWarps), 32 * kWarps, 0, y, mean,
+           rstd, x, ChannelGains{weight, bias, int(s.groups), width}, width, float(eps), act, rows, aligned);
     return;
   }
   const ColumnTiles t = sum_tiles<T>(s.images, s.positions, s.channels);
@@ -355,8 +407,9 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
     const int64_t rows = s.images * s.groups;
     const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(dx) && on_16_bytes(dy) && on_16_bytes(x);
     if (dx)
-      launch(where, "layer_norm_backward", norm_rows_backward<T>, ceil_div(rows, kWarps), 32 * kWarps, 0, dx,
-             dy, x, statistics, act, rows, aligned);
+      launch(where, "layer_norm_backward", norm_rows_backward<T, ChannelGains>, ceil_div(rows, kWarps),
+             32 * kWarps, 0, dx, dy, x, mean, rstd, ChannelGains{weight, bias, int(s.groups), width}, width,
+             act, rows, aligned);
     if (!dweight) return;
     const ColumnTiles t = sum_tiles<T>(1, s.images, s.channels);
     float* parts = floats(where, t.chunks * 2 * s.channels);
@@ -384,6 +437,41 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
               InputGradient{statistics, act, mean_du, mean_dot}, dx, dy, x);
 }
 
+template <class T>
+void modulated_norm_forward(Cuda where, T* y, Wide<T>* mean, Wide<T>* rstd, const T* x, const T* shift,
+                            const T* scale, NormShape s, double eps) {
+  const int width = int(s.channels);
+  const int64_t rows = s.images * s.positions;
+  const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(y) && on_16_bytes(x) && on_16_bytes(shift) &&
+                       on_16_bytes(scale);
+  launch(where, "modulated_norm", norm_rows<T, Modulation<T>>, ceil_div(rows, kWarps), 32 * kWarps, 0, y,
+         mean, rstd, x, Modulation<T>{shift, scale, s.positions, width}, width, float(eps), Act::none, rows,
+         aligned);
+}
+
+template <class T>
+void modulated_norm_backward(Cuda where, T* dx, T* dshift, T* dscale, const T* dy, const T* x,
+                             const Wide<T>* mean, const Wide<T>* rstd, const T* scale, NormShape s) {
+  const int width = int(s.channels);
+  const int64_t rows = s.images * s.positions;
+  const bool aligned = width % Pack<T>::size == 0 && on_16_bytes(dx) && on_16_bytes(dy) && on_16_bytes(x) &&
+                       on_16_bytes(scale);
+  if (dx)
+    launch(where, "modulated_norm_backward", norm_rows_backward<T, Modulation<T>>, ceil_div(rows, kWarps),
+           32 * kWarps, 0, dx, dy, x, mean, rstd, Modulation<T>{nullptr, scale, s.positions, width}, width,
+           Act::none, rows, aligned);
+  if (!dshift) return;
+  const ColumnTiles t = sum_tiles<T>(s.images, s.positions, s.channels);
+  float* parts = floats(where, s.images * t.chunks * 2 * s.channels);
+  column_sums<2>(where, "modulated_norm_backward", t, s.images, s.positions, s.channels,
+                 ModulationGradient{mean, rstd}, parts, dy, x);
+  sum_image_parts<2>(where, "modulated_norm_backward", parts, s.images, t.chunks, s.channels,
+                     [=] __device__(int64_t i, const Sums<2>& sum) {
+                       dshift[i] = T(sum.v[0]);
+                       dscale[i] = T(sum.v[1]);
+                     });
+}
+
 #define INSTANTIATE(T)                                                                                     \
   template void batch_statistics(Cuda, Wide<T>*, Wide<T>*, const T*, int64_t, int64_t);                    \
   template void batch_norm_forward(Cuda, T*, const T*, const Wide<T>*, const Wide<T>*, const Wide<T>*,     \
@@ -394,7 +482,11 @@ void group_norm_backward(Cuda where, T* dx, Wide<T>* dweight, Wide<T>* dbias, co
   template void group_norm_forward(Cuda, T*, Wide<T>*, Wide<T>*, const T*, const Wide<T>*, const Wide<T>*, \
                                    NormShape, double, Act);                                                \
   template void group_norm_backward(Cuda, T*, Wide<T>*, Wide<T>*, const T*, const T*, const Wide<T>*,      \
-                                    const Wide<T>*, const Wide<T>*, const Wide<T>*, NormShape, Act);
+                                    const Wide<T>*, const Wide<T>*, const Wide<T>*, NormShape, Act);       \
+  template void modulated_norm_forward(Cuda, T*, Wide<T>*, Wide<T>*, const T*, const T*, const T*,         \
+                                       NormShape, double);                                                 \
+  template void modulated_norm_backward(Cuda, T*, T*, T*, const T*, const T*, const Wide<T>*,              \
+                                        const Wide<T>*, const T*, NormShape);
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)

@@ -3,6 +3,7 @@
 //   batch norm: images and positions, one pair a channel;
 //   group norm: positions and the channels of a group, one pair an (image, group);
 //   layer norm: channels, one pair a row: group norm with one group and one position.
+//   modulated: layer norm with w = 1 + scale and b = shift of each image (adaLN of DiT, Peebles & Xie 2022).
 // Backward recomputes xhat from x: nothing but x and the statistics is kept. Sums are f64 in fixed order.
 #pragma once
 #include "kernels/act.h"
@@ -55,3 +56,18 @@ template <class T>
 void group_norm_backward(Cuda, T* dx, Wide<T>* dweight, Wide<T>* dbias, const T* dy, const T* x,
                          const Wide<T>* mean, const Wide<T>* rstd, const Wide<T>* weight, const Wide<T>* bias,
                          NormShape s, Act act);
+
+// mean, rstd (images positions); shift, scale (images, channels); s.groups is not read.
+template <class T>
+void modulated_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* shift, const T* scale,
+                            NormShape s, double eps);
+template <class T>
+void modulated_norm_forward(Cuda, T* y, Wide<T>* mean, Wide<T>* rstd, const T* x, const T* shift,
+                            const T* scale, NormShape s, double eps);
+// dx may be null, and so may dshift and dscale together.
+template <class T>
+void modulated_norm_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* scale, NormShape s);
+template <class T>
+void modulated_norm_backward(Cuda, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const Wide<T>* mean,
+                             const Wide<T>* rstd, const T* scale, NormShape s);

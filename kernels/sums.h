@@ -162,3 +162,25 @@ void sum_parts(Cuda where, const char* name, const float* parts, int64_t count, 
   launch(where, name, sum_parts_kernel<K, F>, ceil_div(channels, 32), dim3(32, kPartRows), 0, finish, parts,
          count, int(channels));
 }
+
+template <int K, class F>
+__global__ void __launch_bounds__(256)
+    sum_image_parts_kernel(F finish, const float* parts, int64_t chunks, int64_t channels, int64_t size) {
+  const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, image = i / channels;
+  if (i >= size) return;
+  Sums<K> sum{};
+  for (int64_t chunk = 0; chunk < chunks; ++chunk)
+#pragma unroll
+    for (int k = 0; k < K; ++k)
+      sum.v[k] += parts[((image * chunks + chunk) * K + k) * channels + i % channels];
+  finish(i, sum);
+}
+
+// finish(image * channels + c, sums) for every channel of every image, with the sums of its parts (images,
+// chunks, K, channels).
+template <int K, class F>
+void sum_image_parts(Cuda where, const char* name, const float* parts, int64_t images, int64_t chunks,
+                     int64_t channels, F finish) {
+  launch(where, name, sum_image_parts_kernel<K, F>, ceil_div(images * channels, 256), 256, 0, finish, parts,
+         chunks, channels, images * channels);
+}

@@ -134,27 +134,6 @@ Tensor add_bias(const Tensor& x, const Tensor& bias) {
   });
 }
 
-Tensor modulate(const Tensor& x, const Tensor& shift, const Tensor& scale) {
-  per_channel_shape("modulate", x, shift);
-  per_channel_shape("modulate", x, scale);
-  Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    modulate_forward(where, y.data<T>(), x.data<T>(), shift.data<T>(), scale.data<T>(), x.dim(0),
-                     positions(x), x.dim(-1));
-  });
-  return record("modulate", y, {x, shift, scale},
-                [x = x.detach(), scale = scale.detach()](const Tensor& dy, const Needs&) -> Grads {
-                  Tensor dx = dy.like(), dshift = scale.like(), dscale = scale.like();
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
-                    modulate_backward(where, dx.data<T>(), dshift.data<T>(), dscale.data<T>(), dy.data<T>(),
-                                      x.data<T>(), scale.data<T>(), x.dim(0), positions(x), x.dim(-1));
-                  });
-                  return {dx, dshift, dscale};
-                });
-}
-
 Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& x) {
   same_shape("gate_add", residual, x);
   per_channel_shape("gate_add", x, gate);

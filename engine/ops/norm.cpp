@@ -87,3 +87,30 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
   check("layer_norm", x, weight, bias);
   return grouped("layer_norm", x, weight, bias, {x.rows(), 1, x.dim(-1), 1}, eps, Act::none);
 }
+
+Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale, double eps) {
+  if (x.rank() < 2 || !(shift.shape() == Shape{x.dim(0), x.dim(-1)}) || !(scale.shape() == shift.shape()))
+    fail(Fault::internal,
+         "modulated_norm: expected (N, ..., C) with shift and scale (N, C), found {}, {}, {}",
+         x.shape().str(), shift.shape().str(), scale.shape().str());
+  const NormShape s{x.dim(0), x.rows() / std::max<int64_t>(1, x.dim(0)), x.dim(-1), 1};
+  Tensor y = x.like(), mean = x.like({x.rows()}, wide(x.dtype())), rstd = mean.like();
+  dispatch(x, [&](auto where, auto zero) {
+    using T = decltype(zero);
+    modulated_norm_forward(where, y.data<T>(), mean.data<Wide<T>>(), rstd.data<Wide<T>>(), x.data<T>(),
+                           shift.data<T>(), scale.data<T>(), s, eps);
+  });
+  return record(
+      "modulated_norm", y, {x, shift, scale},
+      [s, x = x.detach(), mean, rstd, scale = scale.detach()](const Tensor& dy, const Needs& need) -> Grads {
+        Tensor dx = need[0] ? dy.like() : Tensor{}, dshift, dscale;
+        if (need[1] || need[2]) dshift = scale.like(), dscale = scale.like();
+        dispatch(dy, [&](auto where, auto zero) {
+          using T = decltype(zero);
+          modulated_norm_backward(where, data_of<T>(dx), data_of<T>(dshift), data_of<T>(dscale), dy.data<T>(),
+                                  x.data<T>(), mean.data<Wide<T>>(), rstd.data<Wide<T>>(), scale.data<T>(),
+                                  s);
+        });
+        return {dx, dshift, dscale};
+      });
+}

@@ -13,6 +13,11 @@ std::vector<Row> norm_rows() {
   auto group = [](int64_t groups, Act act) {
     return [=](V x) { return group_norm(x[0], x[1], x[2], groups, 1e-6, act); };
   };
+  auto modulated = [](V x) { return modulated_norm(x[0], x[1], x[2], 1e-6); };
+  auto modulated_by_parts = [](V x) {
+    const Tensor xhat = layer_norm(x[0], {}, {}, 1e-6), one = Tensor::full(xhat.shape(), 1, xhat.dtype());
+    return gate_add(gate_add(xhat, x[2], xhat), x[1], one);
+  };
   auto wb = [](Shape x, int64_t c) {
     return std::vector<Input>{{x, -2, 3}, wide_input({c}, 0.5, 1.5), wide_input({c}, -0.5, 0.5)};
   };
@@ -44,6 +49,21 @@ std::vector<Row> norm_rows() {
          return reshape(group_norm(rows, x[1], x[2], 1, 1e-5), {3, 5, 37});
        }},
       {"layer_norm", "plain", {{{3, 5, 37}, -2, 3}}, [](V x) { return layer_norm(x[0], {}, {}, 1e-6); }, {}},
+      {"modulated_norm",
+       "tokens",
+       {{{3, 5, 37}, -2, 3}, {{3, 37}}, {{3, 37}}},
+       modulated,
+       modulated_by_parts},
+      {"modulated_norm",
+       "whole packs, many tokens",
+       {{{2, 135, 16}, -2, 3}, {{2, 16}}, {{2, 16}}},
+       modulated,
+       {}},
+      {"modulated_norm",
+       "one row an image",
+       {{{7, 24}, -2, 3}, {{7, 24}}, {{7, 24}}},
+       modulated,
+       modulated_by_parts},
       {"layer_norm",
        "whole packs",
        wb({7, 64}, 64),
