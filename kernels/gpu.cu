@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
 #include "kernels/error.h"
 #include "kernels/gpu.h"
 
@@ -10,13 +14,15 @@ void refuse_capture(const char* what) {
     fail(Fault::usage, "capture: expected a step that stays on the device, found {} in it", what);
 }
 
+void fail_on_wrong_index() {
+  const WrongIndex found = std::exchange(*wrong_index(), {});
+  if (found.op) fail(Fault::internal, "{}: index {} is not in [0, {})", found.op, found.index, found.limit);
+}
 }  // namespace
 
 bool gpu_capturing() { return capturing; }
 
 #ifdef __CUDACC__
-#include <algorithm>
-#include <cstring>
 
 int gpu_count() {
   int count = 0;
@@ -87,6 +93,15 @@ void gpu_download(void* to, const void* from, size_t bytes) {
   refuse_capture("a download");
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_stream()), "downloading");
   check(cudaStreamSynchronize(gpu_stream()), "waiting for the device");
+  fail_on_wrong_index();
+}
+WrongIndex* wrong_index() {
+  static WrongIndex* const report = [] {
+    void* data = nullptr;
+    check(cudaMallocHost(&data, sizeof(WrongIndex)), "allocating pinned memory");
+    return new (data) WrongIndex{};
+  }();
+  return report;
 }
 
 struct GpuGraph {
@@ -94,6 +109,7 @@ struct GpuGraph {
 };
 // Relaxed: the pool may ask for memory meanwhile.
 void gpu_begin_capture() {
+  wrong_index();  // whose memory cannot be asked for within a capture
   check(cudaStreamBeginCapture(gpu_stream(), cudaStreamCaptureModeRelaxed), "beginning a capture");
   capturing = true;
 }
@@ -125,7 +141,6 @@ void gpu_free(GpuGraph* graph) {
 
 #else
 #include <cstdlib>
-#include <cstring>
 
 int gpu_count() { return 1; }
 void use_gpu(int index) {
@@ -148,6 +163,11 @@ void gpu_upload(void* to, const void* from, size_t bytes) {
 void gpu_download(void* to, const void* from, size_t bytes) {
   refuse_capture("a download");
   std::memcpy(to, from, bytes);
+  fail_on_wrong_index();
+}
+WrongIndex* wrong_index() {
+  static WrongIndex report{};
+  return &report;
 }
 
 struct GpuGraph {

@@ -15,6 +15,14 @@ Stream gpu_stream();
 void* gpu_allocate(size_t bytes);  // aligned to 256 bytes; null: there is no more
 void gpu_free(void* data);
 
+// Where a kernel that meets an index outside [0, limit) reports it instead of reading there; the next
+// download fails because of it. Host memory that the device can write.
+struct WrongIndex {
+  const char* op;  // on the host, so a kernel gets it as an argument; null: there was none
+  int64_t index, limit;
+};
+WrongIndex* wrong_index();
+
 // In the order of the stream. After an upload the source may be reused; a download waits for its bytes.
 void gpu_fill_bytes(void* data, int byte, size_t bytes);
 void gpu_copy(void* to, const void* from, size_t bytes);

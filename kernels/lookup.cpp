@@ -3,7 +3,8 @@
 #include "kernels/parallel.h"
 
 template <class T>
-void embedding_forward(Cpu, T* y, const T* table, const int64_t* index, int64_t rows, int64_t channels) {
+void embedding_forward(Cpu, T* y, const T* table, const int64_t* index, int64_t rows, int64_t,
+                       int64_t channels) {
   parallel_for(rows, std::max<int64_t>(1, kStreamGrain / channels), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       std::copy_n(table + index[r] * channels, channels, y + r * channels);
@@ -27,8 +28,8 @@ void embedding_backward(Cpu, T* dtable, const T* dy, const int64_t* index, int64
   });
 }
 
-#define INSTANTIATE(T)                                                                  \
-  template void embedding_forward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t); \
+#define INSTANTIATE(T)                                                                           \
+  template void embedding_forward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t, int64_t); \
   template void embedding_backward(Cpu, T*, const T*, const int64_t*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)

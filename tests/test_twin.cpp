@@ -83,6 +83,23 @@ TEST_CASE("random numbers have the same bits on CUDA and on the CPU, rounded to 
   CHECK(same_bits(thinned, channel_dropout(x, 0.3, key)));
 }
 
+TEST_CASE("an index outside the table is one clear error on both devices, and the next step goes on") {
+  for (const Device device : {Device::cpu, Device::cuda})
+    for (const double wrong : {-1, 5}) {
+      const Tensor table = uniform({5, 8}, -1, 1, Key{5, 0, 0}).to(device);
+      const Tensor index = Tensor::of({3}, {0, wrong, 4}, Dtype::i64).to(device);
+      const Tensor good = Tensor::of({3}, {0, 2, 4}, Dtype::i64).to(device);
+      std::string line;
+      try {
+        embedding(table, index).to(Device::cpu);
+      } catch (const Error& e) { line = e.what(); }
+      CAPTURE(line);
+      CHECK(line.find(fmt::format("embedding: index {} is not in [0, 5)", wrong)) != std::string::npos);
+      CHECK(same_bits(embedding(table, good).to(Device::cpu).part(8, {8}),
+                      table.to(Device::cpu).part(16, {8})));
+    }
+}
+
 TEST_CASE("tensors move between devices and types, and each device's memory is its own") {
   const Tensor x = uniform({7, 31}, -3, 3, Key{5, 0, 0}), there = x.to(Device::cuda);
   CHECK(there.device() == Device::cuda);

@@ -14,7 +14,7 @@ Tensor embedding(const Tensor& table, const Tensor& index) {
   Tensor y = table.like(shape);
   dispatch(table, [&](auto where, auto zero) {
     using T = decltype(zero);
-    embedding_forward(where, y.data<T>(), table.data<T>(), index.data<int64_t>(), rows, channels);
+    embedding_forward(where, y.data<T>(), table.data<T>(), index.data<int64_t>(), rows, entries, channels);
   });
   return record("embedding", y, {table}, [=](const Tensor& dy, const Needs&) -> Grads {
     Tensor dtable = dy.like({entries, channels}, wide(dy.dtype()));
