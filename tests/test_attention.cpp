@@ -150,6 +150,9 @@ const Case kTiled[] = {
     {"causal, d = 104, packed", 1, 1, 101, 101, 104, true, 0, true},
     {"causal, unmasked, d = 32, packed", 2, 1, 73, 73, 32, true, 29, true},
     {"causal, fewer queries, d = 128", 1, 1, 5, 150, 128, true, 0, false},
+    {"the prior: T = 256, causal, d = 64, one block a head", 1, 1, 256, 256, 64, true, 0, true},
+    {"the wide prior: T = 256, causal, d = 104, packed", 1, 1, 256, 256, 104, true, 0, true},
+    {"DiT-XL: T = 64, d = 72, packed", 1, 2, 64, 64, 72, false, 0, true},
     {"more keys than one block takes, d = 128", 1, 1, 37, 131, 128, false, 0, false},
     {"causal, more than one block takes, d = 40", 1, 1, 301, 301, 40, true, 0, true},
 };
@@ -164,6 +167,9 @@ const Case kBlocks[] = {
 const Case kWide[] = {
     {"d = 512, packed", 1, 1, 67, 67, 512, false, 0, true},
     {"causal, d = 400", 1, 1, 33, 41, 400, true, 0, false},
+    {"VQGAN: d = 512 over 256 tokens, packed", 1, 1, 256, 256, 512, false, 0, true},
+    {"KL-f8: d = 512, nine of 1024 queries", 1, 1, 9, 1024, 512, false, 0, false},
+    {"KL-f8: d = 512, nine of 1024 keys", 1, 1, 1024, 9, 512, false, 0, false},
 };
 
 }  // namespace
