@@ -133,12 +133,12 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
                            {"threads", threads},
                            {"flops_one", one.flops},
                            {"flops_all", all.flops},
-                           {"copy_one", one.bytes},
-                           {"copy_all", all.bytes}}},
+                           {"bytes_one", one.bytes},
+                           {"bytes_all", all.bytes}}},
                          {"rows", ordered_json::array()}};
   const auto ceiling_line = [&](const Ceiling& c) {
-    return fmt::format("{} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s copy", c.threads,
-                       c.threads == 1 ? "" : "s", c.flops / 1e9, c.bytes / 1e9);
+    return fmt::format("{} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s", c.threads, c.threads == 1 ? "" : "s",
+                       c.flops / 1e9, c.bytes / 1e9);
   };
   std::optional<Table> table;
   if (!options.json) {

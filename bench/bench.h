@@ -8,24 +8,27 @@
 
 namespace bench {
 
+inline constexpr double kFootprint = 64e6;  // bytes that the input sets of a row take together, about
+
 // What a row may divide by, of one thread and of all. Measured by our own loops before anything else.
 struct Ceiling {
   int threads = 1;
-  double flops = 0;  // f32 fused multiply-adds that wait for nothing, FLOP/s
-  double bytes = 0;  // copy of arrays of 256 MiB, bytes read and written a second
+  double flops = 0;  // FLOP/s of f32 fused multiply-adds that wait for nothing
+  double bytes = 0;  // read and written a second by y = x or y = y / 2 + x, the faster, over kFootprint
 };
 Ceiling measure_ceiling(int threads);
 
 struct Row {
   std::string op, shape, variant;  // "conv2d", "64x16x16x64 k5 s2", "cpu"
-  double flops = 0, bytes = 0;  // of one run: multiplications and additions; what has to be read and written
-  int threads = 0;              // that it uses; 0: all
+  // Of one run: multiplications and additions of the formula, though an algorithm may do with fewer; what has
+  // to be read and written.
+  double flops = 0, bytes = 0;
+  int threads = 0;  // that it uses; 0: all
   // Makes the inputs, normal random and enough sets of them to fill kFootprint, and returns what is timed:
   // run `turn` uses set turn modulo their number, and returns when the work is done.
   std::function<std::function<void(int64_t turn)>()> prepare;
   std::string name() const { return op + " " + shape; }
 };
-inline constexpr double kFootprint = 64e6;  // bytes that the input sets of a row take together, about
 
 std::vector<Row> op_rows();
 std::vector<Row> step_rows();

@@ -2,7 +2,9 @@
 """PyTorch on the steps and ops of `dae bench`: the same shapes, channels-last, the same number of threads. Development
 only. Each row is tried plain and with torch.compile (where that works) and the faster one counts.
 
-    peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] > torch.json
+    peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] [--unfused] > torch.json
+
+--unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
 """
 import argparse, json, math, platform, re, sys, time
 import torch
@@ -200,13 +202,13 @@ def prepare_op(inputs, f, backward, wrap):
     return (both if backward else forward), sets
 
 
-def adamw(wrap):
+def adamw(wrap, fused):
     n = 8 << 20
     sets = []
     for _ in range(2):
         p = torch.randn(n, requires_grad=True)
         p.grad = torch.randn(n)
-        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=True), p.detach().clone()))
+        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused), p.detach().clone()))
 
     def step(s):
         s[1].step()
@@ -215,7 +217,7 @@ def adamw(wrap):
     return step, sets
 
 
-def rows():
+def rows(fused):
     for batch in (64, 128):
         yield "step dcgan", f"batch {batch}", lambda wrap, b=batch: dcgan(b, wrap)
     for stage, label in ((1, "joint"), (2, "stage 2")):
@@ -225,7 +227,7 @@ def rows():
     for op, shape, inputs, f in op_rows():
         for kind, backward in (("fwd", False), ("fwd+bwd", True)):
             yield f"{op} {kind}", shape, lambda wrap, i=inputs, f=f, b=backward: prepare_op(i, f, b, wrap)
-    yield "adamw + ema", f"{8 << 20} parameters", adamw
+    yield "adamw + ema", f"{8 << 20} parameters", lambda wrap: adamw(wrap, fused)
 
 
 def measure(run, sets, seconds):
@@ -248,11 +250,12 @@ def main():
     parser.add_argument("--filter", default="")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--unfused", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     out = []
-    for op, shape, make in rows():
+    for op, shape, make in rows(not args.unfused):
         if not re.search(args.filter, f"{op} {shape} torch", re.I):
             continue
         best = None

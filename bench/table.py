@@ -6,7 +6,7 @@ import json, sys
 dae, torch = [[json.load(open(p)) for p in pair] for pair in (sys.argv[1:3], sys.argv[3:5])]
 machine, peer = dae[0]["machine"], torch[0]["machine"]
 print(f"{machine['cpu']}, {machine['threads']} threads; ceilings by dae's own loops: "
-      f"{machine['flops_all'] / 1e9:.0f} GFLOP/s f32, {machine['copy_all'] / 1e9:.1f} GB/s copy; "
+      f"{machine['flops_all'] / 1e9:.0f} GFLOP/s f32, {machine['bytes_all'] / 1e9:.1f} GB/s; "
       f"PyTorch {peer['torch']}, {peer['threads']} threads, channels-last, the faster of eager and torch.compile.\n")
 print("| op | shape | dae, ms | % of roof | PyTorch, ms | mode | PyTorch / dae |")
 print("|---|---|--:|--:|--:|---|--:|")

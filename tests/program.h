@@ -10,18 +10,32 @@
 
 #include "tests/folder.h"
 
-// Runs the program; @ in the arguments stands for the folder. Returns its exit code (-1: a signal ended it)
-// and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
-inline int run(const Folder& folder, std::string arguments, std::string& error, int64_t largest_file = 0,
-               const std::string& program = DAE_PROGRAM) {
+inline std::string in_folder(const Folder& folder, std::string arguments) {
   for (size_t at; (at = arguments.find('@')) != std::string::npos;)
     arguments.replace(at, 1, folder.path.string());
+  return arguments;
+}
+
+// Runs the program; @ in the arguments stands for the folder. Returns its exit code (-1: a signal ended it)
+// and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
+inline int run(const Folder& folder, const std::string& arguments, std::string& error,
+               int64_t largest_file = 0, const std::string& program = DAE_PROGRAM) {
   const std::string limit = largest_file ? "prlimit --fsize=" + std::to_string(largest_file) + " " : "";
-  std::FILE* pipe = popen((limit + "'" + program + "' " + arguments + " 2>&1 >/dev/null").c_str(), "r");
+  std::FILE* pipe =
+      popen((limit + "'" + program + "' " + in_folder(folder, arguments) + " 2>&1 >/dev/null").c_str(), "r");
   error.clear();
   for (int c; (c = std::fgetc(pipe)) != EOF;) error += char(c);
   const int status = pclose(pipe);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// The same; returns what it wrote to stdout.
+inline std::string output(const Folder& folder, const std::string& arguments) {
+  std::FILE* pipe = popen(("'" DAE_PROGRAM "' " + in_folder(folder, arguments)).c_str(), "r");
+  std::string text;
+  for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
+  CHECK(pclose(pipe) == 0);
+  return text;
 }
 
 struct BadInput {

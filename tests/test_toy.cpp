@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "data/toy.h"
 #include "models/toy_vae.h"
+#include "tests/program.h"
 #include "train/loop.h"
 #include "train/toy.h"
 #include "train/trained.h"
@@ -114,11 +114,7 @@ TEST_CASE("runs in parallel give what they give one after another") {
 }
 
 TEST_CASE("the program's table has the rows and keys that scripts read") {
-  std::FILE* pipe = popen(DAE_PROGRAM " --json -q reproduce toy --seeds 1 --seed 9 --recon-weight 2", "r");
-  REQUIRE(pipe);
-  std::string text;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
-  CHECK(pclose(pipe) == 0);
+  const std::string text = output(Folder(), "--json -q reproduce toy --seeds 1 --seed 9 --recon-weight 2");
   const auto json = nlohmann::json::parse(text);
   CHECK(json["table"] == "toy");
   CHECK(json["bayes_accuracy"].get<double>() == doctest::Approx(98.46).epsilon(0.001));
