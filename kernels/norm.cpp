@@ -1,5 +1,6 @@
 #include "kernels/norm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -114,34 +115,37 @@ void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
           thread_local std::vector<double> sums;
-          thread_local std::vector<T> scale, offset;
+          thread_local std::vector<T> scale,
+              offset;  // by channel; the offset is first what sums are shifted by
           scale.resize(size_t(s.channels)), offset.resize(size_t(s.channels));
+          T *const sc = scale.data(), *const of = offset.data();
           for (int64_t n = begin; n < end; ++n) {
             const T* in = x + n * s.positions * s.channels;
             T* out = y + n * s.positions * s.channels;
             sums.assign(size_t(2 * s.channels), 0.0);
             double* sum = sums.data();
+            for (int64_t g = 0; g < s.groups; ++g) std::fill_n(of + g * width, width, in[g * width]);
             for (int64_t p = 0; p < s.positions; ++p) {
 #pragma omp simd
               for (int64_t c = 0; c < s.channels; ++c) {
-                const double v = double(in[p * s.channels + c]) - double(in[c / width * width]);
+                const double v = double(in[p * s.channels + c]) - double(of[c]);
                 sum[c] += v;
                 sum[s.channels + c] += v * v;
               }
             }
             for (int64_t g = 0; g < s.groups; ++g) {
               double total = 0, squares = 0;
+#pragma omp simd reduction(+ : total, squares)
               for (int64_t c = g * width; c < (g + 1) * width; ++c)
                 total += sum[c], squares += sum[s.channels + c];
               const double m = total / double(count), var = std::max(0.0, squares / double(count) - m * m);
               mean[n * s.groups + g] = T(double(in[g * width]) + m);
               rstd[n * s.groups + g] = T(1 / std::sqrt(var + eps));
               for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-                scale[size_t(c)] = rstd[n * s.groups + g] * (weight ? weight[c] : T(1));
-                offset[size_t(c)] = mean[n * s.groups + g];
+                sc[c] = rstd[n * s.groups + g] * (weight ? weight[c] : T(1));
+                of[c] = mean[n * s.groups + g];
               }
             }
-            const T *sc = scale.data(), *of = offset.data();
             for (int64_t p = 0; p < s.positions; ++p) {
 #pragma omp simd
               for (int64_t c = 0; c < s.channels; ++c)
@@ -163,40 +167,45 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   with_act(act, [&]<Act a>() {
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
+          // What the inner loops read, by channel: groups can be narrower than a vector.
+          thread_local std::vector<T> columns;
+          columns.resize(size_t(6 * s.channels));
+          T *const w = columns.data(), *const b = w + s.channels, *const mu = b + s.channels,
+                   *const rs = mu + s.channels, *const m0 = rs + s.channels, *const m1 = m0 + s.channels;
+          for (int64_t c = 0; c < s.channels; ++c)
+            w[c] = weight ? weight[c] : T(1), b[c] = bias ? bias[c] : T(0);
           for (int64_t n = begin; n < end; ++n) {
             const int64_t base = n * s.positions * s.channels;
             double* sum = sums.data() + n * 2 * s.channels;
-            const T *mu = mean + n * s.groups, *rs = rstd + n * s.groups;
+            for (int64_t k = 0; k < s.groups; ++k) {
+              std::fill_n(mu + k * width, width, mean[n * s.groups + k]);
+              std::fill_n(rs + k * width, width, rstd[n * s.groups + k]);
+            }
             for (int64_t p = 0; p < s.positions; ++p) {
               const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
-              for (int64_t k = 0; k < s.groups; ++k) {
 #pragma omp simd
-                for (int64_t c = k * width; c < (k + 1) * width; ++c) {
-                  const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0),
-                          xhat = (in[c] - mu[k]) * rs[k];
-                  const T du = g[c] * slope_at<a>(xhat * w + b);
-                  sum[c] += double(du);
-                  sum[s.channels + c] += double(du * xhat);
-                }
+              for (int64_t c = 0; c < s.channels; ++c) {
+                const T xhat = (in[c] - mu[c]) * rs[c], du = g[c] * slope_at<a>(xhat * w[c] + b[c]);
+                sum[c] += double(du);
+                sum[s.channels + c] += double(du * xhat);
               }
             }
             if (!dx) continue;
             for (int64_t k = 0; k < s.groups; ++k) {
-              double m0 = 0, m1 = 0;
-              for (int64_t c = k * width; c < (k + 1) * width; ++c) {
-                const double w = weight ? double(weight[c]) : 1;
-                m0 += w * sum[c], m1 += w * sum[s.channels + c];
-              }
-              const T a0 = T(m0 / double(count)), a1 = T(m1 / double(count)), mk = mu[k], rk = rs[k];
-              for (int64_t p = 0; p < s.positions; ++p) {
-                const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
-                T* out = dx + base + p * s.channels;
+              double total = 0, dot = 0;
+#pragma omp simd reduction(+ : total, dot)
+              for (int64_t c = k * width; c < (k + 1) * width; ++c)
+                total += double(w[c]) * sum[c], dot += double(w[c]) * sum[s.channels + c];
+              std::fill_n(m0 + k * width, width, T(total / double(count)));
+              std::fill_n(m1 + k * width, width, T(dot / double(count)));
+            }
+            for (int64_t p = 0; p < s.positions; ++p) {
+              const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
+              T* out = dx + base + p * s.channels;
 #pragma omp simd
-                for (int64_t c = k * width; c < (k + 1) * width; ++c) {
-                  const T w = weight ? weight[c] : T(1), b = bias ? bias[c] : T(0), xhat = (in[c] - mk) * rk;
-                  const T du = g[c] * slope_at<a>(xhat * w + b);
-                  out[c] = rk * (w * du - a0 - xhat * a1);
-                }
+              for (int64_t c = 0; c < s.channels; ++c) {
+                const T xhat = (in[c] - mu[c]) * rs[c], du = g[c] * slope_at<a>(xhat * w[c] + b[c]);
+                out[c] = rs[c] * (w[c] * du - m0[c] - xhat * m1[c]);
               }
             }
           }
