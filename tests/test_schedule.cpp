@@ -148,6 +148,28 @@ TEST_CASE("a width switch: the decoder's group begins anew, the encoder's rests"
   CHECK(largest == doctest::Approx(2e-4).epsilon(1e-2));
 }
 
+TEST_CASE("a fresh discriminator begins anew with the generator; by default it goes on") {
+  for (const char* choice : {"keep", "fresh"}) {
+    CAPTURE(choice);
+    Recipe recipe = small("dae", "width");
+    recipe.schedule.discriminator = choice;
+    const auto run = make_experiment(recipe);
+    for (uint32_t step = 1; step <= 2; ++step) take_step(*run, step);
+    AdamW& optimizer = *run->optimizers()[1].second;
+    const auto before = flat(weights_of(optimizer.group("discriminator").params));
+    run->enter_stage_two();
+    const bool fresh = std::string(choice) == "fresh";
+    const auto after = flat(weights_of(optimizer.group("discriminator").params));
+    CHECK(after.size() == before.size());
+    CHECK((after != before) == fresh);
+    CHECK(optimizer.group("discriminator").step == (fresh ? 0 : 2));
+    CHECK(all_zero(flat(of_group(optimizer, "discriminator", &AdamW::Moments::m))) == fresh);
+    take_step(*run, 3);
+    CHECK(optimizer.group("discriminator").step == (fresh ? 1 : 3));
+    CHECK(flat(weights_of(optimizer.group("discriminator").params)) != after);
+  }
+}
+
 TEST_CASE("a dropout switch: weights, moments, step count and average of the decoder go on") {
   const auto run = make_experiment(small("dae", "dropout"));
   for (uint32_t step = 1; step <= 3; ++step) take_step(*run, step);

@@ -56,6 +56,7 @@ std::vector<Key> keys(Recipe& r) {
       {"schedule.drop", &r.schedule.drop, kBelowOne},
       {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}},
       {"schedule.switch", &r.schedule.switch_at, kSwitch},
+      {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
       {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},

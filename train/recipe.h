@@ -29,8 +29,9 @@ struct Recipe {
     std::string weak = "width";  // "width" or "dropout": what weakens the decoder of stage 1
     double width = 0.5;
     double drop = 0.5;
-    std::string drop_kind = "channel";  // or "element"
-    double switch_at = 0.5;             // `switch`: the fraction of the steps after which stage 2 begins
+    std::string drop_kind = "channel";   // or "element"
+    double switch_at = 0.5;              // `switch`: the fraction of the steps after which stage 2 begins
+    std::string discriminator = "keep";  // VAEGAN, in stage 2: "keep" or "fresh", as a new generator is
   } schedule;
   struct {
     double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;

@@ -143,8 +143,8 @@ std::string in_words(const Recipe& r) {
   if (r.schedule.kind == "joint") return "Joint training: encoder and generator learn together throughout.";
   return fmt::format(
       "Decoupled autoencoder: stage 1 trains the encoder with {}; stage 2 freezes the encoder and trains the "
-      "full generator.",
-      decoder);
+      "full generator{}.",
+      decoder, r.schedule.discriminator == "fresh" ? " against a fresh discriminator" : "");
 }
 
 // What the freeze saves, in this run's own figures.

@@ -5,7 +5,7 @@
 namespace {
 
 // Streams of initial weights: the second decoder of a width switch is not the first one's continuation.
-constexpr uint32_t kInitStep = 0, kSecondDecoderStep = 0xFFFFFFFD;
+constexpr uint32_t kInitStep = 0, kSecondDecoderStep = 0xFFFFFFFD, kSecondDiscriminatorStep = 0xFFFFFFFB;
 
 Group group(const Recipe& r, const std::string& name, std::vector<Param*> params) {
   return {name, std::move(params), r.optimizer.lr, r.optimizer.weight_decay};
@@ -94,15 +94,14 @@ class Vaegan : public Experiment {
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
         encoder_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
-        discriminator_(Build{dtype_, &init_, r.device}),
         optimizer_(adam_options(r)),
         discriminator_optimizer_(adam_options(r)) {
     encoder_.name_params("encoder");
-    discriminator_.name_params("discriminator");
+    make_discriminator(init_);  // in this order: both draw from init_
     make_generator(init_, true);
     optimizer_.add_group(group(r, "encoder", encoder_.params()));
     optimizer_.add_group(group(r, "generator", generator_->params()));
-    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_.params()));
+    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_->params()));
     if (at_stage == 2) enter_stage_two();
   }
 
@@ -117,9 +116,9 @@ class Vaegan : public Experiment {
     const Tensor xhat = (*generator_)(z, masks), xp = (*generator_)(prior, masks);
 
     // Discriminator: x, xhat, x_p in separate passes, so that batch statistics are of one kind.
-    const Tensor real = bce_with_logits(discriminator_(x).logits, 1);
-    const Tensor false_rec = bce_with_logits(discriminator_(xhat.detach()).logits, 0);
-    const Tensor false_prior = bce_with_logits(discriminator_(xp.detach()).logits, 0);
+    const Tensor real = bce_with_logits((*discriminator_)(x).logits, 1);
+    const Tensor false_rec = bce_with_logits((*discriminator_)(xhat.detach()).logits, 0);
+    const Tensor false_prior = bce_with_logits((*discriminator_)(xp.detach()).logits, 0);
     const Tensor loss_d = real + 0.5 * (false_rec + false_prior);
     backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
     discriminator_optimizer_.step();
@@ -128,10 +127,10 @@ class Vaegan : public Experiment {
     Tensor target;
     {
       NoGrad off;
-      target = discriminator_(x).features;
+      target = (*discriminator_)(x).features;
     }
-    const auto rec = discriminator_(xhat);
-    const auto drawn = discriminator_(xp);
+    const auto rec = (*discriminator_)(xhat);
+    const auto drawn = (*discriminator_)(xp);
     const Tensor feature = mse_loss(target, rec.features);
     const Tensor adversarial = 0.5 * (bce_with_logits(rec.logits, 1) + bce_with_logits(drawn.logits, 1));
     const auto& w = recipe_.loss;
@@ -168,7 +167,7 @@ class Vaegan : public Experiment {
     std::vector<Param*> all;
     append(all, encoder_);
     append(all, *generator_);
-    append(all, discriminator_);
+    append(all, *discriminator_);
     return all;
   }
   std::vector<std::pair<std::string, AdamW*>> optimizers() override {
@@ -187,9 +186,19 @@ class Vaegan : public Experiment {
     } else {
       generator_->weak.drop = 0;
     }
+    if (recipe_.schedule.discriminator == "fresh") {
+      Rng fresh(recipe_.seed, kSecondDiscriminatorStep);
+      auto old = std::move(discriminator_);
+      make_discriminator(fresh);
+      discriminator_optimizer_.rebuild("discriminator", discriminator_->params());
+    }
   }
 
  private:
+  void make_discriminator(Rng& init) {
+    discriminator_ = std::make_unique<Discriminator>(Build{dtype_, &init, recipe_.device});
+    discriminator_->name_params("discriminator");
+  }
   void make_generator(Rng& init, bool weak) {
     const auto& s = recipe_.schedule;
     const bool dae = weak && s.kind == "dae";
@@ -204,7 +213,7 @@ class Vaegan : public Experiment {
   Rng init_;
   Encoder encoder_;
   std::unique_ptr<Generator> generator_;
-  Discriminator discriminator_;
+  std::unique_ptr<Discriminator> discriminator_;
   AdamW optimizer_, discriminator_optimizer_;
 };
 
