@@ -24,7 +24,7 @@ __device__ inline void noise_at(float (&noise)[Pack<T>::size], const T* eps, Key
 #pragma unroll
     for (int e = 0; e < kSize; e += 4) {
       float four[4];
-      normal4(random4(key, uint64_t(i + e) / 4), four);
+      normal4(random4(now(key), uint64_t(i + e) / 4), four);
 #pragma unroll
       for (int j = 0; j < 4; ++j) noise[e + j] = four[j];
     }

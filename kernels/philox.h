@@ -15,6 +15,12 @@ struct Key {
   const uint32_t* clock = nullptr;
 };
 
+// The key of the step that runs now; kernels begin with it.
+HOST_DEVICE Key now(Key key) {
+  if (key.clock) key.step = *key.clock;
+  return key;
+}
+
 struct Bits4 {
   uint32_t v[4];
 };

@@ -11,11 +11,6 @@
 
 namespace {
 
-__device__ inline Key now(Key key) {
-  if (key.clock) key.step = *key.clock;
-  return key;
-}
-
 __global__ void clock_kernel(uint32_t* clock, uint32_t step) { *clock = step; }
 
 // f(words, values) changes four values; x may be null.

@@ -162,10 +162,10 @@ TEST_CASE("a fresh discriminator begins anew with the generator; by default it g
     const auto after = flat(weights_of(optimizer.group("discriminator").params));
     CHECK(after.size() == before.size());
     CHECK((after != before) == fresh);
-    CHECK(optimizer.group("discriminator").step == (fresh ? 0 : 2));
+    CHECK(optimizer.steps("discriminator") == (fresh ? 0 : 2));
     CHECK(all_zero(flat(of_group(optimizer, "discriminator", &AdamW::Moments::m))) == fresh);
     take_step(*run, 3);
-    CHECK(optimizer.group("discriminator").step == (fresh ? 1 : 3));
+    CHECK(optimizer.steps("discriminator") == (fresh ? 1 : 3));
     CHECK(flat(weights_of(optimizer.group("discriminator").params)) != after);
   }
 }
