@@ -7,8 +7,6 @@
 #include "kernels/error.h"
 #include "kernels/half.h"
 
-HOST_DEVICE constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // The blocks of a launch, and how many of them, along x, form a cluster (sm_90).
 struct Grid {
   unsigned x, y, z, cluster = 1;

@@ -17,7 +17,7 @@ constexpr int64_t kTile = 1024;
 // f(begin, end, noise) for tiles of [0, n): noise[0 .. end - begin) is that part of eps, or drawn.
 template <class T, class F>
 void each_tile(int64_t n, const T* eps, Key key, F f) {
-  parallel_for((n + kTile - 1) / kTile, 8, [&](int64_t first, int64_t last) {
+  parallel_for(ceil_div(n, kTile), 8, [&](int64_t first, int64_t last) {
     for (int64_t begin = first * kTile; begin < std::min(n, last * kTile); begin += kTile) {
       const int64_t end = std::min(n, begin + kTile);
       T drawn[kTile];
@@ -59,7 +59,7 @@ void distance_backward(Cpu, Distance f, T* da, const T* dloss, const T* a, const
 template <class T>
 void sample_normal_forward(Cpu, T* z, T* kl, const T* mu, const T* logvar, const T* eps, Key key, int64_t n,
                            int64_t images) {
-  std::vector<double> sums(size_t((n + kTile - 1) / kTile));
+  std::vector<double> sums(size_t(ceil_div(n, kTile)));
   each_tile(n, eps, key, [&](int64_t begin, int64_t end, const T* noise) {
     const T *m = mu + begin, *v = logvar + begin;
     T* out = z + begin;

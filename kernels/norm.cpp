@@ -258,7 +258,7 @@ void modulated_norm_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, cons
   if (!dshift) return;
   // A task sums a slice of an image's channels over its positions, in their order.
   constexpr int64_t kSlice = 64;
-  const int64_t slices = (channels + kSlice - 1) / kSlice;
+  const int64_t slices = ceil_div(channels, kSlice);
   parallel_for(s.images * slices, std::max<int64_t>(1, kStreamGrain / (s.positions * kSlice)),
                [=](int64_t begin, int64_t end) {
                  for (int64_t task = begin; task < end; ++task) {

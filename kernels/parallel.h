@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/host_device.h"
+
 // Calls f(begin, end) over [0, n) in chunks of `grain`. The chunks depend on n and grain, never on the number
 // of threads, so whatever f computes per chunk has the same bits for any thread count. f must not throw.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& f) {
-  const int64_t chunks = (n + grain - 1) / grain;
+  const int64_t chunks = ceil_div(n, grain);
   if (chunks <= 1) {
     if (n > 0) f(int64_t{0}, n);
     return;

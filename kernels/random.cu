@@ -9,6 +9,13 @@
 #include "kernels/map.h"
 #include "kernels/random.h"
 
+// unit_uniform(bits) < p, without f64: the uniform is an odd multiple of 2^-24.
+struct Below {
+  uint32_t limit;
+  explicit Below(double p) : limit(uint32_t(std::ceil(p * 0x1p24))) {}
+  __device__ bool operator()(uint32_t bits) const { return (bits >> 9) * 2 + 1 < limit; }
+};
+
 namespace {
 
 __global__ void clock_kernel(uint32_t* clock, uint32_t step) { *clock = step; }
@@ -41,13 +48,6 @@ void random_map(Cuda where, const char* name, int64_t n, F f, T* y, const T* x, 
   launch(where, name, random_kernel<F, T>, ceil_div(n, 256 * Pack<T>::size), 256, 0, f, n,
          on_16_bytes(y) && on_16_bytes(x), y, x, key);
 }
-
-// unit_uniform(bits) < p, without f64: the uniform is an odd multiple of 2^-24.
-struct Below {
-  uint32_t limit;
-  explicit Below(double p) : limit(uint32_t(std::ceil(p * 0x1p24))) {}
-  __device__ bool operator()(uint32_t bits) const { return (bits >> 9) * 2 + 1 < limit; }
-};
 
 struct ChannelMask {
   Below below;

@@ -5,6 +5,7 @@
 // order.
 #include <algorithm>
 
+#include "kernels/conv/classes.h"
 #include "kernels/conv/conv.h"
 #include "kernels/matmul/gemm.h"
 #include "kernels/matmul/tile.h"
@@ -12,8 +13,6 @@
 #include "kernels/scratch.h"
 
 namespace {
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A sliding window over images (n, h, w, c): output (i, j) sees the taps_y x taps_x source pixels that begin
 // at (i*stride + offset_y, j*stride + offset_x).
@@ -89,8 +88,8 @@ void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end
     T* out;
   };
   const bool gathered = s.c < kFewChannels;
-  const int64_t taps = s.taps(), width = divide_up(channels, kColumns<T>) * kColumns<T>;
-  const int64_t terms = s.c == 0 ? 1 : divide_up(s.c, divide_up(s.c, kDepth));
+  const int64_t taps = s.taps(), width = ceil_div(channels, kColumns<T>) * kColumns<T>;
+  const int64_t terms = s.c == 0 ? 1 : ceil_div(s.c, ceil_div(s.c, kDepth));
   const int64_t group = std::clamp<int64_t>(kDepth / terms, 1, std::max<int64_t>(taps, 1));
   // Calls f for every piece of the sum: `group` taps at a time, or part of one.
   const auto each_piece = [&](auto&& f) {
@@ -108,7 +107,7 @@ void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end
     pack(packed + (tap * s.c + some * c) * width, tap, some, c, count);
   });
   for (int64_t first = begin; first < end; first += kBlockRows) {
-    const int64_t pixels = std::min(kBlockRows, end - first), tiles = divide_up(pixels, kRows);
+    const int64_t pixels = std::min(kBlockRows, end - first), tiles = ceil_div(pixels, kRows);
     Pixel p(s, first);
     for (int64_t q = 0; q < tiles * kRows;
          ++q) {  // rows past the last repeat it; nothing is written for them
@@ -178,13 +177,13 @@ struct Cut {
   Cut(int64_t all_pixels, int64_t outputs, int64_t depth) {
     constexpr int64_t kTasks = 16, kMostPixels = 1024, kMostWeights = 1 << 18, kStep = 32;
     channels = std::clamp(kMostWeights / std::max<int64_t>(depth, 1) / kStep * kStep, kStep, outputs);
-    int64_t blocks = std::max<int64_t>(divide_up(all_pixels, kMostPixels), 1);
-    while (blocks * divide_up(outputs, channels) < kTasks && all_pixels > blocks * kBlockRows) blocks *= 2;
-    while (blocks * divide_up(outputs, channels) < kTasks && channels > kStep)
-      channels = divide_up(channels / 2, kStep) * kStep;
-    pixels = std::max<int64_t>(divide_up(divide_up(all_pixels, blocks), kRows) * kRows, 1);
-    across = divide_up(outputs, channels);
-    tasks = divide_up(all_pixels, pixels) * across;
+    int64_t blocks = std::max<int64_t>(ceil_div(all_pixels, kMostPixels), 1);
+    while (blocks * ceil_div(outputs, channels) < kTasks && all_pixels > blocks * kBlockRows) blocks *= 2;
+    while (blocks * ceil_div(outputs, channels) < kTasks && channels > kStep)
+      channels = ceil_div(channels / 2, kStep) * kStep;
+    pixels = std::max<int64_t>(ceil_div(ceil_div(all_pixels, blocks), kRows) * kRows, 1);
+    across = ceil_div(outputs, channels);
+    tasks = ceil_div(all_pixels, pixels) * across;
   }
   int64_t channels, pixels = 0, across = 0, tasks = 0;
 };
@@ -227,31 +226,30 @@ void conv_forward_implicit(Cpu, T* y, const T* x, const T* weight, const T* bias
   });
 }
 
-// The input pixels whose row and column have the same remainder by the stride meet the same taps: of each
-// such class the gradient is a convolution of stride 1 over dy with those taps in reverse order.
-struct Parity {
-  Parity(const ConvShape& s, int64_t iy, int64_t ix)
-      : iy(iy), ix(ix), u0((iy + s.pad_top) % s.stride), v0((ix + s.pad_left) % s.stride), stride(s.stride) {
-    const int64_t taps_y = u0 < s.kh ? (s.kh - 1 - u0) / s.stride + 1 : 0;
-    const int64_t taps_x = v0 < s.kw ? (s.kw - 1 - v0) / s.stride + 1 : 0;
-    window = {s.oh(),
-              s.ow(),
-              s.co,
-              taps_y,
-              taps_x,
-              1,
-              (iy + s.pad_top) / s.stride - taps_y + 1,
-              (ix + s.pad_left) / s.stride - taps_x + 1,
-              (s.h - 1 - iy) / s.stride + 1,
-              (s.w - 1 - ix) / s.stride + 1};
-    taps = taps_y * taps_x;
-  }
+// One class of input pixels by row and one by column (classes.h): where it begins, and what it sees of dy.
+struct InputClass {
+  InputClass(const ConvShape& s, int64_t iy, int64_t ix)
+      : iy(iy),
+        ix(ix),
+        y(class_taps(int(iy), int(s.kh), int(s.stride), int(s.pad_top))),
+        x(class_taps(int(ix), int(s.kw), int(s.stride), int(s.pad_left))),
+        window{s.oh(),
+               s.ow(),
+               s.co,
+               y.count,
+               x.count,
+               1,
+               y.offset,
+               x.offset,
+               class_pixels(int(iy), int(s.h), int(s.stride)),
+               class_pixels(int(ix), int(s.w), int(s.stride))} {}
   // The kernel's row and column of the window's tap (a, b).
-  int64_t u(int64_t a) const { return u0 + stride * (window.taps_y - 1 - a); }
-  int64_t v(int64_t b) const { return v0 + stride * (window.taps_x - 1 - b); }
+  int64_t u(int64_t a) const { return y.first + a * y.next; }
+  int64_t v(int64_t b) const { return x.first + b * x.next; }
 
-  int64_t iy, ix, u0, v0, stride, taps = 0;
-  Window window{};
+  int64_t iy, ix;
+  ClassTaps y, x;
+  Window window;
 };
 
 template <class T>
@@ -265,24 +263,24 @@ void conv_backward_input_implicit(Cpu, T* dx, const T* dy, const T* weight, Conv
       T* columns = scratch.get(pixels * depth);
       gemm(columns, depth, dy + n * pixels * s.co, s.co, weight, depth, pixels, depth, s.co, false, false);
       for (int64_t c = 0; c < classes_y * classes_x; ++c) {
-        const Parity parity(s, c / classes_x, c % classes_x);
+        const InputClass part(s, c / classes_x, c % classes_x);
         sum_taps(
-            columns, depth, parity.window, s.ci, 1,
-            [&](int64_t a, int64_t b) { return (parity.u(a) * s.kw + parity.v(b)) * s.ci; },
+            columns, depth, part.window, s.ci, 1,
+            [&](int64_t a, int64_t b) { return (part.u(a) * s.kw + part.v(b)) * s.ci; },
             [&](int64_t i, int64_t j) {
-              return dx + ((n * s.h + parity.iy + i * s.stride) * s.w + parity.ix + j * s.stride) * s.ci;
+              return dx + ((n * s.h + part.iy + i * s.stride) * s.w + part.ix + j * s.stride) * s.ci;
             });
       }
     });
     return;
   }
 
-  const Cut cut(s.n * divide_up(s.h, s.stride) * divide_up(s.w, s.stride), s.ci,
-                divide_up(s.kh, s.stride) * divide_up(s.kw, s.stride) * s.co);
+  const Cut cut(s.n * ceil_div(s.h, s.stride) * ceil_div(s.w, s.stride), s.ci,
+                ceil_div(s.kh, s.stride) * ceil_div(s.kw, s.stride) * s.co);
   parallel_for(classes_y * classes_x * cut.tasks, 1, [&](int64_t task, int64_t) {
     const int64_t c = task / cut.tasks;
-    const Parity parity(s, c / classes_x, c % classes_x);
-    const Window& window = parity.window;
+    const InputClass part(s, c / classes_x, c % classes_x);
+    const Window& window = part.window;
     const int64_t pixels = s.n * window.rows * window.columns;
     const int64_t begin = task % cut.tasks / cut.across * cut.pixels,
                   end = std::min(pixels, begin + cut.pixels);
@@ -291,11 +289,11 @@ void conv_backward_input_implicit(Cpu, T* dx, const T* dy, const T* weight, Conv
     multiply_window(
         window, dy, begin, end, channels, false,
         [&](int64_t n, int64_t i, int64_t j) {
-          return dx + ((n * s.h + parity.iy + i * s.stride) * s.w + parity.ix + j * s.stride) * s.ci + first;
+          return dx + ((n * s.h + part.iy + i * s.stride) * s.w + part.ix + j * s.stride) * s.ci + first;
         },
         [&](T* panels, int64_t tap, int64_t some, int64_t o, int64_t terms) {
           for (int64_t t = tap; t < tap + some; ++t) {
-            const int64_t u = parity.u(t / window.taps_x), v = parity.v(t % window.taps_x);
+            const int64_t u = part.u(t / window.taps_x), v = part.v(t % window.taps_x);
             pack_columns(panels + (t - tap) * terms * kColumns<T>, some * terms * kColumns<T>,
                          weight + ((o * s.kh + u) * s.kw + v) * s.ci + first, depth, terms, channels);
           }
@@ -311,13 +309,13 @@ void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShap
   const Window window{s.h, s.w, s.ci, s.kh, s.kw, s.stride, -s.pad_top, -s.pad_left, s.oh(), s.ow()};
   const int64_t depth = s.kh * s.kw * s.ci, pixels = s.n * s.oh() * s.ow();
   int64_t rows = std::min<int64_t>(s.co, 512), width = std::min<int64_t>(depth, 256);
-  const auto blocks = [&] { return divide_up(s.co, rows) * divide_up(depth, width); };
+  const auto blocks = [&] { return ceil_div(s.co, rows) * ceil_div(depth, width); };
   const int64_t spans = std::max<int64_t>(1, std::min(kTasks / blocks(), pixels / kShortestSpan));
   while (blocks() * spans < kTasks / 2 && std::max(rows, width) > kSmallestSide) {
     int64_t& side = rows > width ? rows : width;
-    side = divide_up(divide_up(side, 2), kSmallestSide) * kSmallestSide;
+    side = ceil_div(ceil_div(side, 2), kSmallestSide) * kSmallestSide;
   }
-  const int64_t across = divide_up(depth, width), span = divide_up(divide_up(pixels, spans), kDepth) * kDepth;
+  const int64_t across = ceil_div(depth, width), span = ceil_div(ceil_div(pixels, spans), kDepth) * kDepth;
   thread_local Scratch<T> partial_sums;
   T* const sums = spans > 1 ? partial_sums.get(spans * s.co * depth) : dw;
   parallel_for(blocks() * spans, 1, [&](int64_t task, int64_t) {
@@ -326,10 +324,10 @@ void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShap
     const int64_t first = block % across * width, last = std::min(depth, first + width);
     const int64_t end = std::min(pixels, (part + 1) * span);
     // An odd number of cache lines between the rows: a panel of them then stays in the first-level cache.
-    const int64_t pitch = divide_up(width, kColumns<T>) * kColumns<T> + kLanes<T>;
+    const int64_t pitch = ceil_div(width, kColumns<T>) * kColumns<T> + kLanes<T>;
     thread_local Scratch<T> gathers, lefts;
     T* seen = gathers.get(kDepth * pitch);
-    T* left = lefts.get(divide_up(outputs, kRows) * row_stride<T>(kDepth));
+    T* left = lefts.get(ceil_div(outputs, kRows) * row_stride<T>(kDepth));
     T* const sum = sums + part * s.co * depth;
     int64_t begin = part * span;
     do {  // once even for an empty batch, whose gradient is zero

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/conv/classes.h"
 #include "kernels/conv/conv.h"
 #include "kernels/matmul/tile.h"
 #include "kernels/parallel.h"
@@ -16,10 +17,9 @@
 
 namespace {
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 template <class T>
 int64_t whole_panels(int64_t n) {
-  return divide_up(n, kColumns<T>) * kColumns<T>;
+  return ceil_div(n, kColumns<T>) * kColumns<T>;
 }
 
 // The three matrices of F(2, taps), and their transposes where the gradient of the weights needs them.
@@ -145,42 +145,35 @@ struct View {
   int64_t h = 0, w = 0, image = 0, row = 0, column = 0;
 };
 
-// Along one axis: output i of a stride-1 convolution sees pixels i + offset + [0, taps) of the view that
-// begins at pixel `start`, by rows (columns) first + step * [0, taps) of the kernel.
-struct Axis {
-  int64_t taps, offset, start, first, step;
-};
-
-// Term `part` (of min(stride, kernel)) of a convolution.
-Axis forward_axis(int64_t part, int64_t kernel, int64_t stride, int64_t pad) {
-  const int64_t start = ((part - pad) % stride + stride) % stride;
-  return {(kernel - 1 - part) / stride + 1, (part - pad - start) / stride, start, part, stride};
+// Every stride-th pixel of the input from this one on is what the kernel's taps part, part + stride, ... see.
+int64_t first_seen(int64_t part, int64_t stride, int64_t pad) {
+  return ((part - pad) % stride + stride) % stride;
 }
-// The gradient of the input pixels from `start` on, every stride-th: `start` is where in the input.
-Axis backward_axis(int64_t start, int64_t kernel, int64_t stride, int64_t pad) {
-  const int64_t u = (start + pad) % stride, taps = (kernel - 1 - u) / stride + 1;
-  return {taps, (start + pad) / stride - taps + 1, start, u + stride * (taps - 1), -stride};
+// How they see it: class_taps() for the forward direction.
+ClassTaps part_taps(int64_t part, int64_t kernel, int64_t stride, int64_t pad) {
+  return {int((kernel - 1 - part) / stride + 1), int((part - pad - first_seen(part, stride, pad)) / stride),
+          int(part), int(stride)};
 }
 
 constexpr int64_t kMostStride = 2, kMostTerms = kMostStride * kMostStride;
 
 // Calls f.template operator()<taps_y, taps_x>() for the term's numbers of taps.
 template <class F>
-void with_taps(const Axis& y, const Axis& x, F&& f) {
+void with_taps(const ClassTaps& y, const ClassTaps& x, F&& f) {
   const auto across = [&]<int taps_y>() {
-    if (x.taps == 3) f.template operator()<taps_y, 3>();
-    else if (x.taps == 2) f.template operator()<taps_y, 2>();
+    if (x.count == 3) f.template operator()<taps_y, 3>();
+    else if (x.count == 2) f.template operator()<taps_y, 2>();
     else f.template operator()<taps_y, 1>();
   };
-  if (y.taps == 3) across.template operator()<3>();
-  else if (y.taps == 2) across.template operator()<2>();
+  if (y.count == 3) across.template operator()<3>();
+  else if (y.count == 2) across.template operator()<2>();
   else across.template operator()<1>();
 }
 
 // Tiles of two by two pixels of a view, counted over the batch.
 struct Tiles {
   Tiles(int64_t n, int64_t h, int64_t w)
-      : rows(divide_up(h, 2)), columns(divide_up(w, 2)), count(n * rows * columns) {}
+      : rows(ceil_div(h, 2)), columns(ceil_div(w, 2)), count(n * rows * columns) {}
   struct Place {
     int64_t n, y, x;  // of the first pixel
   };
@@ -193,7 +186,7 @@ struct Tiles {
 // v[p] (channels, rounded up to vectors), `pitch` apart for each point p: what the outputs of a tile see,
 // transformed.
 template <int taps_y, int taps_x, class T>
-void transform_inputs(T* v, int64_t pitch, const View<const T>& in, const Axis& y, const Axis& x,
+void transform_inputs(T* v, int64_t pitch, const View<const T>& in, const ClassTaps& y, const ClassTaps& x,
                       Tiles::Place tile, int64_t first, int64_t channels) {
   const T* from[taps_y + 1][taps_x + 1];
   for (int p = 0; p <= taps_y; ++p)
@@ -253,8 +246,8 @@ template <class T>
 struct Term {
   View<const T> in;
   View<T> out;
-  Axis y, x;
-  int64_t points() const { return (y.taps + 1) * (x.taps + 1); }
+  ClassTaps y, x;
+  int64_t points() const { return (y.count + 1) * (x.count + 1); }
 };
 
 // out = bias + the sum of `each` terms that share it, for `count` terms in all: `depth` channels of the
@@ -267,7 +260,7 @@ void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int6
   // What lies side by side for each point is a cache line more apart, as a power of two would put all of it
   // into one set of the cache.
   constexpr int64_t kApart = kLanes<T>;
-  const int64_t panels = divide_up(outputs, kColumns<T>), panel_size = depth * kColumns<T> + kApart;
+  const int64_t panels = ceil_div(outputs, kColumns<T>), panel_size = depth * kColumns<T> + kApart;
   int64_t begins[kMostTerms + 1] = {}, most_tiles = 0;
   for (int64_t t = 0; t < count; ++t) {
     begins[t + 1] = begins[t] + terms[t].points() * panels * panel_size;
@@ -280,14 +273,14 @@ void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int6
     const int64_t column = task % panels * kColumns<T>,
                   columns = std::min<int64_t>(kColumns<T>, outputs - column);
     thread_local Scratch<T> scratch;
-    T* const taps = scratch.get(term.y.taps * term.x.taps * kPackRows * kColumns<T>);
+    T* const taps = scratch.get(term.y.count * term.x.count * kPackRows * kColumns<T>);
     T* const to = weights + begins[task / panels] + task % panels * term.points() * panel_size;
     for (int64_t row = 0; row < depth; row += kPackRows) {
       const int64_t rows = std::min(kPackRows, depth - row);
-      for (int64_t a = 0; a < term.y.taps; ++a)
-        for (int64_t b = 0; b < term.x.taps; ++b)
-          pack(taps + (a * term.x.taps + b) * rows * kColumns<T>, term.y.first + term.y.step * a,
-               term.x.first + term.x.step * b, row, rows, column, columns);
+      for (int64_t a = 0; a < term.y.count; ++a)
+        for (int64_t b = 0; b < term.x.count; ++b)
+          pack(taps + (a * term.x.count + b) * rows * kColumns<T>, term.y.first + term.y.next * a,
+               term.x.first + term.x.next * b, row, rows, column, columns);
       with_taps(term.y, term.x, [&]<int ty, int tx>() {
         transform_weights<ty, tx>(to + row * kColumns<T>, panel_size, taps, rows);
       });
@@ -295,10 +288,10 @@ void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int6
   });
 
   int64_t slice = std::min(kSlice * 2, whole_panels<T>(outputs)), block = kMostTiles;
-  const auto tasks = [&] { return count / each * divide_up(most_tiles, block) * divide_up(outputs, slice); };
+  const auto tasks = [&] { return count / each * ceil_div(most_tiles, block) * ceil_div(outputs, slice); };
   if (tasks() < kTasks) slice = std::min(kSlice, slice);
   while (tasks() < kTasks && block > kFewestTiles) block /= 2;
-  const int64_t slices = divide_up(outputs, slice), blocks = divide_up(most_tiles, block);
+  const int64_t slices = ceil_div(outputs, slice), blocks = ceil_div(most_tiles, block);
   parallel_for(count / each * blocks * slices, 1, [&](int64_t task, int64_t) {
     const int64_t group = task / (blocks * slices), first = task % slices * slice;
     const int64_t channels = std::min(slice, outputs - first), width = whole_panels<T>(channels);
@@ -306,7 +299,7 @@ void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int6
     const Tiles tiles(n, out.h, out.w);
     const int64_t begin = task / slices % blocks * block, some = std::min(block, tiles.count - begin);
     if (some <= 0) return;
-    const int64_t rows = divide_up(some, kRows) * kRows;
+    const int64_t rows = ceil_div(some, kRows) * kRows;
     thread_local Scratch<T> inputs, products;
     for (int64_t t = group * each; t < (group + 1) * each; ++t) {
       const Term<T>& term = terms[t];
@@ -355,7 +348,7 @@ constexpr int kPitch = kSide + kLanes<T>;
 // taps `tap_y` and `tap_x` apart.
 template <int p, int taps_y, int taps_x, class T>
 void add_weight_gradient(T* dw, int64_t depth, int64_t tap_y, int64_t tap_x, const View<const T>& dy,
-                         const View<const T>& in, const Axis& y, const Axis& x, const Tiles& tiles,
+                         const View<const T>& in, const ClassTaps& y, const ClassTaps& x, const Tiles& tiles,
                          int64_t begin, int64_t end, int64_t outputs, int64_t channels) {
   using V = Vector<T>;
   constexpr int64_t kChunk = 64, kPoints = taps_x + 1;
@@ -429,11 +422,17 @@ void add_weight_gradient(T* dw, int64_t depth, int64_t tap_y, int64_t tap_x, con
     }
 }
 
+template <class T>
+View<const T> input_view(const T* x, const ConvShape& s, int64_t u, int64_t v) {
+  return {
+      x, s.h, s.w, s.ci, s.stride, first_seen(u, s.stride, s.pad_top), first_seen(v, s.stride, s.pad_left)};
+}
+
 }  // namespace
 
 bool conv_fits_winograd(const ConvShape& s) {
   const auto fits = [&](int64_t kernel, int64_t size) {
-    return kernel >= s.stride && divide_up(kernel, s.stride) <= 3 && size >= s.stride;
+    return kernel >= s.stride && ceil_div(kernel, s.stride) <= 3 && size >= s.stride;
   };
   return s.stride <= kMostStride && fits(s.kh, s.h) && fits(s.kw, s.w);
 }
@@ -460,9 +459,11 @@ void conv_forward_winograd(Cpu, T* y, const T* x, const T* weight, const T* bias
   Term<T> terms[kMostTerms];
   const int64_t count = s.stride * s.stride, depth = s.kh * s.kw * s.ci;
   for (int64_t t = 0; t < count; ++t) {
-    const Axis v = forward_axis(t / s.stride, s.kh, s.stride, s.pad_top),
-               h = forward_axis(t % s.stride, s.kw, s.stride, s.pad_left);
-    terms[t] = {{x, s.h, s.w, s.ci, s.stride, v.start, h.start}, {y, s.oh(), s.ow(), s.co, 1, 0, 0}, v, h};
+    const int64_t u = t / s.stride, v = t % s.stride;
+    terms[t] = {input_view(x, s, u, v),
+                {y, s.oh(), s.ow(), s.co, 1, 0, 0},
+                part_taps(u, s.kh, s.stride, s.pad_top),
+                part_taps(v, s.kw, s.stride, s.pad_left)};
   }
   multiply(terms, count, count, s.n, s.ci, s.co, bias,
            [&](T* panel, int64_t u, int64_t v, int64_t row, int64_t rows, int64_t column, int64_t columns) {
@@ -476,9 +477,11 @@ void conv_backward_input_winograd(Cpu, T* dx, const T* dy, const T* weight, Conv
   Term<T> terms[kMostTerms];
   const int64_t count = s.stride * s.stride, depth = s.kh * s.kw * s.ci;
   for (int64_t t = 0; t < count; ++t) {
-    const Axis v = backward_axis(t / s.stride, s.kh, s.stride, s.pad_top),
-               h = backward_axis(t % s.stride, s.kw, s.stride, s.pad_left);
-    terms[t] = {{dy, s.oh(), s.ow(), s.co, 1, 0, 0}, {dx, s.h, s.w, s.ci, s.stride, v.start, h.start}, v, h};
+    const int64_t i = t / s.stride, j = t % s.stride;
+    terms[t] = {{dy, s.oh(), s.ow(), s.co, 1, 0, 0},
+                {dx, s.h, s.w, s.ci, s.stride, i, j},
+                class_taps(int(i), int(s.kh), int(s.stride), int(s.pad_top)),
+                class_taps(int(j), int(s.kw), int(s.stride), int(s.pad_left))};
   }
   multiply<T>(
       terms, count, 1, s.n, s.co, s.ci, nullptr,
@@ -493,24 +496,23 @@ void conv_backward_weight_winograd(Cpu, T* dw, const T* dy, const T* x, ConvShap
   const int64_t depth = s.kh * s.kw * s.ci, terms = s.stride * s.stride;
   const Tiles tiles(s.n, s.oh(), s.ow());
   const View<const T> gradient(dy, s.oh(), s.ow(), s.co, 1, 0, 0);
-  const int64_t across = divide_up(s.ci, kSide), blocks = divide_up(s.co, kSide) * across * terms;
-  const int64_t spans =
-      std::max<int64_t>(1, std::min(divide_up(kTasks, blocks), tiles.count / kShortestSpan));
-  const int64_t span = divide_up(tiles.count, spans);
+  const int64_t across = ceil_div(s.ci, kSide), blocks = ceil_div(s.co, kSide) * across * terms;
+  const int64_t spans = std::max<int64_t>(1, std::min(ceil_div(kTasks, blocks), tiles.count / kShortestSpan));
+  const int64_t span = ceil_div(tiles.count, spans);
   thread_local Scratch<T> partial_sums;
   T* const sums = spans > 1 ? partial_sums.get(spans * s.co * depth) : dw;
   parallel_for(blocks * spans, 1, [&](int64_t task, int64_t) {
     const int64_t part = task / blocks, term = task % blocks % terms, block = task % blocks / terms;
     const int64_t o = block / across * kSide, c = block % across * kSide;
-    const Axis v = forward_axis(term / s.stride, s.kh, s.stride, s.pad_top),
-               h = forward_axis(term % s.stride, s.kw, s.stride, s.pad_left);
-    View<const T> dy_block = gradient, in(x, s.h, s.w, s.ci, s.stride, v.start, h.start);
+    const ClassTaps v = part_taps(term / s.stride, s.kh, s.stride, s.pad_top),
+                    h = part_taps(term % s.stride, s.kw, s.stride, s.pad_left);
+    View<const T> dy_block = gradient, in = input_view(x, s, term / s.stride, term % s.stride);
     dy_block.data += o, in.data += c;
     const int64_t begin = std::min(tiles.count, part * span), end = std::min(tiles.count, begin + span);
     T* const to = sums + part * s.co * depth + o * depth + (v.first * s.kw + h.first) * s.ci + c;
     with_taps(v, h, [&]<int ty, int tx>() {
       const auto add = [&]<int... p>(std::integer_sequence<int, p...>) {
-        (add_weight_gradient<p, ty, tx>(to, depth, v.step * s.kw * s.ci, h.step * s.ci, dy_block, in, v, h,
+        (add_weight_gradient<p, ty, tx>(to, depth, v.next * s.kw * s.ci, h.next * s.ci, dy_block, in, v, h,
                                         tiles, begin, end, std::min(kSide, s.co - o),
                                         std::min(kSide, s.ci - c)),
          ...);
