@@ -1,14 +1,12 @@
-// The command line: which words mean what, and nothing else.
+// The program: options of every verb, the verb, and errors as one line and an exit code.
 #include <omp.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
-#include <functional>
 
 #include "engine/tensor.h"
 #include "kernels/error.h"
-#include "train/verbs.h"
+#include "train/commands.h"
 
 namespace {
 
@@ -48,80 +46,10 @@ int run(int argc, char** argv) {
   app.add_flag("--json", options.json, "one JSON object on stdout");
   app.add_flag("-q,--quiet", options.quiet, "no progress");
   app.add_flag("-v,--verbose", options.verbose, "say more");
-  std::function<int()> verb;
-
-  CLI::App* train_verb = app.add_subcommand("train", "train a recipe into a run folder");
-  TrainArguments t;
-  train_verb->add_option("recipe", t.recipe, "TOML file or the name of a shipped recipe")->required();
-  train_verb->add_option("--set", t.sets, "key=value in place of the recipe's, e.g. train.steps=100")
-      ->allow_extra_args(false);
-  train_verb->add_option("--out", t.out, "run folder")->required();
-  train_verb->add_option("--init", t.init, "safetensors file with the weights to start from");
-  train_verb->add_flag("--resume", t.resume, "go on from the run folder's last checkpoint");
-  train_verb->add_option("--stage", t.stage, "2: start with the second stage")->check(CLI::Range(1, 2));
-  train_verb->add_option("--from", t.from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
-  train_verb->callback([&] { verb = [&] { return train(t, options); }; });
-
-  PictureArguments p;
-  const auto add_picture = [&](const char* name, const char* what,
-                               int (*f)(const PictureArguments&, const Options&)) {
-    CLI::App* sub = app.add_subcommand(name, what);
-    sub->add_option("run", p.run, "run folder, or RUN@STEP")->required();
-    sub->add_option("--count", p.count, "images")->check(CLI::Range(1, 1000000))->capture_default_str();
-    sub->add_option("--out", p.out, "picture.png, a grid, or arrays.npz");
-    sub->callback([&, f] { verb = [&, f] { return f(p, options); }; });
-  };
-  add_picture("sample", "draw images from a trained run", sample);
-  add_picture("reconstruct", "images of the data beside their reconstructions", reconstruct);
-
-  CLI::App* reproduce = app.add_subcommand("reproduce", "make a table of the paper again");
-  reproduce->require_subcommand(1);
-  CLI::App* toy_table = reproduce->add_subcommand("toy", "the toy VAE: accuracies beside the paper's");
-  ToyArguments toy;
-  toy_table->add_option("--seeds", toy.seeds, "runs of each configuration")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  toy_table->add_option("--variance", toy.variance, "of each cluster, per dimension")
-      ->check(CLI::Range(1e-6, 1e3))
-      ->capture_default_str();
-  toy_table
-      ->add_option("--recon-weight", toy.recon_weight, "weight c of the reconstruction term, in both halves")
-      ->check(CLI::Range(1e-6, 1e3));
-  toy_table->callback([&] { verb = [&] { return reproduce_toy(toy, options); }; });
-  reproduce->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
-      ->callback([&] { verb = [&] { return reproduce_theory(options); }; });
-
-  CLI::App* main_job = reproduce->add_subcommand(
-      "main", "the toy table and a short VAEGAN beside DAE-VAEGAN, in a few minutes");
-  MainArguments m;
-  main_job->add_option("settings", m.settings, "data=FOLDER: CIFAR-10's binary batches (or DAE_DATA)");
-  main_job->add_option("--set", m.sets, "key=value for both recipes, e.g. train.steps=1000")
-      ->allow_extra_args(false);
-  main_job->add_option("--out", m.out, "folder of the two runs and the report")->capture_default_str();
-  main_job->add_option("--seeds", m.seeds, "runs of each toy configuration")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  main_job->add_option("--images", m.images, "reconstructed of each kind to judge the pair")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  main_job->callback([&] { verb = [&] { return reproduce_main(m, options); }; });
-
-  CLI::App* bench =
-      app.add_subcommand("bench", "time training steps and ops against the machine's own ceilings");
-  BenchArguments b;
-  bench->add_option("--filter", b.filter,
-                    "only rows whose \"op shape variant\" matches this regular expression");
-  bench->add_option("--seconds", b.seconds, "for each row")
-      ->check(CLI::Range(0.001, 3600.0))
-      ->capture_default_str();
-  bench->add_flag("--markdown", b.markdown, "tables as Markdown");
-  bench->callback([&] {
-    if (!verb) verb = [&] { return run_bench(b, options); };
-  });
-  CLI::App* compare = bench->add_subcommand("compare", "two results side by side");
-  compare->add_option("A", b.first, "a file written with --json")->required();
-  compare->add_option("B", b.second, "another")->required();
-  compare->callback([&] { verb = [&] { return compare_bench(b, options); }; });
+  Commands commands{app, options, {}};
+  add_training(commands);
+  add_reproduce(commands);
+  add_bench(commands);
 
   try {
     app.parse(argc, argv);
@@ -132,7 +60,7 @@ int run(int argc, char** argv) {
   }
   options.device = device_of(device);
   if (options.threads > 0) omp_set_num_threads(options.threads);
-  return verb();
+  return commands.verb();
 }
 
 }  // namespace

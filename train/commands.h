@@ -1,0 +1,18 @@
+// The command line, a function a family of verbs: which words mean what, and nothing else. Each adds its
+// subcommands and the function that runs them; the verbs themselves are in verbs.h.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+
+#include "train/verbs.h"
+
+struct Commands {
+  CLI::App& app;
+  const Options& options;     // complete once `verb` is called
+  std::function<int()> verb;  // set by the subcommand that was given
+};
+
+void add_training(Commands& commands);   // train, sample, reconstruct
+void add_reproduce(Commands& commands);  // reproduce main, toy, theory
+void add_bench(Commands& commands);      // bench, bench compare; defined in bench/

@@ -1,0 +1,35 @@
+#include "train/commands.h"
+
+namespace {
+
+void add_train(Commands& commands) {
+  CLI::App* sub = commands.app.add_subcommand("train", "train a recipe into a run folder");
+  const auto t = std::make_shared<TrainArguments>();
+  sub->add_option("recipe", t->recipe, "TOML file or the name of a shipped recipe")->required();
+  sub->add_option("--set", t->sets, "key=value in place of the recipe's, e.g. train.steps=100")
+      ->allow_extra_args(false);
+  sub->add_option("--out", t->out, "run folder")->required();
+  sub->add_option("--init", t->init, "safetensors file with the weights to start from");
+  sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint");
+  sub->add_option("--stage", t->stage, "2: start with the second stage")->check(CLI::Range(1, 2));
+  sub->add_option("--from", t->from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
+  sub->callback([&commands, t] { commands.verb = [&commands, t] { return train(*t, commands.options); }; });
+}
+
+void add_picture(Commands& commands, const char* name, const char* what,
+                 int (*f)(const PictureArguments&, const Options&)) {
+  CLI::App* sub = commands.app.add_subcommand(name, what);
+  const auto p = std::make_shared<PictureArguments>();
+  sub->add_option("run", p->run, "run folder, or RUN@STEP")->required();
+  sub->add_option("--count", p->count, "images")->check(CLI::Range(1, 1000000))->capture_default_str();
+  sub->add_option("--out", p->out, "picture.png, a grid, or arrays.npz");
+  sub->callback([&commands, p, f] { commands.verb = [&commands, p, f] { return f(*p, commands.options); }; });
+}
+
+}  // namespace
+
+void add_training(Commands& commands) {
+  add_train(commands);
+  add_picture(commands, "sample", "draw images from a trained run", sample);
+  add_picture(commands, "reconstruct", "images of the data beside their reconstructions", reconstruct);
+}
