@@ -6,10 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "data/file.h"
 #include "kernels/error.h"
-#include "train/loop.h"
-#include "train/run_report.h"
+#include "train/comparison.h"
 #include "train/signals.h"
 #include "train/trained.h"
 #include "train/verbs/toy_table.h"
@@ -25,75 +23,30 @@ const std::vector<std::string> kShort = {
     "model.width=0.25",           "train.batch=32",        "train.steps=400", "train.log_every=10",
     "train.checkpoint_every=100", "train.sample_every=100"};
 
-// A --set value in TOML, so that no path is read as something else.
-std::string quoted(const std::string& path) { return nlohmann::json(path).dump(); }
-
-// Settings for the training data: CIFAR-10 if it is named, by data=FOLDER or DAE_DATA, otherwise built-in
-// images.
-std::vector<std::string> find_data(const std::vector<std::string>& settings) {
-  std::string folder, named_by = "DAE_DATA=";
-  if (const char* variable = std::getenv("DAE_DATA")) folder = variable;
-  for (const std::string& setting : settings) {
-    named_by = "data=";
-    if (setting.rfind(named_by, 0) != 0)
-      fail(Fault::usage, "reproduce main: expected data=FOLDER, found \"{}\"; --set changes the recipes",
-           setting);
-    folder = setting.substr(named_by.size());
-  }
-  if (folder.empty()) return {"data.kind=procedural"};
-  for (const char* inner : {"", "/cifar-10-batches-bin", "/cifar10"}) {
-    std::error_code ignored;
-    if (fs::exists(folder + inner + "/test_batch.bin", ignored))
-      return {"data.kind=cifar10", "data.path=" + quoted(folder + inner)};
-  }
-  fail(Fault::data,
-       "reproduce main: {}{}: expected CIFAR-10's binary batches, found no test_batch.bin; without it the "
-       "pair trains "
-       "on built-in images",
-       named_by, folder);
-}
-
-// Settings for the images that nothing was trained on.
-std::vector<std::string> held_out(const Recipe& recipe) {
-  if (recipe.data.kind == "procedural") return {fmt::format("seed={}", recipe.seed + 1)};
-  return {"data.path=" + quoted(recipe.data.path + "/test_batch.bin")};
-}
-
 struct Side {
-  std::string name, run;
-  Recipe recipe;
+  Contender of;
   double held_out = 0, training = 0;  // mean squared error of a value
-  RunRecord record;
+  RunRecord record = {};
 };
 
-bool finished(const Side& side) {
-  const std::vector<int64_t> steps = checkpoint_steps(side.run);
-  return !steps.empty() && steps.back() >= side.recipe.train.steps;
-}
-
-bool same_recipe(const Side& side) {
-  std::error_code ignored;
-  const std::string file = side.run + "/recipe.toml";
-  return fs::exists(file, ignored) && read_file(file) == to_toml(side.recipe);
-}
-
 // An interrupted pair goes on where it stopped. A finished one, or one of other settings, is trained anew.
-void clear_old_runs(const std::vector<Side>& sides) {
-  const auto all = [&](bool (*holds)(const Side&)) { return std::all_of(sides.begin(), sides.end(), holds); };
+void clear_old_runs(const std::vector<Contender>& pair) {
+  const auto all = [&](bool (*holds)(const Contender&)) {
+    return std::all_of(pair.begin(), pair.end(), holds);
+  };
   const bool done = all(same_recipe) && all(finished);
-  for (const Side& side : sides)
-    if (fs::exists(side.run + "/recipe.toml") && (done || !same_recipe(side))) fs::remove_all(side.run);
+  for (const Contender& one : pair)
+    if (has_run(one) && (done || !same_recipe(one))) fs::remove_all(one.run);
 }
 
-void judge(Side& side, int64_t images) {
+Side judge(const Contender& contender, int64_t images) {
   const auto error_on = [&](std::vector<std::string> sets) {
     sets.push_back("train.batch=100");
-    const Trained trained = load_trained(side.run, side.recipe.device, sets);
+    const Trained trained = load_trained(contender.run, contender.recipe.device, sets);
     return reconstruct_data(trained, images);
   };
-  side.training = error_on({});
-  side.held_out = error_on(held_out(side.recipe));
-  side.record = read_run(side.run, side.name);
+  return {contender, error_on(held_out(contender.recipe)), error_on({}),
+          read_run(contender.run, contender.name)};
 }
 
 std::string label_of(const Recipe& recipe) {
@@ -112,7 +65,7 @@ std::string error_note(int64_t images) {
 }
 
 std::string stage_name(const Side& side, const StageCost& stage) {
-  return side.recipe.schedule.kind == "joint" ? "joint" : fmt::format("stage {}", stage.stage);
+  return side.of.recipe.schedule.kind == "joint" ? "joint" : fmt::format("stage {}", stage.stage);
 }
 
 void print_pair(const std::vector<Side>& sides, const std::string& label, int64_t images) {
@@ -120,19 +73,19 @@ void print_pair(const std::vector<Side>& sides, const std::string& label, int64_
   fmt::print("  {:<12} {:>18} {:>18}\n  {:<12} {:>18} {:>18}\n", "", "error, held out", "error, training", "",
              "images", "images");
   for (const Side& side : sides)
-    fmt::print("  {:<12} {:>18.5f} {:>18.5f}\n", side.name, side.held_out, side.training);
+    fmt::print("  {:<12} {:>18.5f} {:>18.5f}\n", side.of.name, side.held_out, side.training);
   fmt::print("\n  {}\n", error_note(images));
   fmt::print("\n  {:<12} {:<8} {:>10} {:>14} {:>17} {:>16}\n", "", "", "steps", "step time, ms",
              "peak memory, MiB", "backward nodes");
   for (const Side& side : sides)
     for (const StageCost& stage : side.record.stages)
-      fmt::print("  {:<12} {:<8} {:>10} {:>14.1f} {:>17.1f} {:>16.0f}\n", side.name, stage_name(side, stage),
-                 stage.to - stage.from, 1e3 * stage.step_seconds, stage.peak_bytes / 1048576,
-                 stage.backward_nodes);
+      fmt::print("  {:<12} {:<8} {:>10} {:>14.1f} {:>17.1f} {:>16.0f}\n", side.of.name,
+                 stage_name(side, stage), stage.to - stage.from, 1e3 * stage.step_seconds,
+                 stage.peak_bytes / 1048576, stage.backward_nodes);
 }
 
 ordered_json pair_json(const std::vector<Side>& sides, const std::string& label, int64_t images) {
-  const Recipe& recipe = sides.front().recipe;
+  const Recipe& recipe = sides.front().of.recipe;
   ordered_json json = {{"label", label},
                        {"data", recipe.data.kind},
                        {"width", recipe.model.width},
@@ -149,8 +102,8 @@ ordered_json pair_json(const std::vector<Side>& sides, const std::string& label,
                         {"step_seconds", stage.step_seconds},
                         {"peak_bytes", int64_t(stage.peak_bytes)},
                         {"backward_nodes", stage.backward_nodes}});
-    json["rows"].push_back({{"name", side.name},
-                            {"run", side.run},
+    json["rows"].push_back({{"name", side.of.name},
+                            {"run", side.of.run},
                             {"mse_held_out", side.held_out},
                             {"mse_training", side.training},
                             {"stages", stages}});
@@ -180,30 +133,12 @@ void write_page(const std::string& path, const ToyTable& toy, const std::vector<
   std::vector<RunRecord> records;
   for (const Side& side : sides) {
     errors.rows.push_back(
-        {side.name, fmt::format("{:.5f}", side.held_out), fmt::format("{:.5f}", side.training)});
+        {side.of.name, fmt::format("{:.5f}", side.held_out), fmt::format("{:.5f}", side.training)});
     records.push_back(side.record);
   }
   page.table(errors);
   page.text(error_note(images) + " " + label);
-  page.section("Curves");
-  page.curves(metric_charts(records));
-  page.section("Pictures");
-  for (size_t kind = 0; kind < records.front().films.size(); ++kind) {
-    std::vector<Film> beside;
-    for (const RunRecord& record : records)
-      if (kind < record.films.size()) {
-        beside.push_back(record.films[kind]);
-        beside.back().title = record.name + ": " + beside.back().title;
-      }
-    page.pictures(beside);
-  }
-  page.section("Cost of each stage");
-  page.table(stage_table(records));
-  page.section("Recipes");
-  for (const Side& side : sides) {
-    page.text(side.name);
-    page.code(to_toml(side.recipe));
-  }
+  add_runs(page, records);
   page.write(path);
 }
 
@@ -212,44 +147,32 @@ void write_page(const std::string& path, const ToyTable& toy, const std::vector<
 int reproduce_main(const MainArguments& arguments, const Options& options) {
   const SignalWatch watch;
   const uint64_t seed = options.seed.value_or(0);
-  const std::vector<std::string> data = find_data(arguments.settings);
-  std::vector<Side> sides;
+  const std::vector<std::string> data = find_data("reproduce main", arguments.settings);
+  std::vector<Contender> pair;
   for (const auto& [name, recipe] :
        {std::pair{"VAEGAN", "vaegan-cifar10"}, {"DAE-VAEGAN", "dae-vaegan-cifar10"}}) {
     std::vector<std::string> sets = kShort;
     sets.push_back(fmt::format("seed={}", seed));
     sets.insert(sets.end(), data.begin(), data.end());
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
-    sides.push_back({name, arguments.out + "/" + recipe, load_recipe(recipe, sets), 0, 0, {}});
-    sides.back().recipe.device = options.device;
-    const std::string& kind = sides.back().recipe.data.kind;
-    if (kind != "cifar10" && kind != "procedural")
-      fail(Fault::usage, "reproduce main: data.kind: expected cifar10 or procedural, found {}", kind);
+    pair.push_back({name, arguments.out + "/" + recipe, load_recipe(recipe, sets)});
+    pair.back().recipe.device = options.device;
+    held_out(pair.back().recipe);  // other data is refused before anything is trained
   }
-  clear_old_runs(sides);
-  const auto stopped = [&] {
-    if (signal_caught() && !options.quiet)
-      fmt::print(stderr, "stopped; the same command goes on where this one ended\n");
-    return signal_caught() ? 128 + signal_caught() : 0;
-  };
+  clear_old_runs(pair);
 
   const ToyTable toy =
       make_toy_table({.seeds = arguments.seeds}, options, [] { return signal_caught() != 0; });
-  if (const int code = stopped()) return code;
+  if (const int code = stopped(options)) return code;
   if (!options.json) print(toy);
-
-  for (Side& side : sides) {
-    if (!options.quiet) fmt::print(stderr, "\n{}: {}\n", side.name, side.run);
-    run_training(side.recipe,
-                 {.run = side.run, .resume = fs::exists(side.run + "/recipe.toml"), .quiet = options.quiet});
-    if (const int code = stopped()) return code;
-  }
+  if (const int code = train_all(pair, options)) return code;
   if (!options.quiet) fmt::print(stderr, "\nreconstructing {} images of each kind\n", arguments.images);
-  for (Side& side : sides) {
-    judge(side, arguments.images);
-    if (const int code = stopped()) return code;
+  std::vector<Side> sides;
+  for (const Contender& contender : pair) {
+    sides.push_back(judge(contender, arguments.images));
+    if (const int code = stopped(options)) return code;
   }
-  const std::string label = label_of(sides.front().recipe), path = arguments.out + "/report.html";
+  const std::string label = label_of(sides.front().of.recipe), path = arguments.out + "/report.html";
   write_page(path, toy, sides, label, arguments.images);
   if (options.json) {
     ordered_json json = {{"table", "main"},

@@ -1,0 +1,102 @@
+#include "train/comparison.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/file.h"
+#include "kernels/error.h"
+#include "train/checkpoint.h"
+#include "train/loop.h"
+#include "train/signals.h"
+
+namespace fs = std::filesystem;
+
+bool has_run(const Contender& contender) {
+  std::error_code none;
+  return fs::exists(contender.run + "/recipe.toml", none);
+}
+
+bool same_recipe(const Contender& contender) {
+  return has_run(contender) && read_file(contender.run + "/recipe.toml") == to_toml(contender.recipe);
+}
+
+bool finished(const Contender& contender) {
+  const std::vector<int64_t> steps = checkpoint_steps(contender.run);
+  return !steps.empty() && steps.back() >= contender.recipe.train.steps;
+}
+
+int stopped(const Options& options) {
+  if (signal_caught() == 0) return 0;
+  if (!options.quiet) fmt::print(stderr, "stopped; the same command goes on where this one ended\n");
+  return 128 + signal_caught();
+}
+
+int train_all(const std::vector<Contender>& contenders, const Options& options) {
+  for (const Contender& contender : contenders) {
+    const bool begun = has_run(contender);
+    if (begun && finished(contender)) continue;
+    if (!options.quiet) fmt::print(stderr, "\n{}: {}\n", contender.name, contender.run);
+    run_training(contender.recipe, {.run = contender.run, .resume = begun, .quiet = options.quiet});
+    if (const int code = stopped(options)) return code;
+  }
+  return 0;
+}
+
+std::string quoted(const std::string& path) { return nlohmann::json(path).dump(); }
+
+std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings) {
+  std::string folder, named_by = "DAE_DATA=";
+  if (const char* variable = std::getenv("DAE_DATA")) folder = variable;
+  for (const std::string& setting : settings) {
+    named_by = "data=";
+    if (setting.rfind(named_by, 0) != 0)
+      fail(Fault::usage, "{}: expected data=FOLDER, found \"{}\"; --set changes the recipes", verb, setting);
+    folder = setting.substr(named_by.size());
+  }
+  if (folder.empty()) return {"data.kind=procedural"};
+  for (const char* inner : {"", "/cifar-10-batches-bin", "/cifar10"}) {
+    std::error_code ignored;
+    if (fs::exists(folder + inner + "/test_batch.bin", ignored))
+      return {"data.kind=cifar10", "data.path=" + quoted(folder + inner)};
+  }
+  fail(
+      Fault::data,
+      "{}: {}{}: expected CIFAR-10's binary batches, found no test_batch.bin; without it built-in images are "
+      "used",
+      verb, named_by, folder);
+}
+
+std::vector<std::string> held_out(const Recipe& recipe) {
+  if (recipe.data.kind == "procedural") return {fmt::format("seed={}", recipe.seed + 1)};
+  if (recipe.data.kind == "cifar10") return {"data.path=" + quoted(recipe.data.path + "/test_batch.bin")};
+  fail(Fault::usage, "data.kind: expected cifar10 or procedural, whose held-out images are known, found {}",
+       recipe.data.kind);
+}
+
+void add_runs(Report& page, const std::vector<RunRecord>& records) {
+  page.section("Curves");
+  page.curves(metric_charts(records));
+  page.section("Pictures");
+  size_t kinds = 0;
+  for (const RunRecord& record : records) kinds = std::max(kinds, record.films.size());
+  for (size_t kind = 0; kind < kinds; ++kind) {
+    std::vector<Film> beside;
+    for (const RunRecord& record : records)
+      if (kind < record.films.size()) {
+        beside.push_back(record.films[kind]);
+        beside.back().title = record.name + ": " + beside.back().title;
+      }
+    page.pictures(beside);
+  }
+  page.section("Cost of each stage");
+  page.table(stage_table(records));
+  page.section("Recipes");
+  for (const RunRecord& record : records) {
+    page.text(record.name);
+    page.code(to_toml(record.recipe));
+  }
+}

@@ -1,0 +1,35 @@
+// Recipes trained to be judged side by side, one run folder each: what `reproduce main`, `reproduce cifar10`
+// and `compare` have in common.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "train/run_report.h"
+#include "train/verbs.h"
+
+struct Contender {
+  std::string name, run;  // in tables; its run folder
+  Recipe recipe;
+};
+
+bool has_run(const Contender& contender);      // its folder holds a run
+bool same_recipe(const Contender& contender);  // a run of these very settings
+bool finished(const Contender& contender);     // trained to its last step
+
+// 0, or 128 + the signal caught, which it tells. Watch signals (signals.h) meanwhile.
+int stopped(const Options& options);
+// Trains one after the other, each from its last checkpoint, those that are finished not at all. Returns
+// stopped(); the same call goes on from there.
+int train_all(const std::vector<Contender>& contenders, const Options& options);
+
+// A --set value in TOML, so that no path is read as something else.
+std::string quoted(const std::string& path);
+// Settings for the training data: CIFAR-10 if it is named, by data=FOLDER or DAE_DATA, otherwise built-in
+// images. verb: in messages.
+std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);
+// Settings for images that a run of this recipe did not train on: CIFAR-10's test batch, or the procedural
+// pictures of another seed. Fault::usage for other data.
+std::vector<std::string> held_out(const Recipe& recipe);
+
+// Curves overlaid, pictures side by side, the cost of each stage, recipes.
+void add_runs(Report& page, const std::vector<RunRecord>& records);
