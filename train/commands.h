@@ -14,5 +14,5 @@ struct Commands {
 };
 
 void add_training(Commands& commands);   // train, sample, reconstruct
-void add_reproduce(Commands& commands);  // reproduce main, toy, theory
+void add_reproduce(Commands& commands);  // reproduce main, toy, theory; compare
 void add_bench(Commands& commands);      // bench, bench compare; defined in bench/

@@ -24,6 +24,15 @@ bool same_recipe(const Contender& contender) {
   return has_run(contender) && read_file(contender.run + "/recipe.toml") == to_toml(contender.recipe);
 }
 
+void check_same_settings(const char* verb, const std::vector<Contender>& contenders) {
+  for (const Contender& contender : contenders)
+    if (has_run(contender) && !same_recipe(contender))
+      fail(Fault::usage,
+           "{}: {}: expected a new folder or a run of the same settings, found one of others; "
+           "choose another --out",
+           verb, contender.run);
+}
+
 bool finished(const Contender& contender) {
   const std::vector<int64_t> steps = checkpoint_steps(contender.run);
   return !steps.empty() && steps.back() >= contender.recipe.train.steps;
@@ -70,11 +79,10 @@ std::vector<std::string> find_data(const char* verb, const std::vector<std::stri
       verb, named_by, folder);
 }
 
-std::vector<std::string> held_out(const Recipe& recipe) {
-  if (recipe.data.kind == "procedural") return {fmt::format("seed={}", recipe.seed + 1)};
-  if (recipe.data.kind == "cifar10") return {"data.path=" + quoted(recipe.data.path + "/test_batch.bin")};
-  fail(Fault::usage, "data.kind: expected cifar10 or procedural, whose held-out images are known, found {}",
-       recipe.data.kind);
+std::optional<std::vector<std::string>> held_out(const Recipe& recipe) {
+  if (recipe.data.kind == "procedural") return {{fmt::format("seed={}", recipe.seed + 1)}};
+  if (recipe.data.kind == "cifar10") return {{"data.path=" + quoted(recipe.data.path + "/test_batch.bin")}};
+  return {};
 }
 
 void add_runs(Report& page, const std::vector<RunRecord>& records) {

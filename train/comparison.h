@@ -1,6 +1,7 @@
 // Recipes trained to be judged side by side, one run folder each: what `reproduce main`, `reproduce cifar10`
 // and `compare` have in common.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,9 @@ struct Contender {
 
 bool has_run(const Contender& contender);      // its folder holds a run
 bool same_recipe(const Contender& contender);  // a run of these very settings
-bool finished(const Contender& contender);     // trained to its last step
+// Fault::usage where a folder holds a run of other settings: hours of work are not overwritten.
+void check_same_settings(const char* verb, const std::vector<Contender>& contenders);
+bool finished(const Contender& contender);  // trained to its last step
 
 // 0, or 128 + the signal caught, which it tells. Watch signals (signals.h) meanwhile.
 int stopped(const Options& options);
@@ -28,8 +31,8 @@ std::string quoted(const std::string& path);
 // images. verb: in messages.
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);
 // Settings for images that a run of this recipe did not train on: CIFAR-10's test batch, or the procedural
-// pictures of another seed. Fault::usage for other data.
-std::vector<std::string> held_out(const Recipe& recipe);
+// pictures of another seed. Nothing for other data.
+std::optional<std::vector<std::string>> held_out(const Recipe& recipe);
 
 // Curves overlaid, pictures side by side, the cost of each stage, recipes.
 void add_runs(Report& page, const std::vector<RunRecord>& records);

@@ -14,8 +14,8 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
   return out;
 }
 
-double reconstruct_data(const Trained& run, int64_t count,
-                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
+std::optional<double> reconstruct_data(const Trained& run, int64_t count,
+                                       const std::function<void(const Tensor& x, const Tensor& y)>& f) {
   const NoGrad off;
   Recipe plain = run.recipe;
   plain.data.shuffle = plain.data.flip = false;
@@ -26,9 +26,7 @@ double reconstruct_data(const Trained& run, int64_t count,
     Tensor x = data.next().x;
     x = slice(x, 0, 0, std::min(x.dim(0), count - done));
     const Tensor y = run.experiment->reconstruct(x);
-    if (!y)
-      fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
-           run.recipe.model.kind);
+    if (!y) return std::nullopt;
     for (const double d : sub(x, y).values()) squares += d * d;
     values += x.size(), done += x.dim(0);
     if (f) f(x, y);

@@ -1,6 +1,7 @@
 // A run after its training: the model of one of its checkpoints.
 #pragma once
 #include <functional>
+#include <optional>
 
 #include "train/checkpoint.h"
 
@@ -16,7 +17,7 @@ Trained load_trained(const std::string& run_at_step, Device device,
                      const std::vector<std::string>& sets = {});
 
 // Reconstructs the first `count` examples of the recipe's data, in their own order and not flipped. Returns
-// the mean squared error of a value; calls f, if given, with each batch and its reconstruction. Fault::usage
-// for a model without an encoder.
-double reconstruct_data(const Trained& run, int64_t count,
-                        const std::function<void(const Tensor& x, const Tensor& y)>& f = {});
+// the mean squared error of a value, nothing for a model without an encoder; calls f, if given, with each
+// batch and its reconstruction.
+std::optional<double> reconstruct_data(const Trained& run, int64_t count,
+                                       const std::function<void(const Tensor& x, const Tensor& y)>& f = {});

@@ -54,6 +54,17 @@ struct MainArguments {
 // Toy table, then a short VAEGAN and DAE-VAEGAN.
 int reproduce_main(const MainArguments& arguments, const Options& options);
 
+struct CompareArguments {
+  std::string a, b;               // recipes: files or shipped names
+  std::vector<std::string> sets;  // "a.b=c", for both
+  std::vector<std::string> sets_a, sets_b;
+  std::string out;        // folder of the runs and the report
+  int64_t seeds = 3;      // pairs
+  int64_t images = 2000;  // held out, reconstructed by each run
+};
+// Both recipes for the same steps and seeds, and confidence intervals of their paired differences.
+int compare(const CompareArguments& arguments, const Options& options);
+
 // Defined in bench/, which may include anything; here so that the command line can call them.
 struct BenchArguments {
   std::string filter;         // a regular expression over "op shape variant"

@@ -35,6 +35,24 @@ void add_main_job(CLI::App& app, Commands& commands) {
       [&commands, m] { commands.verb = [&commands, m] { return reproduce_main(*m, commands.options); }; });
 }
 
+void add_compare(Commands& commands) {
+  CLI::App* sub = commands.app.add_subcommand(
+      "compare",
+      "two recipes, or one in two settings, on the same budget and seeds, with confidence intervals");
+  const auto c = std::make_shared<CompareArguments>();
+  sub->add_option("A", c->a, "TOML file or the name of a shipped recipe")->required();
+  sub->add_option("B", c->b, "another, or the same")->required();
+  sub->add_option("--set", c->sets, "key=value for both, e.g. train.steps=1000")->allow_extra_args(false);
+  sub->add_option("--set-a", c->sets_a, "key=value for A alone")->allow_extra_args(false);
+  sub->add_option("--set-b", c->sets_b, "key=value for B alone")->allow_extra_args(false);
+  sub->add_option("--seeds", c->seeds, "pairs of runs")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_option("--images", c->images, "held out, reconstructed by each run")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  sub->add_option("--out", c->out, "folder of the runs and the report")->required();
+  sub->callback([&commands, c] { commands.verb = [&commands, c] { return compare(*c, commands.options); }; });
+}
+
 }  // namespace
 
 void add_reproduce(Commands& commands) {
@@ -44,4 +62,5 @@ void add_reproduce(Commands& commands) {
   sub->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
       ->callback([&] { commands.verb = [&] { return reproduce_theory(commands.options); }; });
   add_main_job(*sub, commands);
+  add_compare(commands);
 }

@@ -43,9 +43,9 @@ Side judge(const Contender& contender, int64_t images) {
   const auto error_on = [&](std::vector<std::string> sets) {
     sets.push_back("train.batch=100");
     const Trained trained = load_trained(contender.run, contender.recipe.device, sets);
-    return reconstruct_data(trained, images);
+    return reconstruct_data(trained, images).value();
   };
-  return {contender, error_on(held_out(contender.recipe)), error_on({}),
+  return {contender, error_on(*held_out(contender.recipe)), error_on({}),
           read_run(contender.run, contender.name)};
 }
 
@@ -157,7 +157,9 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
     pair.push_back({name, arguments.out + "/" + recipe, load_recipe(recipe, sets)});
     pair.back().recipe.device = options.device;
-    held_out(pair.back().recipe);  // other data is refused before anything is trained
+    if (!held_out(pair.back().recipe))
+      fail(Fault::usage, "reproduce main: data.kind: expected cifar10 or procedural, found {}",
+           pair.back().recipe.data.kind);
   }
   clear_old_runs(pair);
 

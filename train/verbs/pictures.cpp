@@ -62,10 +62,14 @@ int reconstruct(const PictureArguments& arguments, const Options& options) {
   const NoGrad off;
   const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
   std::vector<Tensor> parts;
-  const double mse = reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
-    parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
-  });
+  const std::optional<double> mse =
+      reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
+        parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
+      });
+  if (!mse)
+    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
+         run.recipe.model.kind);
   save(path, concat(parts, 0), 8);
-  tell(path, arguments.count, run, options, {{"mse", mse}});
+  tell(path, arguments.count, run, options, {{"mse", *mse}});
   return 0;
 }

@@ -1,0 +1,187 @@
+// `dae compare A B`: two recipes, or one in two settings, trained on the same budget and seeds, and what
+// their paired differences say.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "train/comparison.h"
+#include "train/paired.h"
+#include "train/signals.h"
+#include "train/trained.h"
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Measure {
+  std::string name;
+  std::vector<double> a, b;  // by seed
+};
+
+// The last tenth of what a run logged of a metric, on average: a single step says little.
+double last_tenth(const Series& series) {
+  const size_t count = std::max<size_t>(1, series.y.size() / 10);
+  double sum = 0;
+  for (size_t i = series.y.size() - count; i < series.y.size(); ++i) sum += series.y[i];
+  return sum / double(count);
+}
+
+// A metric that the run logged to its end; null: one of stage 1 alone, or none.
+const Series* find(const RunRecord& run, const std::string& name) {
+  for (const Series& series : run.metrics)
+    if (series.name == name && !series.x.empty() && int64_t(series.x.back()) == run.step) return &series;
+  return nullptr;
+}
+
+double step_seconds(const RunRecord& run) {  // a step, over all stages
+  double seconds = 0;
+  int64_t steps = 0;
+  for (const StageCost& stage : run.stages) {
+    seconds += stage.step_seconds * double(stage.to - stage.from);
+    steps += stage.to - stage.from;
+  }
+  return seconds / double(std::max<int64_t>(1, steps));
+}
+
+// What both sides can be measured by, lower is better in each. runs: a, b of the first seed, a, b of the
+// next.
+std::vector<Measure> measure(const std::vector<Contender>& runs, const std::vector<RunRecord>& records,
+                             int64_t images) {
+  std::vector<Measure> out;
+  const auto add = [&](const std::string& name, const std::vector<double>& values) {
+    Measure m{name, {}, {}};
+    for (size_t i = 0; i < values.size(); ++i) (i % 2 ? m.b : m.a).push_back(values[i]);
+    out.push_back(std::move(m));
+  };
+  const auto of_each = [&](const auto& value) {
+    std::vector<double> values;
+    for (const RunRecord& record : records) values.push_back(value(record));
+    return values;
+  };
+  std::vector<double> errors;
+  for (const Contender& run : runs)
+    if (const auto sets = held_out(run.recipe)) {
+      const Trained trained = load_trained(run.run, run.recipe.device, *sets);
+      if (const auto error = reconstruct_data(trained, images)) errors.push_back(*error);
+    }
+  if (errors.size() == runs.size()) add("reconstruction error, held out", errors);
+  for (const Series& series : records.front().metrics)
+    if (std::all_of(records.begin(), records.end(), [&](const RunRecord& r) { return find(r, series.name); }))
+      add(series.name + ", last tenth",
+          of_each([&](const RunRecord& r) { return last_tenth(*find(r, series.name)); }));
+  add("step time, ms", of_each([](const RunRecord& r) { return 1e3 * step_seconds(r); }));
+  return out;
+}
+
+const char* verdict(const Paired& p) {
+  if (!p.decided()) return "undecided";
+  return p.difference < 0 ? "B lower" : "A lower";
+}
+
+std::string interval(const Paired& p) {
+  if (p.count < 2) return "one seed: none";
+  return fmt::format("{:.4g} to {:.4g}", p.difference - p.half_width, p.difference + p.half_width);
+}
+
+Table table_of(const std::vector<Measure>& measures) {
+  Table table{{"", "A", "B", "B - A", "95 % interval", ""}, {}, ""};
+  for (const Measure& m : measures) {
+    const Paired p = paired(m.a, m.b);
+    table.rows.push_back({m.name, fmt::format("{:.5g} ({:.2g})", p.mean_a, p.std_a),
+                          fmt::format("{:.5g} ({:.2g})", p.mean_b, p.std_b),
+                          fmt::format("{:+.4g}", p.difference), interval(p), verdict(p)});
+  }
+  return table;
+}
+
+ordered_json to_json(const std::vector<Measure>& measures) {
+  ordered_json rows = ordered_json::array();
+  for (const Measure& m : measures) {
+    const Paired p = paired(m.a, m.b);
+    rows.push_back({{"name", m.name}, {"a", m.a}, {"b", m.b}, {"difference", p.difference}});
+    if (p.count > 1) rows.back()["interval"] = {p.difference - p.half_width, p.difference + p.half_width};
+    rows.back()["verdict"] = verdict(p);
+  }
+  return rows;
+}
+
+void print(const Table& table) {
+  const auto line = [](const std::vector<std::string>& row) {
+    fmt::print("  {:<32} {:>18} {:>18} {:>11} {:>24}  {}\n", row[0], row[1], row[2], row[3], row[4], row[5]);
+  };
+  line(table.header);
+  for (const auto& row : table.rows) line(row);
+}
+
+Recipe side(const std::string& recipe, const CompareArguments& arguments, const std::vector<std::string>& own,
+            uint64_t seed, const Options& options) {
+  std::vector<std::string> sets = arguments.sets;
+  sets.insert(sets.end(), own.begin(), own.end());
+  sets.push_back(fmt::format("seed={}", seed));
+  Recipe out = load_recipe(recipe, sets);
+  out.device = options.device;
+  return out;
+}
+
+}  // namespace
+
+int compare(const CompareArguments& arguments, const Options& options) {
+  const SignalWatch watch;
+  const uint64_t first = options.seed.value_or(0);
+  std::vector<Contender> runs;
+  for (uint64_t seed = first; seed < first + uint64_t(arguments.seeds); ++seed) {
+    const Recipe a = side(arguments.a, arguments, arguments.sets_a, seed, options);
+    const Recipe b = side(arguments.b, arguments, arguments.sets_b, seed, options);
+    if (a.train.steps != b.train.steps || a.train.batch != b.train.batch)
+      fail(Fault::usage,
+           "compare: expected the same budget for both, found {} steps of {} and {} of {}; set train.steps "
+           "and "
+           "train.batch with --set",
+           a.train.steps, a.train.batch, b.train.steps, b.train.batch);
+    runs.push_back({fmt::format("A, seed {}", seed), fmt::format("{}/a-seed-{}", arguments.out, seed), a});
+    runs.push_back({fmt::format("B, seed {}", seed), fmt::format("{}/b-seed-{}", arguments.out, seed), b});
+  }
+  check_same_settings("compare", runs);
+  if (const int code = train_all(runs, options)) return code;
+
+  std::vector<RunRecord> records;
+  for (const Contender& run : runs) records.push_back(read_run(run.run, run.name));
+  const std::vector<Measure> measures = measure(runs, records, arguments.images);
+  const Table table = table_of(measures);
+  const Recipe& recipe = runs.front().recipe;
+  const std::string label =
+      fmt::format("A: {}{}{}. B: {}{}{}. Each {} steps of {} examples, seeds {} to {}, the same for both.",
+                  arguments.a, arguments.sets_a.empty() ? "" : " with ", fmt::join(arguments.sets_a, ", "),
+                  arguments.b, arguments.sets_b.empty() ? "" : " with ", fmt::join(arguments.sets_b, ", "),
+                  recipe.train.steps, recipe.train.batch, first, first + uint64_t(arguments.seeds) - 1);
+  const std::string note =
+      "Mean (deviation of a run). The interval is Student's t for the paired differences; undecided: it "
+      "holds 0.";
+  const std::string page_path = arguments.out + "/report.html";
+  Report page("Two recipes on the same budget", label);
+  page.section("Measures, lower is better");
+  page.table(table);
+  page.text(note);
+  add_runs(page, records);
+  page.write(page_path);
+  if (options.json) {
+    fmt::print("{}\n", ordered_json{{"a", arguments.a},
+                                    {"b", arguments.b},
+                                    {"label", label},
+                                    {"steps", recipe.train.steps},
+                                    {"batch", recipe.train.batch},
+                                    {"first_seed", first},
+                                    {"seeds", arguments.seeds},
+                                    {"measures", to_json(measures)},
+                                    {"report", page_path}}
+                           .dump());
+  } else {
+    fmt::print("{}\n\n", label);
+    print(table);
+    fmt::print("\n  {}\n\nReport: {}\n", note, page_path);
+  }
+  return 0;
+}
