@@ -45,6 +45,7 @@ std::string read_file(const std::string& path, int64_t limit) {
 }
 
 uint32_t crc_of(std::string_view bytes, uint32_t start) {
+  if (bytes.empty()) return start;  // zlib takes a null pointer for a request of the initial value
   return uint32_t(crc32_z(start, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 

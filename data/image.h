@@ -1,4 +1,4 @@
-// Pictures: JPEG and PNG in, PNG out, and npz, which NumPy reads.
+// Pictures: JPEG and PNG in, PNG out.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,5 +20,3 @@ Image decode_image(const std::string& path, const std::string& content);
 
 // bytes (height, width, channels), 1 or 3 channels. Written whole or not at all (file.h).
 void save_png(const std::string& path, const uint8_t* bytes, int64_t height, int64_t width, int64_t channels);
-// One array named arr_0, uint8, stored without compression.
-void save_npz(const std::string& path, const uint8_t* bytes, std::vector<int64_t> shape);

@@ -13,14 +13,6 @@ namespace {
 constexpr uint64_t kLargestHeader = 100 << 20;
 constexpr int kDeepest = 3;  // the header, a tensor, its lists
 
-int64_t element_size(const std::string& dtype) {
-  static const std::map<std::string, int64_t> sizes = {
-      {"F64", 8},  {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"F16", 2},
-      {"BF16", 2}, {"I16", 2}, {"U16", 2}, {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
-  const auto found = sizes.find(dtype);
-  return found == sizes.end() ? 0 : found->second;
-}
-
 // Refuses a name that stands twice: JSON itself keeps the last one silently.
 nlohmann::json parse_header(const std::string& path, const char* begin, const char* end) {
   std::vector<std::set<std::string>> keys;
@@ -46,7 +38,11 @@ nlohmann::json parse_header(const std::string& path, const char* begin, const ch
 
 }  // namespace
 
-Safetensors::Safetensors(const std::string& path) : path_(path), content_(read_file(path)) {
+Safetensors::Safetensors(const std::string& path) : Safetensors(path, read_file(path)) {}
+
+Safetensors::Safetensors(std::string named, std::string content)
+    : path_(std::move(named)), content_(std::move(content)) {
+  const std::string& path = path_;
   uint64_t length = 0;
   if (content_.size() < 8)
     fail(Fault::data, "{}: expected a safetensors file, found {} bytes", path, content_.size());
@@ -82,15 +78,10 @@ Safetensors::Safetensors(const std::string& path) : path_(path), content_(read_f
       fail(Fault::data, "{}: {}: offsets [{}, {}) lie outside the {} bytes of data", path, name, from, to,
            space);
     TensorEntry entry{name, dtype, {}, begin + length + from, size_t(to - from)};
-    uint64_t bytes = uint64_t(width);
-    for (const auto& d : value["shape"]) {
-      const uint64_t n = d.get<uint64_t>();
-      if (n > uint64_t(1) << 40 || (n && bytes > (uint64_t(1) << 60) / n))
-        fail(Fault::data, "{}: {}: its shape is too large", path, name);
-      bytes *= n;
-      entry.shape.push_back(int64_t(n));
-    }
-    if (bytes != to - from)
+    for (const auto& d : value["shape"]) entry.shape.push_back(d.get<int64_t>());
+    const int64_t bytes = byte_size(width, entry.shape);
+    if (bytes < 0) fail(Fault::data, "{}: {}: its shape is too large", path, name);
+    if (uint64_t(bytes) != to - from)
       fail(Fault::data, "{}: {}: {} of its shape needs {} bytes, its offsets give {}", path, name, dtype,
            bytes, to - from);
     entries_.push_back(std::move(entry));

@@ -1,22 +1,17 @@
 // The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes. The reader treats the
 // file as hostile: every number in the header is checked against the file before anything is used.
 #pragma once
-#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
 
-struct TensorEntry {
-  std::string name, dtype;  // "F32", "F64", "I64", "U8", "F16", "BF16", "I32"
-  std::vector<int64_t> shape;
-  const void* bytes;  // row-major, little-endian; owned by the reader, or by the caller when saving
-  size_t size;        // bytes
-};
+#include "data/tensor_entry.h"
 
 class Safetensors {
  public:
   // Fault::data, one line with the file, the tensor, what was expected and found.
   explicit Safetensors(const std::string& path);
+  Safetensors(std::string path, std::string content);                   // of a file already read
   const std::vector<TensorEntry>& entries() const { return entries_; }  // in the order of their bytes
   const TensorEntry* find(const std::string& name) const;               // null: there is none
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

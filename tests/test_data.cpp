@@ -178,41 +178,6 @@ TEST_CASE("damaged images: every cut and every flipped bit of a PNG is refused")
   }
 }
 
-TEST_CASE("npz: read back by a small reader") {
-  const Folder folder;
-  const std::vector<uint8_t> bytes = random_bytes(2 * 3 * 5 * 3, 4);
-  save_npz(folder / "a.npz", bytes.data(), {2, 3, 5, 3});
-  const std::string zip = read_file(folder / "a.npz");
-  const auto number = [&](size_t at, int count) {
-    uint64_t value = 0;
-    for (int i = count; i--;) value = value << 8 | uint8_t(zip[at + size_t(i)]);
-    return value;
-  };
-  const size_t end = zip.size() - 22, entry = number(end + 16, 4), local = number(entry + 42, 4);
-  REQUIRE(number(end, 4) == 0x06054b50);
-  CHECK(number(end + 8, 2) == 1);
-  CHECK(number(end + 12, 4) == end - entry);
-  REQUIRE(number(entry, 4) == 0x02014b50);
-  REQUIRE(number(local, 4) == 0x04034b50);
-  CHECK(number(local + 8, 2) == 0);  // stored
-  const size_t size = number(local + 18, 4), start = local + 30 + number(local + 26, 2);
-  CHECK(zip.substr(local + 30, 9) == "arr_0.npy");
-  CHECK(zip.substr(entry + 46, 9) == "arr_0.npy");
-  CHECK(start + size == entry);
-  const std::string npy = zip.substr(start, size);
-  CHECK(number(local + 14, 4) == crc32(0, reinterpret_cast<const Bytef*>(npy.data()), uInt(npy.size())));
-  CHECK(number(entry + 16, 4) == number(local + 14, 4));
-  REQUIRE(npy.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
-  const size_t header = number(start + 8, 2);
-  CHECK((10 + header) % 64 == 0);
-  const std::string text = npy.substr(10, header);
-  CHECK(text.find("'descr': '|u1'") != std::string::npos);
-  CHECK(text.find("'fortran_order': False") != std::string::npos);
-  CHECK(text.find("'shape': (2, 3, 5, 3, )") != std::string::npos);
-  CHECK(text.back() == '\n');
-  CHECK(npy.substr(10 + header) == std::string(bytes.begin(), bytes.end()));
-}
-
 TEST_CASE("CIFAR-10: bytes to numbers exactly, planes to pixels, labels, the order of the files") {
   const Folder folder;
   std::string file;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "data/image.h"
+#include "data/npz.h"
 
 namespace {
 
@@ -29,7 +30,7 @@ void save_grid(const std::string& path, const Tensor& x, int64_t columns) {
 void save_arrays(const std::string& path, const Tensor& x) {
   std::vector<uint8_t> bytes;
   for (const double v : x.values()) bytes.push_back(to_byte(v));
-  save_npz(path, bytes.data(), {x.shape().begin(), x.shape().end()});
+  save_npz(path, {{"arr_0", "U8", {x.shape().begin(), x.shape().end()}, bytes.data(), bytes.size()}});
 }
 
 Tensor side_by_side(const Tensor& x, const Tensor& y) {
