@@ -113,7 +113,12 @@ void save_safetensors(const std::string& path, const std::vector<TensorEntry>& e
     header[e.name] = {{"dtype", e.dtype}, {"shape", e.shape}, {"data_offsets", {at, at + e.size}}};
     at += e.size;
   }
-  std::string text = entries.empty() && metadata.empty() ? "{}" : header.dump();
+  std::string text;
+  try {
+    text = entries.empty() && metadata.empty() ? "{}" : header.dump();
+  } catch (const nlohmann::json::exception&) {
+    fail(Fault::data, "{}: expected names in UTF-8, found one that is not", path);
+  }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t length = text.size();
   write_file(path, [&](const auto& write) {

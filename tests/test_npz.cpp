@@ -4,45 +4,19 @@
 #include <doctest/doctest.h>
 #include <zlib.h>
 
-#include <cstring>
+#include <functional>
 
 #include "data/file.h"
 #include "data/npz.h"
 #include "kernels/error.h"
-#include "kernels/half.h"
+#include "tests/elements.h"
 #include "tests/folder.h"
+
+using namespace std::string_literals;
 
 namespace {
 
 const std::string kGolden = DAE_SOURCE "/tests/golden/";
-
-double element(const TensorEntry& e, size_t i) {
-  const auto as = [&](auto value) {
-    std::memcpy(&value, static_cast<const char*>(e.bytes) + i * sizeof value, sizeof value);
-    return double(value);
-  };
-  if (e.dtype == "U8" || e.dtype == "BOOL") return as(uint8_t{});
-  if (e.dtype == "I8") return as(int8_t{});
-  if (e.dtype == "U16") return as(uint16_t{});
-  if (e.dtype == "I16") return as(int16_t{});
-  if (e.dtype == "U32") return as(uint32_t{});
-  if (e.dtype == "I32") return as(int32_t{});
-  if (e.dtype == "U64") return as(uint64_t{});
-  if (e.dtype == "I64") return as(int64_t{});
-  if (e.dtype == "F32") return as(float{});
-  if (e.dtype == "F64") return as(double{});
-  REQUIRE(e.dtype == "F16");
-  f16 value;
-  std::memcpy(&value, static_cast<const char*>(e.bytes) + i * 2, 2);
-  return double(float(value));
-}
-
-// 0, 1, 2, ... in C's order; booleans: whether odd.
-void check_counts(const TensorEntry& e) {
-  INFO(e.name, " ", e.dtype);
-  const size_t n = e.size / size_t(element_size(e.dtype));
-  for (size_t i = 0; i < n; ++i) CHECK(element(e, i) == double(e.dtype == "BOOL" ? i % 2 : i));
-}
 
 std::string error_of(const std::function<void()>& f) {
   try {
