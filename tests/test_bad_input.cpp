@@ -117,7 +117,7 @@ TEST_CASE("weights: exit code 3") {
            BadInput{"product", 3, {"a:", "too large"}},
            BadInput{"deep", 3, {"deep"}},
            BadInput{"deeper", 3, {"deep"}},
-           BadInput{"other", 3, {"a:", "another model"}},
+           BadInput{"other", 3, {"1 unexpected: a (4)", "another model"}},
            BadInput{"misshaped", 3, {"generator.main.0.weight", "shape", "(4)"}},
            BadInput{"directory", 3, {"file"}},
            BadInput{"absent", 3, {"No such file"}},

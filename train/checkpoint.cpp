@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 
 #include "data/safetensors.h"
+#include "train/weights.h"
 
 namespace fs = std::filesystem;
 
@@ -41,8 +41,6 @@ std::vector<Param> optimizer_state(Experiment& experiment) {
   return out;
 }
 
-bool is_optimizer_state(const std::string& name) { return name.rfind("optimizer.", 0) == 0; }
-
 int64_t integer(const std::map<std::string, std::string>& metadata, const std::string& key,
                 const fs::path& path) {
   const auto found = metadata.find(key);
@@ -54,52 +52,15 @@ int64_t integer(const std::map<std::string, std::string>& metadata, const std::s
   return value;
 }
 
-Tensor tensor_of(const Safetensors& file, const TensorEntry& entry) {
-  Shape shape;
-  if (entry.shape.size() > size_t(Shape::kMaxRank))
-    fail(Fault::data, "weights: {}: {}: expected at most {} dimensions, found {}", file.path(), entry.name,
-         Shape::kMaxRank, entry.shape.size());
-  for (const int64_t d : entry.shape) shape.push_back(d);
-  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::bf16, Dtype::f16, Dtype::i64})
-    if (entry.dtype == file_name(dtype)) {
-      Tensor t(shape, dtype);
-      std::memcpy(t.raw(), entry.bytes, size_t(t.bytes()));
-      return t;
-    }
-  fail(Fault::data, "weights: {}: {}: expected F32, F64, BF16, F16 or I64, found {}", file.path(), entry.name,
-       entry.dtype);
-}
-
-// Fills every parameter from the file. A tensor of the file that has none is an error too.
-void fill(const Safetensors& file, std::vector<Param> params, bool with_optimizer) {
-  std::map<std::string, Param*> wanted;
-  for (Param& p : params) wanted[p.name] = &p;
-  for (const TensorEntry& entry : file.entries()) {
-    const auto found = wanted.find(entry.name);
-    if (found == wanted.end()) {
-      if (!with_optimizer && is_optimizer_state(entry.name)) continue;
-      fail(Fault::data,
-           "weights: {}: {}: expected only names of this model, found this one besides; is it of another "
-           "model, "
-           "width or stage?",
-           file.path(), entry.name);
-    }
-    const Tensor t = tensor_of(file, entry);
-    Param& p = *found->second;
-    if (!(t.shape() == p.file_shape()))
-      fail(Fault::data, "weights: {}: {}: expected shape {}, found {}; is it of another width?", file.path(),
-           entry.name, p.file_shape().str(), t.shape().str());
-    p.from_file(t);
-    wanted.erase(found);
-  }
-  if (!wanted.empty())
-    fail(Fault::data, "weights: {}: expected {}, found no tensor of that name; is it of another model?",
-         file.path(), wanted.begin()->first);
-}
-
 std::vector<Param> optimizer_and_weights(Experiment& experiment) {
   std::vector<Param> out = weights(experiment);
   for (Param& p : optimizer_state(experiment)) out.push_back(std::move(p));
+  return out;
+}
+
+std::vector<Param*> pointers(std::vector<Param>& params) {
+  std::vector<Param*> out;
+  for (Param& p : params) out.push_back(&p);
   return out;
 }
 
@@ -182,7 +143,8 @@ Progress read_progress(const fs::path& path) {
 
 void load_checkpoint(const fs::path& path, Experiment& experiment) {
   const Safetensors file(path.string());
-  fill(file, optimizer_and_weights(experiment), true);
+  std::vector<Param> all = optimizer_and_weights(experiment);
+  fill(file.path(), file.entries(), pointers(all));
   for (const auto& [name, optimizer] : experiment.optimizers()) {
     for (const Group& group : optimizer->groups())
       optimizer->set_steps(group.name, integer(file.metadata(), counter_name(name, group.name), path));
@@ -194,8 +156,8 @@ void load_checkpoint(const fs::path& path, Experiment& experiment) {
 }
 
 void load_weights(const fs::path& path, Experiment& experiment) {
-  fill(Safetensors(path.string()), weights(experiment), false);
-  for (Param* p : experiment.state()) p->changed();
+  const TensorFile file(path.string());
+  fill(file.path(), weight_entries(file), experiment.state());
 }
 
 void prune_checkpoints(const std::string& run, const Recipe& recipe) {

@@ -29,7 +29,7 @@ Progress read_progress(const std::filesystem::path& path);  // the metadata alon
 // Everything back. The experiment must have been made for the checkpoint's stage. Fault::data, naming the
 // first tensor that is missing, unexpected or of another shape.
 void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
-// Weights only (--init): the same errors; optimizer state in the file is passed over.
+// Weights only (--init), from a file of any format (weights.h): the same errors.
 void load_weights(const std::filesystem::path& path, Experiment& experiment);
 
 // Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.

@@ -1,5 +1,6 @@
 // What the loop trains: a model with its losses and optimizers behind one small interface.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,6 +27,8 @@ class Noise {
   }
 };
 
+using NamedTensors = std::map<std::string, Tensor>;
+
 class Experiment {
  public:
   virtual ~Experiment() = default;
@@ -37,6 +40,13 @@ class Experiment {
   // The posterior mean (N, z_dim), and the reconstruction from it, in eval mode; empty: it has no encoder.
   virtual Tensor encode(const Tensor& x) = 0;
   virtual Tensor reconstruct(const Tensor& x) = 0;
+  // Its networks as functions in eval mode, to compare them with another framework's. What they take: name
+  // and shape of an example. forward() computes all that follows from the inputs given, row by row; images
+  // are (N, H, W, C), and outputs are named by their network ("encoder.mu").
+  virtual std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const {
+    return {{"x", example_shape()}};
+  }
+  virtual NamedTensors forward(const NamedTensors& in) { return {{"encoding", encode(in.at("x"))}}; }
   virtual std::vector<Param*> state() = 0;  // weights and buffers under their file names
   // Optimizers by name ("generator", "discriminator"): their moments are part of a checkpoint.
   virtual std::vector<std::pair<std::string, AdamW*>> optimizers() = 0;

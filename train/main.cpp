@@ -49,6 +49,8 @@ int run(int argc, char** argv) {
   Commands commands{app, options, {}};
   add_training(commands);
   add_reproduce(commands);
+  add_weights(commands);
+  add_inspect(commands);
   add_bench(commands);
 
   try {

@@ -36,6 +36,31 @@ struct PictureArguments {
 int sample(const PictureArguments& arguments, const Options& options);
 int reconstruct(const PictureArguments& arguments, const Options& options);
 
+struct ConvertArguments {
+  std::string in, out;                // safetensors, npz or PyTorch's; safetensors
+  std::vector<std::string> prefixes;  // "old=new"
+  std::string dtype;                  // of the floating-point tensors; empty: as they are
+  std::string model;                  // recipe of the model to compare names and shapes with, or empty
+  std::vector<std::string> sets;      // "a.b=c", for the model
+  int stage = 1;                      // likewise
+};
+int convert_weights(const ConvertArguments& arguments, const Options& options);  // 1: does not fit the model
+
+struct ForwardArguments {
+  std::string recipe;
+  std::vector<std::string> sets;       // "a.b=c"
+  std::string weights, input, output;  // of any format; likewise; safetensors or .npz
+  int stage = 1;
+};
+int forward(const ForwardArguments& arguments, const Options& options);
+
+struct InspectArguments {
+  std::string file, other;  // RUN, RUN@STEP or a file of any format; compare: the file to compare with
+  double tolerance = 1e-5;  // compare: the largest relative error, ||a - b|| / ||b||
+};
+int inspect_file(const InspectArguments& arguments, const Options& options);
+int inspect_compare(const InspectArguments& arguments, const Options& options);  // 1: over the tolerance
+
 struct ToyArguments {
   int64_t seeds = 10;
   double variance = 0.025;                  // of each cluster, per dimension

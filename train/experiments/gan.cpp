@@ -21,6 +21,23 @@ Tensor evaluate(Generator& generator, const Tensor& z) {
   generator.train(true);
   return x;
 }
+Discriminator::Output evaluate(Discriminator& discriminator, const Tensor& x) {
+  NoGrad off;
+  discriminator.train(false);
+  Discriminator::Output out = discriminator(x);
+  discriminator.train(true);
+  return out;
+}
+// What both models have: z to images, x to logits and features.
+NamedTensors evaluate(Generator& generator, Discriminator& discriminator, const NamedTensors& in) {
+  NamedTensors out;
+  if (in.contains("z")) out["generator"] = evaluate(generator, in.at("z"));
+  if (in.contains("x")) {
+    const auto [logits, features] = evaluate(discriminator, in.at("x"));
+    out["discriminator.logits"] = logits, out["discriminator.features"] = features;
+  }
+  return out;
+}
 
 class Dcgan : public Experiment {
  public:
@@ -65,6 +82,10 @@ class Dcgan : public Experiment {
   }
   Tensor encode(const Tensor&) override { return {}; }
   Tensor reconstruct(const Tensor&) override { return {}; }
+  std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
+    return {{"x", example_shape()}, {"z", {recipe_.model.z_dim}}};
+  }
+  NamedTensors forward(const NamedTensors& in) override { return evaluate(generator_, discriminator_, in); }
   std::vector<Param*> state() override {
     std::vector<Param*> all;
     append(all, generator_);
@@ -155,14 +176,20 @@ class Vaegan : public Experiment {
   Tensor sample(int64_t count, Noise& noise) override {
     return evaluate(*generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
   }
-  Tensor encode(const Tensor& x) override {
-    NoGrad off;
-    encoder_.train(false);
-    const Tensor mu = encoder_(x).mu;
-    encoder_.train(stage == 1);
-    return mu;
-  }
+  Tensor encode(const Tensor& x) override { return posterior(x).mu; }
   Tensor reconstruct(const Tensor& x) override { return evaluate(*generator_, encode(x)); }
+  std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
+    return {{"x", example_shape()}, {"z", {recipe_.model.z_dim}}};
+  }
+  NamedTensors forward(const NamedTensors& in) override {
+    NamedTensors out = evaluate(*generator_, *discriminator_, in);
+    if (in.contains("x")) {
+      const auto [mu, logvar] = posterior(in.at("x"));
+      out["encoder.mu"] = mu, out["encoder.logvar"] = logvar;
+      out["reconstruction"] = evaluate(*generator_, mu);
+    }
+    return out;
+  }
   std::vector<Param*> state() override {
     std::vector<Param*> all;
     append(all, encoder_);
@@ -195,6 +222,13 @@ class Vaegan : public Experiment {
   }
 
  private:
+  Posterior posterior(const Tensor& x) {
+    NoGrad off;
+    encoder_.train(false);
+    const Posterior out = encoder_(x);
+    encoder_.train(stage == 1);
+    return out;
+  }
   void make_discriminator(Rng& init) {
     discriminator_ = std::make_unique<Discriminator>(Build{dtype_, &init, recipe_.device});
     discriminator_->name_params("discriminator");

@@ -45,6 +45,20 @@ class Toy : public Experiment {
     return model_.encode(x).mu;
   }
   Tensor reconstruct(const Tensor& x) override { return evaluate(encode(x)); }
+  std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
+    return {{"x", example_shape()}, {"z", {model_.latent}}};
+  }
+  NamedTensors forward(const NamedTensors& in) override {
+    NoGrad off;
+    NamedTensors out;
+    if (in.contains("z")) out["decoder"] = evaluate(in.at("z"));
+    if (in.contains("x")) {
+      const auto [mu, logvar] = model_.encode(in.at("x"));
+      out["encoder.mu"] = mu, out["encoder.logvar"] = logvar;
+      out["reconstruction"] = evaluate(mu);
+    }
+    return out;
+  }
   std::vector<Param*> state() override {
     std::vector<Param*> all = model_.encoder.state(), more = model_.decoder->state();
     all.insert(all.end(), more.begin(), more.end());
