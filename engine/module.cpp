@@ -72,6 +72,15 @@ std::vector<Param*> Module::state() const {
   visit([&](Param& p, const std::string&) { out.push_back(&p); }, "");
   return out;
 }
+std::vector<Module*> Module::modules() const {
+  std::vector<Module*> out;
+  for (const Entry& e : entries_)
+    if (e.module) {
+      out.push_back(e.module);
+      for (Module* below : e.module->modules()) out.push_back(below);
+    }
+  return out;
+}
 void Module::name_params(const std::string& prefix) {
   visit([](Param& p, const std::string& path) { p.name = path; }, prefix.empty() ? "" : prefix + ".");
 }

@@ -23,13 +23,20 @@ struct Linear : Module {
   Param weight, bias;
 };
 
-// x (N, H, W, in) -> (N, H', W', out), square kernel. Uniform in +-1/sqrt(in k k).
+// The window of a convolution, rows x columns; one number makes a square.
+struct Kernel {
+  int64_t h, w;
+  Kernel(int64_t side) : h(side), w(side) {}
+  Kernel(int64_t h, int64_t w) : h(h), w(w) {}
+};
+
+// x (N, H, W, in) -> (N, H', W', out). Uniform in +-1/sqrt(in kh kw).
 struct Conv2d : Module {
-  Conv2d(Module* parent, const std::string& name, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+  Conv2d(Module* parent, const std::string& name, int64_t in, int64_t out, Kernel kernel, int64_t stride,
          Pad pad, bool with_bias = true)
       : Module(parent, name), stride(stride), pad(pad) {
-    const double bound = 1 / std::sqrt(double(in * kernel * kernel));
-    add_uniform(weight, "weight", {out, kernel, kernel, in}, bound, Layout::conv);
+    const double bound = 1 / std::sqrt(double(in * kernel.h * kernel.w));
+    add_uniform(weight, "weight", {out, kernel.h, kernel.w, in}, bound, Layout::conv);
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
   Tensor operator()(const Tensor& x) const {

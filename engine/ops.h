@@ -137,7 +137,8 @@ Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale,
 // ---- resampling (engine/ops/resample.cpp), x (N, H, W, C)
 // --------------------------------------------------------
 Tensor upsample_nearest(const Tensor& x, int64_t factor);
-Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad);
+// ceil_mode: a last window that reaches beyond the padded image counts too, if it begins within.
+Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool ceil_mode = false);
 Tensor avg_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool count_pad);
 Tensor global_avg_pool(const Tensor& x);  // (N, C)
 

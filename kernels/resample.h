@@ -5,8 +5,15 @@
 
 struct PoolShape {
   int64_t n, h, w, c, kernel, stride, pad;
-  int64_t oh() const { return (h + 2 * pad - kernel) / stride + 1; }
-  int64_t ow() const { return (w + 2 * pad - kernel) / stride + 1; }
+  bool ceil = false;  // a last window that reaches beyond the padding counts, if it begins before it
+  int64_t oh() const { return out(h); }
+  int64_t ow() const { return out(w); }
+
+ private:
+  int64_t out(int64_t size) const {
+    const int64_t room = size + 2 * pad - kernel, whole = room / stride;
+    return whole + 1 + (ceil && room % stride && (whole + 1) * stride < size + pad);
+  }
 };
 template <class T>
 void upsample_forward(Cpu, T* y, const T* x, int64_t n, int64_t h, int64_t w, int64_t c, int64_t factor);

@@ -7,9 +7,10 @@ namespace {
 void image(const char* op, const Tensor& x) {
   if (x.rank() != 4) fail(Fault::internal, "{}: expected (N, H, W, C), found {}", op, x.shape().str());
 }
-PoolShape pool_shape(const char* op, const Tensor& x, int64_t kernel, int64_t stride, int64_t pad) {
+PoolShape pool_shape(const char* op, const Tensor& x, int64_t kernel, int64_t stride, int64_t pad,
+                     bool ceil = false) {
   image(op, x);
-  const PoolShape s{x.dim(0), x.dim(1), x.dim(2), x.dim(3), kernel, stride, pad};
+  const PoolShape s{x.dim(0), x.dim(1), x.dim(2), x.dim(3), kernel, stride, pad, ceil};
   if (kernel < 1 || stride < 1 || pad < 0 || 2 * pad > kernel || s.oh() < 1 || s.ow() < 1)
     fail(Fault::internal, "{}: kernel {}, stride {}, pad {} on {}", op, kernel, stride, pad, x.shape().str());
   return s;
@@ -35,8 +36,8 @@ Tensor upsample_nearest(const Tensor& x, int64_t factor) {
   });
 }
 
-Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad) {
-  const PoolShape s = pool_shape("max_pool", x, kernel, stride, pad);
+Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool ceil_mode) {
+  const PoolShape s = pool_shape("max_pool", x, kernel, stride, pad, ceil_mode);
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.c}), index(y.shape(), Dtype::i64, x.device());
   dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
