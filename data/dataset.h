@@ -39,6 +39,8 @@ std::unique_ptr<Dataset> open_tensors(const std::string& path);
 // middle one beginning at floor((long - size) / 2). The label is the number of the file's first subfolder
 // among their sorted names, or -1 without one. Opening reads and checks every file once, without decoding.
 std::unique_ptr<Dataset> open_folder(const std::string& path, int64_t size, const std::string& filter);
+// The paths below `root` that it reads: .jpg, .jpeg and .png in any case, sorted. Fault::data if none.
+std::vector<std::string> list_images(const std::string& root);
 // Pictures of soft-edged discs, squares, rings and stripes on graded backgrounds; the label is the kind of
 // shape.
 std::unique_ptr<Dataset> open_procedural(uint64_t seed, int64_t size);

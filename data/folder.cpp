@@ -14,24 +14,6 @@ namespace {
 
 constexpr int64_t kLargestFile = int64_t{1} << 30;
 
-// Paths below `root` of the files named .jpg, .jpeg or .png in any case, sorted.
-std::vector<std::string> list_images(const std::string& root) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::recursive_directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
-    std::string kind = at->path().extension().string();
-    std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
-    std::error_code ignored;
-    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") && at->is_regular_file(ignored))
-      names.push_back(at->path().lexically_relative(root).generic_string());
-  }
-  if (error)
-    fail(Fault::data, "{}: expected a folder of images that can be listed, found: {}", root, error.message());
-  if (names.empty()) fail(Fault::data, "{}: expected .jpg, .jpeg or .png files in it, found none", root);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 class Folder : public Dataset {
  public:
   Folder(const std::string& root, int64_t size, const std::string& filter)
@@ -86,6 +68,23 @@ class Folder : public Dataset {
 };
 
 }  // namespace
+
+std::vector<std::string> list_images(const std::string& root) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
+    std::string kind = at->path().extension().string();
+    std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::error_code ignored;
+    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") && at->is_regular_file(ignored))
+      names.push_back(at->path().lexically_relative(root).generic_string());
+  }
+  if (error)
+    fail(Fault::data, "{}: expected a folder of images that can be listed, found: {}", root, error.message());
+  if (names.empty()) fail(Fault::data, "{}: expected .jpg, .jpeg or .png files in it, found none", root);
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 std::unique_ptr<Dataset> open_folder(const std::string& path, int64_t size, const std::string& filter) {
   return std::make_unique<Folder>(path, size, filter);

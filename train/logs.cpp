@@ -111,8 +111,8 @@ std::vector<std::pair<std::string, double>> StepCost::take() {
   return out;
 }
 
-ProgressLine::ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet)
-    : steps_(steps), batch_(batch), quiet_(quiet), terminal_(is_terminal()), start_(now()) {
+ProgressLine::ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet, const char* unit)
+    : steps_(steps), batch_(batch), quiet_(quiet), terminal_(is_terminal()), unit_(unit), start_(now()) {
   recent_.push_back({0, 0, first_step});
 }
 
@@ -132,7 +132,7 @@ void ProgressLine::show(int64_t step, double wait, const std::vector<std::pair<s
     const int filled = int(20 * step / steps_);
     line = fmt::format("[{:.<20}] ", std::string(size_t(filled), '#'));
   }
-  line += fmt::format("step {}/{}  {:.1f} images/s  ETA {}  data wait {:.0f}%", step, steps_,
+  line += fmt::format("{} {}/{}  {:.1f} images/s  ETA {}  data wait {:.0f}%", unit_, step, steps_,
                       rate * double(batch_), clock(double(steps_ - step) / rate),
                       100 * (wait - then.wait) / time);
   const size_t room = terminal_ ? columns() - 1 : std::string::npos;  // a line that wraps cannot be redrawn

@@ -58,7 +58,7 @@ class StepCost {
 // and data wait are those of the last half minute, pictures and checkpoints included.
 class ProgressLine {
  public:
-  ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet);
+  ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet, const char* unit = "step");
   // After each step; wait: seconds spent waiting for data so far.
   void show(int64_t step, double wait, const std::vector<std::pair<std::string, double>>& values, bool log);
   void finish();  // leaves the bar's line
@@ -71,6 +71,7 @@ class ProgressLine {
   };
   int64_t steps_, batch_;
   bool quiet_, terminal_;
+  const char* unit_;  // what is counted
   double start_, shown_ = 0;
   std::deque<Moment> recent_;
 };

@@ -51,6 +51,7 @@ int run(int argc, char** argv) {
   add_reproduce(commands);
   add_weights(commands);
   add_inspect(commands);
+  add_eval(commands);
   add_bench(commands);
 
   try {

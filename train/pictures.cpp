@@ -13,6 +13,12 @@ uint8_t to_byte(double v) { return uint8_t(std::clamp(std::lround(127.5 * v + 12
 
 }  // namespace
 
+std::vector<uint8_t> bytes_of(const Tensor& x) {
+  std::vector<uint8_t> bytes;
+  for (const double v : x.values()) bytes.push_back(to_byte(v));
+  return bytes;
+}
+
 void save_grid(const std::string& path, const Tensor& x, int64_t columns) {
   const int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), c = x.dim(3);
   columns = std::min(columns, n);
@@ -28,8 +34,7 @@ void save_grid(const std::string& path, const Tensor& x, int64_t columns) {
 }
 
 void save_arrays(const std::string& path, const Tensor& x) {
-  std::vector<uint8_t> bytes;
-  for (const double v : x.values()) bytes.push_back(to_byte(v));
+  const std::vector<uint8_t> bytes = bytes_of(x);
   save_npz(path, {{"arr_0", "U8", {x.shape().begin(), x.shape().end()}, bytes.data(), bytes.size()}});
 }
 

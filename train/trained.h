@@ -16,6 +16,8 @@ struct Trained {
 Trained load_trained(const std::string& run_at_step, Device device,
                      const std::vector<std::string>& sets = {});
 
+inline constexpr int64_t kSamplesAtOnce = 100;  // images drawn at a time: fixes which noise an image gets
+
 // Reconstructs the first `count` examples of the recipe's data, in their own order and not flipped. Returns
 // the mean squared error of a value, nothing for a model without an encoder; calls f, if given, with each
 // batch and its reconstruction.

@@ -90,6 +90,22 @@ struct CompareArguments {
 // Both recipes for the same steps and seeds, and confidence intervals of their paired differences.
 int compare(const CompareArguments& arguments, const Options& options);
 
+struct EvalArguments {
+  std::string metric;  // fid, sfid, is, kid, precision-recall, psnr, ssim, lpips
+  std::string a, b;  // samples and reference: images, saved statistics or a run; b empty where none is needed
+  std::string weights;
+  std::string protocol = "torch-fidelity";
+  std::string layer = "2048";                   // of Inception's features
+  int64_t count = 0;                            // of each set, its first ones; samples drawn of a run; 0: all
+  std::optional<int64_t> reference_count = {};  // of b, if another
+  std::string save_stats;                       // .npz with the statistics of a
+  bool reconstructions = false;                 // of a run's data, in place of samples; b: that data
+  bool resize = false;                          // of pairs: a's image to the size of b's
+  int64_t subsets = 100, subset_size = 1000;    // of kid
+  std::vector<std::string> sets;                // "a.b=c", for the recipes of runs
+};
+int evaluate(const EvalArguments& arguments, const Options& options);
+
 // Defined in bench/, which may include anything; here so that the command line can call them.
 struct BenchArguments {
   std::string filter;         // a regular expression over "op shape variant"

@@ -40,8 +40,6 @@ void tell(const std::string& path, int64_t count, const Trained& run, const Opti
   else fmt::print("{}\n", path);
 }
 
-constexpr int64_t kChunk = 100;  // images made at a time
-
 }  // namespace
 
 int sample(const PictureArguments& arguments, const Options& options) {
@@ -49,8 +47,8 @@ int sample(const PictureArguments& arguments, const Options& options) {
   const NoGrad off;
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
-  for (int64_t done = 0; done < arguments.count; done += kChunk)
-    parts.push_back(run.experiment->sample(std::min(kChunk, arguments.count - done), *noise));
+  for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce)
+    parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
   const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
   save(path, concat(parts, 0), std::llround(std::ceil(std::sqrt(double(arguments.count)))));
   tell(path, arguments.count, run, options);

@@ -1,0 +1,66 @@
+#include "train/metrics/statistics_file.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "data/npz.h"
+#include "train/metrics/networks.h"
+
+namespace {
+
+std::vector<double> values_of(const std::string& path, const TensorEntry& array, std::vector<int64_t> shape) {
+  if ((array.dtype != "F64" && array.dtype != "F32") || array.shape != shape)
+    fail(Fault::data, "{}: {}: expected floats ({}), found {} ({}); is it of another layer?", path,
+         array.name, fmt::join(shape, ", "), array.dtype, fmt::join(array.shape, ", "));
+  std::vector<double> out(array.size / size_t(element_size(array.dtype)));
+  if (array.dtype == "F64") std::memcpy(out.data(), array.bytes, array.size);
+  else
+    for (size_t i = 0; i < out.size(); ++i) {
+      float v;
+      std::memcpy(&v, static_cast<const char*>(array.bytes) + i * sizeof v, sizeof v);
+      out[i] = double(v);
+    }
+  return out;
+}
+
+bool begins_as_zip(const std::string& path) {
+  char start[4] = {};
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored) &&
+         std::ifstream(path, std::ios::binary).read(start, 4) && is_zip({start, 4});
+}
+
+}  // namespace
+
+std::optional<Statistics> read_statistics(const std::string& path, InceptionLayer layer) {
+  if (!begins_as_zip(path)) return {};
+  const Npz file(path);
+  const std::string kind = layer == InceptionLayer::spatial ? "_s" : "";
+  const TensorEntry *mu = file.find("mu" + kind), *sigma = file.find("sigma" + kind);
+  if (!mu || !sigma) {
+    if (!file.find("mu") && !file.find("mu_s")) return {};
+    fail(Fault::data, "{}: expected mu{} and sigma{} for layer {}, found statistics of other features only",
+         path, kind, kind, name(layer));
+  }
+  const int64_t d = kInceptionWidths[size_t(layer)];
+  Statistics out{values_of(path, *mu, {d}), values_of(path, *sigma, {d, d}), 0};
+  if (const TensorEntry* count = file.find("count"); count && count->dtype == "I64" && count->size == 8)
+    std::memcpy(&out.count, count->bytes, 8);
+  return out;
+}
+
+void save_statistics(const std::string& path, const Statistics* pooled, const Statistics* spatial) {
+  std::vector<TensorEntry> entries;
+  const auto add = [&](const Statistics& s, const std::string& kind) {
+    const int64_t d = s.width();
+    entries.push_back({"mu" + kind, "F64", {d}, s.mean.data(), s.mean.size() * 8});
+    entries.push_back({"sigma" + kind, "F64", {d, d}, s.covariance.data(), s.covariance.size() * 8});
+  };
+  if (pooled) add(*pooled, "");
+  if (spatial) add(*spatial, "_s");
+  entries.push_back({"count", "I64", {}, &(pooled ? pooled : spatial)->count, 8});
+  save_npz(path, entries);
+}

@@ -1,0 +1,67 @@
+#include "train/run_images.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "train/feed.h"
+#include "train/pictures.h"
+
+namespace {
+
+class Samples : public ImageSet {
+ public:
+  Samples(Trained run, int64_t count) : run_(std::move(run)), count_(count) {}
+  int64_t size() const override { return count_; }
+  std::vector<Image> read(int64_t begin, int64_t end) override {
+    const NoGrad off;
+    if (begin != begin_) drawn_ = begin_ = 0, waiting_.clear(), noise_ = nullptr;
+    if (!noise_) noise_ = drawn_noise(run_.recipe.seed, kPictureStep, run_.recipe.device);
+    std::vector<Image> out;
+    while (begin_ < end) {
+      if (waiting_.empty()) {
+        const int64_t n = std::min(kSamplesAtOnce, count_ - drawn_);
+        const Tensor x = run_.experiment->sample(n, *noise_);
+        const std::vector<uint8_t> bytes = bytes_of(x);
+        for (int64_t i = n; i-- > 0;)  // the last at the front
+          waiting_.push_back(image_of(bytes.data() + i * x.size() / n, x.dim(1), x.dim(2), x.dim(3)));
+        drawn_ += n;
+      }
+      if (begin_++ >= begin) out.push_back(std::move(waiting_.back()));
+      waiting_.pop_back();
+    }
+    return out;
+  }
+
+ private:
+  Trained run_;
+  int64_t count_, drawn_ = 0, begin_ = 0;  // the next image to hand out
+  std::unique_ptr<Noise> noise_;
+  std::vector<Image> waiting_;  // drawn, in reverse
+};
+
+}  // namespace
+
+bool is_run(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path.substr(0, path.rfind('@')) + "/recipe.toml", ignored);
+}
+
+std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
+  return std::make_unique<Samples>(std::move(run), count);
+}
+
+Reconstructed reconstructions_of(const Trained& run, int64_t count) {
+  if (count == 0) {
+    Feed data(run.recipe, 0);
+    count = nlohmann::json::parse(data.manifest()).at("count").get<int64_t>() / run.recipe.train.batch *
+            run.recipe.train.batch;
+  }
+  std::vector<uint8_t> before, after;
+  int64_t h = 0, w = 0, c = 0;
+  reconstruct_data(run, count, [&](const Tensor& x, const Tensor& y) {
+    const std::vector<uint8_t> from = bytes_of(x), to = bytes_of(y);
+    before.insert(before.end(), from.begin(), from.end()), after.insert(after.end(), to.begin(), to.end());
+    h = x.dim(1), w = x.dim(2), c = x.dim(3);
+  });
+  return {images_of(std::move(before), h, w, c), images_of(std::move(after), h, w, c)};
+}

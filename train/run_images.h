@@ -1,0 +1,18 @@
+// What a trained run makes, as a set of images to be measured.
+#pragma once
+#include <memory>
+
+#include "data/image_set.h"
+#include "train/trained.h"
+
+bool is_run(const std::string& path);  // RUN or RUN@STEP
+
+// `count` samples, drawn as they are read; those of `dae sample RUN --count`.
+std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count);
+
+// The first `count` examples of the run's data (0: all of it, as far as whole batches go) and their
+// reconstructions.
+struct Reconstructed {
+  std::unique_ptr<ImageSet> originals, reconstructions;
+};
+Reconstructed reconstructions_of(const Trained& run, int64_t count);

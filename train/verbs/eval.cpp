@@ -1,0 +1,254 @@
+// eval: one metric of a set of images, by itself or beside a reference.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "data/file.h"
+#include "train/environment.h"
+#include "train/metrics/features.h"
+#include "train/metrics/frechet.h"
+#include "train/metrics/paired.h"
+#include "train/metrics/scores.h"
+#include "train/metrics/statistics_file.h"
+#include "train/run_images.h"
+#include "train/verbs.h"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Inputs {
+  std::unique_ptr<ImageSet> a, b;  // either null: saved statistics, or not given
+  int64_t count, reference_count;
+};
+
+std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const EvalArguments& arguments,
+                               const Options& options) {
+  if (!is_run(path)) return open_images(path);
+  if (count == 0)
+    fail(Fault::usage, "{}: expected --count, how many samples to draw of the run, found none", path);
+  return samples_of(load_trained(path, options.device, arguments.sets), count);
+}
+
+Inputs open_both(const EvalArguments& arguments, const Options& options, bool a_is_saved, bool b_is_saved) {
+  Inputs in{nullptr, nullptr, arguments.count, arguments.reference_count.value_or(arguments.count)};
+  if (arguments.reconstructions) {
+    if (!is_run(arguments.a)) fail(Fault::usage, "--reconstructions: expected a run, found {}", arguments.a);
+    Reconstructed both =
+        reconstructions_of(load_trained(arguments.a, options.device, arguments.sets), arguments.count);
+    in.a = std::move(both.reconstructions);
+    if (arguments.b.empty()) in.b = std::move(both.originals);
+  } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options);
+  if (!arguments.b.empty() && !b_is_saved) in.b = open(arguments.b, in.reference_count, arguments, options);
+  return in;
+}
+
+Json described(const std::string& path, int64_t count, const std::string& crc32) {
+  return {{"path", path}, {"count", count}, {"crc32", crc32}};
+}
+template <class Network>
+Json described(const Network& network) {
+  return {{"path", network.path}, {"crc32", network.crc32}};
+}
+// Where the reference comes from.
+std::string reference_path(const EvalArguments& arguments) {
+  return arguments.b.empty() ? "the data of " + arguments.a : arguments.b;
+}
+
+int tell(const std::string& metric, const Json& value, const Json& more, Json provenance,
+         const Options& options, const std::string& line) {
+  provenance["program"] = version();
+  Json out{{"metric", metric}, {"value", value}};
+  for (const auto& [key, of] : more.items()) out[key] = of;
+  out["provenance"] = provenance;
+  if (options.json) fmt::print("{}\n", out.dump());
+  else fmt::print("{} {}\n", metric, line);
+  return 0;
+}
+
+InceptionLayer layer_named(const std::string& name) {
+  for (const InceptionLayer layer : {InceptionLayer::pool64, InceptionLayer::pool192, InceptionLayer::pool768,
+                                     InceptionLayer::pool1280, InceptionLayer::pool2048})
+    if (name == ::name(layer)) return layer;
+  fail(Fault::usage, "--layer: expected 64, 192, 768, 1280 or 2048, found {}", name);
+}
+
+// "FID", but "FID-768": numbers of different layers cannot be compared.
+std::string named(const std::string& metric, InceptionLayer layer) {
+  return layer == InceptionLayer::pool2048 ? metric : metric + "-" + name(layer);
+}
+
+void need_reference(const EvalArguments& arguments) {
+  if (arguments.b.empty() && !arguments.reconstructions)
+    fail(Fault::usage, "eval {}: expected a reference beside {}, found none", arguments.metric, arguments.a);
+}
+
+const std::string& weights_of(const EvalArguments& arguments, const char* of) {
+  if (arguments.weights.empty())
+    fail(Fault::usage, "eval {}: expected --weights with {}, found none", arguments.metric, of);
+  return arguments.weights;
+}
+
+// A set's statistics, and the entry of the provenance.
+struct Fitted {
+  Statistics statistics;
+  Json source;
+};
+
+void check_count(const Fitted& fitted, InceptionLayer layer) {
+  const int64_t count = fitted.statistics.count, width = kInceptionWidths[size_t(layer)];
+  if (count > 0 && count <= width)
+    fail(Fault::usage,
+         "{}: expected more than {} images for the covariance of layer {}, found {}; more images or another "
+         "--layer",
+         fitted.source["path"].get<std::string>(), width, name(layer), count);
+}
+
+int frechet(const EvalArguments& arguments, const Options& options) {
+  const bool spatial = arguments.metric == "sfid",
+             only_save = !arguments.save_stats.empty() && arguments.b.empty() && !arguments.reconstructions;
+  const InceptionLayer layer = spatial ? InceptionLayer::spatial : layer_named(arguments.layer);
+  const Protocol& protocol = protocol_named(arguments.protocol);
+  if (!only_save) need_reference(arguments);
+  std::optional<Statistics> saved_a = read_statistics(arguments.a, layer), saved_b;
+  if (!arguments.b.empty()) saved_b = read_statistics(arguments.b, layer);
+  const Inputs in = open_both(arguments, options, saved_a.has_value(), saved_b.has_value());
+  std::optional<InceptionNetwork> network;
+  Json provenance{{"protocol", protocol.name}, {"layer", name(layer)}};
+  if (in.a || in.b) {
+    network = load_inception(weights_of(arguments, "Inception"), options.device);
+    provenance["weights"] = described(*network);
+  }
+  std::vector<InceptionLayer> layers = {layer};
+  // Both kinds go into saved statistics, as far as the weights and the images reach.
+  const InceptionLayer other = spatial ? layer_named(arguments.layer) : InceptionLayer::spatial;
+  const auto fit = [&](const std::string& path, std::optional<Statistics>& saved, ImageSet* images,
+                       int64_t count, bool save) {
+    if (saved) {
+      const Fitted out{std::move(*saved),
+                       described(path, saved->count, fmt::format("{:08x}", crc_of(read_file(path))))};
+      check_count(out, layer);
+      if (save)
+        fail(Fault::usage, "--save-stats: expected images, found {}, which is saved statistics already",
+             path);
+      return out;
+    }
+    const int64_t available = count ? count : images->size();
+    Fitted out{{}, described(path, available, "")};
+    out.statistics.count = available;
+    check_count(out, layer);  // before the work
+    std::vector<InceptionLayer> wanted = {layer};
+    const auto& reach = network->layers;
+    if (save && available > kInceptionWidths[size_t(other)] &&
+        std::find(reach.begin(), reach.end(), other) != reach.end())
+      wanted.push_back(other);
+    const Features features = extract_features(*network, *images, protocol, wanted, count, options.quiet);
+    out.statistics = statistics_of(features.at(layer));
+    out.source["crc32"] = features.crc32;
+    if (save) {
+      std::optional<Statistics> second;
+      if (wanted.size() > 1) second = statistics_of(features.at(other));
+      const Statistics *first = &out.statistics, *beside = second ? &*second : nullptr;
+      save_statistics(arguments.save_stats, spatial ? beside : first, spatial ? first : beside);
+    }
+    return out;
+  };
+  const Fitted a = fit(arguments.a, saved_a, in.a.get(), in.count, !arguments.save_stats.empty());
+  provenance["samples"] = a.source;
+  const std::string metric = spatial ? "sFID" : named("FID", layer);
+  if (only_save)
+    return tell(metric, nullptr, {{"file", arguments.save_stats}}, provenance, options,
+                fmt::format("statistics of {} images: {}", a.statistics.count, arguments.save_stats));
+  const std::string reference = reference_path(arguments);
+  const Fitted b = fit(reference, saved_b, in.b.get(), in.reference_count, false);
+  provenance["reference"] = b.source;
+  const double value = frechet_distance(a.statistics, b.statistics);
+  return tell(metric, value, Json::object(), provenance, options,
+              fmt::format("{:.6g}  ({}, {} images against {})", value, protocol.name,
+                          a.source["count"].get<int64_t>(), b.source["count"].get<int64_t>()));
+}
+
+int inception(const EvalArguments& arguments, const Options& options) {
+  const Protocol& protocol = protocol_named(arguments.protocol);
+  if (protocol.splits == Protocol::Splits::none) inception_score(Tensor({1, 1}), protocol);  // says so
+  const Inputs in = open_both(arguments, options, false, false);
+  const InceptionNetwork network = load_inception(weights_of(arguments, "Inception"), options.device);
+  const Features features =
+      extract_features(network, *in.a, protocol, {InceptionLayer::unbiased}, in.count, options.quiet);
+  const MeanStd score = inception_score(features.at(InceptionLayer::unbiased), protocol);
+  const Json provenance{{"protocol", protocol.name},
+                        {"layer", name(InceptionLayer::unbiased)},
+                        {"weights", described(network)},
+                        {"samples", described(arguments.a, features.count, features.crc32)}};
+  return tell(
+      "IS", score.mean, {{"std", score.std}}, provenance, options,
+      fmt::format("{:.6g} +- {:.3g}  ({}, {} images)", score.mean, score.std, protocol.name, features.count));
+}
+
+// Metrics of the features of either set: kid, precision-recall.
+int of_features(const EvalArguments& arguments, const Options& options) {
+  const Protocol& protocol = protocol_named(arguments.protocol);
+  const InceptionLayer layer = layer_named(arguments.layer);
+  need_reference(arguments);
+  const Inputs in = open_both(arguments, options, false, false);
+  const InceptionNetwork network = load_inception(weights_of(arguments, "Inception"), options.device);
+  const bool kid = arguments.metric == "kid";
+  const auto features_of = [&](ImageSet& images, int64_t count) {
+    const int64_t n = count ? count : images.size();
+    if (kid && n < arguments.subset_size)  // before the work
+      fail(Fault::usage,
+           "kid: expected at least {} images, the size of a subset, found {}; see --subset-size",
+           arguments.subset_size, n);
+    return extract_features(network, images, protocol, {layer}, count, options.quiet);
+  };
+  const Features a = features_of(*in.a, in.count), b = features_of(*in.b, in.reference_count);
+  Json provenance{{"protocol", protocol.name},
+                  {"layer", name(layer)},
+                  {"weights", described(network)},
+                  {"samples", described(arguments.a, a.count, a.crc32)},
+                  {"reference", described(reference_path(arguments), b.count, b.crc32)}};
+  const std::string against = fmt::format("({}, {} images against {})", protocol.name, a.count, b.count);
+  if (kid) {
+    const MeanStd score = kernel_distance(a.at(layer), b.at(layer), arguments.subsets, arguments.subset_size);
+    provenance["subsets"] = arguments.subsets, provenance["subset_size"] = arguments.subset_size;
+    return tell(named("KID", layer), score.mean, {{"std", score.std}}, provenance, options,
+                fmt::format("{:.6g} +- {:.3g}  {}", score.mean, score.std, against));
+  }
+  const PrecisionRecall score = precision_recall(a.at(layer), b.at(layer));
+  return tell(named("precision-recall", layer), {{"precision", score.precision}, {"recall", score.recall}},
+              Json::object(), provenance, options,
+              fmt::format("{:.4f} {:.4f}  {}", score.precision, score.recall, against));
+}
+
+int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric metric) {
+  need_reference(arguments);
+  std::optional<LpipsNetwork> network;
+  Json provenance = Json::object();
+  if (metric == PairMetric::lpips) {
+    network = load_lpips(weights_of(arguments, "LPIPS"), options.device);
+    provenance["weights"] = described(*network);
+  }
+  const Inputs in = open_both(arguments, options, false, false);
+  const PairScores scores = compare_pairs(metric, *in.a, *in.b, network ? &*network : nullptr, in.count,
+                                          arguments.resize, options.quiet);
+  const int64_t count = int64_t(scores.values.size());
+  provenance["resize"] = arguments.resize;
+  provenance["samples"] = described(arguments.a, count, scores.crc32_a);
+  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b);
+  const std::string name = metric == PairMetric::psnr   ? "PSNR"
+                           : metric == PairMetric::ssim ? "SSIM"
+                                                        : fmt::format("LPIPS-{}", ::name(network->net));
+  return tell(name, scores.mean, {{"values", scores.values}}, provenance, options,
+              fmt::format("{:.6g}  (mean of {} pairs)", scores.mean, count));
+}
+
+}  // namespace
+
+int evaluate(const EvalArguments& arguments, const Options& options) {
+  if (arguments.metric == "fid" || arguments.metric == "sfid") return frechet(arguments, options);
+  if (arguments.metric == "is") return inception(arguments, options);
+  if (arguments.metric == "psnr") return of_pairs(arguments, options, PairMetric::psnr);
+  if (arguments.metric == "ssim") return of_pairs(arguments, options, PairMetric::ssim);
+  if (arguments.metric == "lpips") return of_pairs(arguments, options, PairMetric::lpips);
+  return of_features(arguments, options);
+}
