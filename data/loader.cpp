@@ -1,5 +1,7 @@
 #include "data/loader.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -8,6 +10,7 @@
 #include <numeric>
 #include <thread>
 
+#include "data/augment.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
@@ -15,9 +18,20 @@ namespace {
 
 constexpr size_t kAhead = 2;  // batches kept ready
 // Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
-constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB;
+constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB,
+                   kAugmentStep = 0xFFFFFFFA;
 
-std::unique_ptr<Dataset> open(const LoaderOptions& o) {
+// One image of a batch of `shape`, left to right.
+void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
+  const int64_t width = shape[2], channels = shape[3];
+  for (auto row = image.begin(); row != image.end(); row += width * channels)
+    for (int64_t a = 0, b = width - 1; a < b; ++a, --b)
+      std::swap_ranges(row + a * channels, row + (a + 1) * channels, row + b * channels);
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_dataset(const LoaderOptions& o) {
   const bool from_files = o.kind == "cifar10" || o.kind == "folder" || o.kind == "tensors";
   if (from_files && o.path.empty())
     fail(Fault::usage, "data.path: expected where the {} data lie, found nothing; set data.path", o.kind);
@@ -30,16 +44,6 @@ std::unique_ptr<Dataset> open(const LoaderOptions& o) {
   if (o.kind == "toy") return open_toy(o.seed, o.variance, o.count ? o.count : 4000);
   fail(Fault::usage, "data.kind: expected cifar10, folder, tensors, toy or procedural, found \"{}\"", o.kind);
 }
-
-// One image of a batch of `shape`, left to right.
-void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
-  const int64_t width = shape[2], channels = shape[3];
-  for (auto row = image.begin(); row != image.end(); row += width * channels)
-    for (int64_t a = 0, b = width - 1; a < b; ++a, --b)
-      std::swap_ranges(row + a * channels, row + (a + 1) * channels, row + b * channels);
-}
-
-}  // namespace
 
 struct Loader::State {
   LoaderOptions options;
@@ -73,20 +77,26 @@ struct Loader::State {
     batch.shape = data->shape();
     std::vector<double> example(
         size_t(std::accumulate(batch.shape.begin(), batch.shape.end(), int64_t{1}, std::multiplies<>())));
-    batch.shape.insert(batch.shape.begin(), options.batch);
+    const uint32_t views = options.two_views ? 2 : 1;
+    batch.shape.insert(batch.shape.begin(), views * options.batch);
     if (options.f64) batch.values = std::vector<double>();
-    for (int64_t i = 0; i < options.batch; ++i) {
-      const int64_t index = order[size_t(number % per_epoch * options.batch + i)];
-      const auto random = [&](uint32_t step) {
-        return random_bits(Key{options.seed, step, 0}, uint64_t(number * options.batch + i));
-      };
-      std::optional<uint32_t> crop;
-      if (options.crop == "random") crop = random(kCropStep);
-      data->get(index, crop, example.data());
-      if (options.flip && batch.shape.size() == 4 && (random(kFlipStep) & 1)) mirror(example, batch.shape);
-      std::visit([&](auto& to) { to.insert(to.end(), example.begin(), example.end()); }, batch.values);
-      batch.labels.push_back(data->label(index));
-    }
+    for (uint32_t view = 0; view < views; ++view)
+      for (int64_t i = 0; i < options.batch; ++i) {
+        const int64_t index = order[size_t(number % per_epoch * options.batch + i)];
+        const auto position = uint64_t(number * options.batch + i);
+        const auto random = [&](uint32_t step) { return random_bits(Key{options.seed, step, 0}, position); };
+        std::optional<uint32_t> crop;
+        if (options.crop == "random") crop = random(kCropStep);
+        data->get(index, crop, example.data());
+        if (options.two_views)
+          augment(draw_augmentation(Key{options.seed, kAugmentStep, view}, position, batch.shape[1],
+                                    batch.shape[2]),
+                  batch.shape[1], batch.shape[2], example);
+        else if (options.flip && batch.shape.size() == 4 && (random(kFlipStep) & 1))
+          mirror(example, batch.shape);
+        std::visit([&](auto& to) { to.insert(to.end(), example.begin(), example.end()); }, batch.values);
+        batch.labels.push_back(data->label(index));
+      }
     return batch;
   }
 
@@ -114,7 +124,7 @@ struct Loader::State {
 Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.options = options;
-  s.data = open(options);
+  s.data = open_dataset(options);
   s.count = options.count ? options.count : s.data->size();
   if (s.count > s.data->size())
     fail(Fault::usage, "data.count: expected at most the {} examples of data.kind {}, found {}",
@@ -123,6 +133,10 @@ Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>())
   if (s.per_epoch < 1)
     fail(Fault::usage, "train.batch: {} examples a batch, but data.kind {} has {}; choose a smaller batch",
          options.batch, options.kind, s.count);
+  if (const std::vector<int64_t> shape = s.data->shape();
+      options.two_views && (shape.size() != 3 || shape[2] != 3))
+    fail(Fault::usage, "data.augment: expected images of 3 channels, found examples of shape ({})",
+         fmt::join(shape, ", "));
   s.order.resize(size_t(s.count));
   s.made = options.start;
   s.thread = std::thread([&s] { s.run(); });

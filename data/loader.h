@@ -22,8 +22,13 @@ struct LoaderOptions {
   int64_t batch = 128, start = 0;  // examples a batch; batches already taken
   uint64_t seed = 0;
   bool shuffle = true, flip = true, f64 = false;
+  // Two augmented views of each example (augment.h) in place of flips: the first view of all, then the
+  // second, so N is twice the batch.
+  bool two_views = false;
   double variance = 0.025;  // toy
 };
+
+std::unique_ptr<Dataset> open_dataset(const LoaderOptions& options);  // Fault::data or Fault::usage, one line
 
 class Loader {
  public:

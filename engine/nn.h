@@ -30,13 +30,19 @@ struct Kernel {
   Kernel(int64_t h, int64_t w) : h(h), w(w) {}
 };
 
-// x (N, H, W, in) -> (N, H', W', out). Uniform in +-1/sqrt(in kh kw).
+// Initial weights: PyTorch's default, or normals of variance 2 / (out kh kw) (He et al. 2015, by the fan-out).
+enum class Init { uniform, he };
+
+// x (N, H, W, in) -> (N, H', W', out). Uniform in +-1/sqrt(in kh kw), or as `init` says.
 struct Conv2d : Module {
   Conv2d(Module* parent, const std::string& name, int64_t in, int64_t out, Kernel kernel, int64_t stride,
-         Pad pad, bool with_bias = true)
+         Pad pad, bool with_bias = true, Init init = Init::uniform)
       : Module(parent, name), stride(stride), pad(pad) {
-    const double bound = 1 / std::sqrt(double(in * kernel.h * kernel.w));
-    add_uniform(weight, "weight", {out, kernel.h, kernel.w, in}, bound, Layout::conv);
+    const int64_t window = kernel.h * kernel.w;
+    const double bound = 1 / std::sqrt(double(in * window));
+    const Shape shape{out, kernel.h, kernel.w, in};
+    if (init == Init::uniform) add_uniform(weight, "weight", shape, bound, Layout::conv);
+    else add_normal(weight, "weight", shape, std::sqrt(2.0 / double(out * window)), Layout::conv);
     if (with_bias) add_uniform(bias, "bias", {out}, bound);
   }
   Tensor operator()(const Tensor& x) const {

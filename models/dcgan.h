@@ -1,14 +1,9 @@
 // DCGAN for 32x32 images (Radford et al. 2016), in the variant whose discriminator applies LeakyReLU before
 // batch norm. PyTorch names: main.0, main.1, ...; activations have numbers but no parameters.
 #pragma once
-#include <algorithm>
-
 #include "engine/nn.h"
 #include "models/weakness.h"
-
-inline int64_t scaled(int64_t channels, double width) {
-  return std::max<int64_t>(1, std::llround(double(channels) * width));
-}
+#include "models/width.h"
 
 // z (N, z_dim) -> images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256, 128.
 struct Generator : Module {

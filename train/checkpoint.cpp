@@ -20,9 +20,9 @@ Param view(const Param& p, const std::string& name, const Tensor& value) {
   return v;
 }
 
-std::vector<Param> weights(Experiment& experiment) {
+std::vector<Param> weights(const std::vector<Param*>& state) {
   std::vector<Param> out;
-  for (const Param* p : experiment.state()) out.push_back(view(*p, p->name, p->value));
+  for (const Param* p : state) out.push_back(view(*p, p->name, p->value));
   return out;
 }
 
@@ -53,7 +53,7 @@ int64_t integer(const std::map<std::string, std::string>& metadata, const std::s
 }
 
 std::vector<Param> optimizer_and_weights(Experiment& experiment) {
-  std::vector<Param> out = weights(experiment);
+  std::vector<Param> out = weights(experiment.state());
   for (Param& p : optimizer_state(experiment)) out.push_back(std::move(p));
   return out;
 }
@@ -155,9 +155,9 @@ void load_checkpoint(const fs::path& path, Experiment& experiment) {
   for (Param* p : experiment.state()) p->changed();
 }
 
-void load_weights(const fs::path& path, Experiment& experiment) {
+void load_weights(const fs::path& path, const std::vector<Param*>& state) {
   const TensorFile file(path.string());
-  fill(file.path(), weight_entries(file), experiment.state());
+  fill(file.path(), weight_entries(file), state);
 }
 
 void prune_checkpoints(const std::string& run, const Recipe& recipe) {

@@ -30,7 +30,7 @@ Progress read_progress(const std::filesystem::path& path);  // the metadata alon
 // first tensor that is missing, unexpected or of another shape.
 void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
 // Weights only (--init), from a file of any format (weights.h): the same errors.
-void load_weights(const std::filesystem::path& path, Experiment& experiment);
+void load_weights(const std::filesystem::path& path, const std::vector<Param*>& state);
 
 // Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.
 void prune_checkpoints(const std::string& run, const Recipe& recipe);

@@ -33,13 +33,16 @@ class Experiment {
  public:
   virtual ~Experiment() = default;
   virtual std::vector<int64_t> example_shape() const = 0;  // what it trains on: (H, W, C) or (D)
-  // One training step on x (N, H, W, C) or (N, D); every optimizer steps once.
+  // One training step on x (N, H, W, C) or (N, D), as Batch::x (feed.h) is; every optimizer steps once.
   virtual Losses step(const Tensor& x, Noise& noise) = 0;
-  void set_lr_factor(double factor);                       // of every optimizer, from the next step on
-  virtual Tensor sample(int64_t count, Noise& noise) = 0;  // (N, H, W, C) in [-1, 1], eval mode
-  // The posterior mean (N, z_dim), and the reconstruction from it, in eval mode; empty: it has no encoder.
+  void set_lr_factor(double factor);  // of every optimizer, from the next step on
+  // (N, H, W, C) in [-1, 1], eval mode; empty: it has no generator.
+  virtual Tensor sample(int64_t count, Noise& noise) = 0;
+  // The posterior mean or SimCLR's projection (N, z_dim), and the reconstruction from it, in eval mode;
+  // empty: it has no encoder, or no decoder.
   virtual Tensor encode(const Tensor& x) = 0;
   virtual Tensor reconstruct(const Tensor& x) = 0;
+  virtual Tensor features(const Tensor& x) { return encode(x); }  // (N, D): what a probe judges, likewise
   // Its networks as functions in eval mode, to compare them with another framework's. What they take: name
   // and shape of an example. forward() computes all that follows from the inputs given, row by row; images
   // are (N, H, W, C), and outputs are named by their network ("encoder.mu").

@@ -56,6 +56,19 @@ Tensor tensor_of(const std::vector<T>& values, const std::vector<int64_t>& dims)
   return t;
 }
 
+LoaderOptions loader_options(const Recipe& recipe) {
+  LoaderOptions options;
+  options.kind = recipe.data.kind, options.path = recipe.data.path;
+  options.size = recipe.data.size, options.count = recipe.data.count;
+  options.filter = recipe.data.filter, options.crop = recipe.data.crop;
+  options.variance = recipe.data.variance;
+  options.batch = recipe.train.batch, options.seed = recipe.seed;
+  options.shuffle = recipe.data.shuffle, options.flip = recipe.data.flip;
+  options.two_views = recipe.data.augment == "simclr";
+  options.f64 = recipe.dtype == "f64";
+  return options;
+}
+
 }  // namespace
 
 struct Feed::State {
@@ -66,14 +79,8 @@ struct Feed::State {
 };
 
 Feed::Feed(const Recipe& recipe, int64_t batches_taken) {
-  LoaderOptions options;
-  options.kind = recipe.data.kind, options.path = recipe.data.path;
-  options.size = recipe.data.size, options.count = recipe.data.count;
-  options.filter = recipe.data.filter, options.crop = recipe.data.crop;
-  options.variance = recipe.data.variance;
-  options.batch = recipe.train.batch, options.seed = recipe.seed;
-  options.shuffle = recipe.data.shuffle, options.flip = recipe.data.flip;
-  options.start = batches_taken, options.f64 = recipe.dtype == "f64";
+  LoaderOptions options = loader_options(recipe);
+  options.start = batches_taken;
   state_.reset(new State{Loader(options), dtype_from(recipe.dtype), recipe.device, {}});
   const NoiseRows& noise = state_->loader.noise();
   if (noise.rows) state_->recorded = tensor_of(noise.values, {noise.rows, noise.width});
@@ -100,6 +107,29 @@ std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step, 
          "train.graph: expected noise that is drawn on the device, found recorded rows in the data; add "
          "--set train.graph=false");
   return std::make_unique<RecordedNoise>(state_->recorded, used, seed, step, state_->device);
+}
+
+Examples::Examples(const Recipe& recipe)
+    : data_(open_dataset(loader_options(recipe))), dtype_(dtype_from(recipe.dtype)), device_(recipe.device) {
+  size_ = recipe.data.count ? std::min(recipe.data.count, data_->size()) : data_->size();
+}
+
+Batch Examples::get(const std::vector<int64_t>& numbers) const {
+  Shape shape{int64_t(numbers.size())};
+  for (const int64_t d : data_->shape()) shape.push_back(d);
+  Tensor x(shape, Dtype::f64), labels(Shape{shape[0]}, Dtype::i64);
+  for (int64_t i = 0; i < shape[0]; ++i) {
+    data_->get(numbers[size_t(i)], {}, x.data<double>() + i * (shape.size() / shape[0]));
+    labels.data<int64_t>()[i] = data_->label(numbers[size_t(i)]);
+  }
+  return {x.to(dtype_).to(device_), labels.to(device_)};
+}
+
+Batch Examples::draw(int64_t count, Key key) const {
+  std::vector<int64_t> numbers;
+  for (int64_t i = 0; i < count; ++i)
+    numbers.push_back(int64_t((uint64_t(random_bits(key, uint64_t(i))) * uint64_t(size_)) >> 32));
+  return get(numbers);
 }
 
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device, const uint32_t* clock) {

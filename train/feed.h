@@ -4,11 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "data/dataset.h"
 #include "train/experiment.h"
 
 struct Batch {
-  Tensor x;       // (B, H, W, C) or (B, D) in the recipe's dtype, on its device
-  Tensor labels;  // (B), i64; -1 where the data has none
+  // (B, H, W, C) or (B, D) in the recipe's dtype, on its device; with data.augment two views of each example,
+  // so twice as many: the first of all, then the second.
+  Tensor x;
+  Tensor labels;  // of each of x, i64; -1 where the data has none
 };
 
 class Feed {
@@ -27,6 +30,21 @@ class Feed {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+// The examples of the recipe's data by their numbers: not flipped, not augmented, cut from the middle.
+class Examples {
+ public:
+  explicit Examples(const Recipe& recipe);
+  int64_t size() const { return size_; }
+  Batch get(const std::vector<int64_t>& numbers) const;
+  Batch draw(int64_t count, Key key) const;  // with replacement
+
+ private:
+  std::shared_ptr<const Dataset> data_;
+  Dtype dtype_;
+  Device device_;
+  int64_t size_;
 };
 
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).

@@ -6,15 +6,18 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "data/file.h"
 #include "engine/ops.h"
 #include "train/checkpoint.h"
+#include "train/encoder.h"
 #include "train/environment.h"
 #include "train/feed.h"
 #include "train/logs.h"
 #include "train/pictures.h"
+#include "train/probe.h"
 #include "train/run_report.h"
 #include "train/signals.h"
 #include "train/stepper.h"
@@ -28,7 +31,9 @@ namespace {
 std::string fixed_part(Recipe recipe, const Recipe& from) {
   recipe.train = from.train;
   recipe.train.batch = 0;
+  recipe.probe = from.probe;
   recipe.data.path = "";
+  recipe.model.encoder = from.model.encoder;  // where it lies: its hash says what it is
   if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;  // their state is f32
   return to_toml(recipe);
 }
@@ -70,14 +75,26 @@ std::string sample_path(const std::string& run, int64_t step, const char* what) 
 // Pictures of the run as it stands: draws from the prior, and the batch's first images beside their
 // reconstructions.
 void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& x,
-                   uint64_t seed) {
+                   const Recipe& recipe) {
   if (x.rank() != 4) return;
   const NoGrad off;
-  const std::unique_ptr<Noise> noise = drawn_noise(seed, kPictureStep, x.device());
-  save_grid(sample_path(run, step, "sample"), experiment.sample(64, *noise), 8);
+  if (recipe.data.augment != "none") {
+    const auto views = split(x, 0, 2);
+    const int64_t some = std::min<int64_t>(32, views[0].dim(0));
+    save_grid(sample_path(run, step, "views"),
+              side_by_side(slice(views[0], 0, 0, some), slice(views[1], 0, 0, some)), 8);
+  }
+  const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, kPictureStep, x.device());
+  if (const Tensor drawn = experiment.sample(64, *noise))
+    save_grid(sample_path(run, step, "sample"), drawn, 8);
   const Tensor some = slice(x, 0, 0, std::min<int64_t>(32, x.dim(0)));
   if (const Tensor y = experiment.reconstruct(some))
     save_grid(sample_path(run, step, "reconstruction"), side_by_side(some, y), 8);
+}
+
+Metrics joined(Metrics metrics, const Metrics& more) {
+  metrics.insert(metrics.end(), more.begin(), more.end());
+  return metrics;
 }
 
 int64_t trainable(Experiment& experiment) {  // parameters that a step updates
@@ -137,7 +154,10 @@ Progress start(const Recipe& recipe, const LoopOptions& options, fs::path& check
 
 }  // namespace
 
-LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
+LoopResult run_training(const Recipe& given, const LoopOptions& options) {
+  Recipe recipe = given;
+  if (!recipe.model.encoder.empty() && recipe.model.encoder_hash.empty())
+    recipe.model.encoder_hash = encoder_hash(recipe);
   const int64_t steps = recipe.train.steps;
   const int64_t switch_at = switch_step(recipe);
   const bool dae = switch_at >= 0;
@@ -151,7 +171,7 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   at.recipe = to_toml(recipe);
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe, at.stage);
   if (!checkpoint.empty()) load_checkpoint(checkpoint, *experiment);
-  if (!options.init.empty() && !options.resume) load_weights(options.init, *experiment);
+  if (!options.init.empty() && !options.resume) load_weights(options.init, experiment->state());
   Feed data(recipe, at.batches);
   if (data.example_shape() != experiment->example_shape())
     fail(Fault::usage, "train: data.kind {}: expected examples of shape ({}) for a {}, found ({})",
@@ -175,6 +195,9 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   LoopResult result;
   StepCost cost(recipe.device);
   Stepper stepper(*experiment, recipe);
+  std::optional<Probe> probe;
+  if (recipe.probe.every) probe.emplace(recipe);
+  Metrics probed;  // what it said last
 
   while (at.step < steps && !result.signal) {
     if (at.stage == 1 && dae && at.step >= switch_at) {
@@ -191,22 +214,27 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
     cost.end();
     ++at.step;
     const bool last = at.step == steps;
-    const bool log = at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_at;
+    const bool probing = probe && (at.step % recipe.probe.every == 0 || at.step == 1 || last);
+    const bool log =
+        probing || at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_at;
     if (log || recipe.device == Device::cpu) {  // reading waits for the device
       result.metrics = read(losses);
       check_finite(result.metrics, at.step, run);
     }
+    if (probing) probed = {{"knn", probe->accuracy(*experiment)}};
+    const Metrics shown = joined(result.metrics, probed);
     if (log) {
-      metrics_log.write(at.step, result.metrics);
-      events.write(at.step, result.metrics);
+      const Metrics& logged = probing ? shown : result.metrics;
+      metrics_log.write(at.step, logged);
+      events.write(at.step, logged);
       Metrics timing = {{"stage", at.stage}, {"seconds", progress.seconds()}, {"data_wait", data.wait()}};
       timing.push_back({"trainable", double(trainable(*experiment))});
       for (const auto& value : cost.take()) timing.push_back(value);
       timing_log.write(at.step, timing);
     }
-    progress.show(at.step, data.wait(), result.metrics, log);
+    progress.show(at.step, data.wait(), shown, log);
     if (at.step % recipe.train.sample_every == 0 || last) {
-      save_pictures(run, at.step, *experiment, x, recipe.seed);
+      save_pictures(run, at.step, *experiment, x, recipe);
       if (!last) write_run_report(run);
     }
     const int stop = signal_caught();  // read once: a signal from here on waits for the next step
@@ -220,5 +248,6 @@ LoopResult run_training(const Recipe& recipe, const LoopOptions& options) {
   progress.finish();
   write_run_report(run);
   result.step = at.step;
+  result.metrics = joined(result.metrics, probed);
   return result;
 }

@@ -24,6 +24,7 @@ constexpr Check kCount{"an integer of at least 0", [](double v) { return v >= 0;
 constexpr Check kPositive{"an integer of at least 1", [](double v) { return v >= 1; }};
 constexpr Check kWidth{"a number above 0 and at most 8", [](double v) { return v > 0 && v <= 8; }};
 constexpr Check kWeight{"a number of at least 0", [](double v) { return v >= 0 && std::isfinite(v); }};
+constexpr Check kTemperature{"a number from 0.001 to 1000", [](double v) { return v >= 1e-3 && v <= 1e3; }};
 constexpr Check kScale{"a number from 1 to 2^24", [](double v) { return v >= 1 && v <= 0x1p24; }};
 constexpr Check kShare{"a number from 0 to 1", [](double v) { return v >= 0 && v <= 1; }};
 constexpr Check kBelowOne{"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
@@ -40,16 +41,20 @@ std::vector<Key> keys(Recipe& r) {
   return {
       {"seed", &r.seed, kCount},
       {"dtype", &r.dtype, {"f32|f64|bf16|f16"}},
-      {"model.kind", &r.model.kind, {"toy|dcgan|vaegan"}},
+      {"model.kind", &r.model.kind, {"toy|dcgan|vaegan|simclr|dcgan-simclr"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
       {"model.width", &r.model.width, kWidth},
       {"model.encoder_hidden", &r.model.encoder_hidden, kPositive},
       {"model.decoder_hidden", &r.model.decoder_hidden, kPositive},
+      {"model.encoder", &r.model.encoder, kText},
+      {"model.encoder_hash", &r.model.encoder_hash, kText},
+      {"model.latent", &r.model.latent, {"sqrt_dim|unit"}},
       {"loss.kl", &r.loss.kl, kWeight},
       {"loss.reconstruction", &r.loss.reconstruction, kWeight},
       {"loss.feature", &r.loss.feature, kWeight},
       {"loss.feature_generator", &r.loss.feature_generator, kWeight},
       {"loss.adversarial", &r.loss.adversarial, kWeight},
+      {"loss.temperature", &r.loss.temperature, kTemperature},
       {"schedule.kind", &r.schedule.kind, {"joint|dae"}},
       {"schedule.weak", &r.schedule.weak, {"width|dropout"}},
       {"schedule.width", &r.schedule.width, kWidth},
@@ -61,6 +66,7 @@ std::vector<Key> keys(Recipe& r) {
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
       {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},
       {"optimizer.weight_decay", &r.optimizer.weight_decay, kWeight},
+      {"optimizer.decoupled", &r.optimizer.decoupled, kFlag},
       {"optimizer.decay", &r.optimizer.decay, {"linear|constant"}},
       {"optimizer.ema", &r.optimizer.ema, kBelowOne},
       {"optimizer.loss_scale", &r.optimizer.loss_scale, kScale},
@@ -80,6 +86,12 @@ std::vector<Key> keys(Recipe& r) {
       {"data.filter", &r.data.filter, {"nearest|bilinear|bicubic|lanczos|area"}},
       {"data.crop", &r.data.crop, {"centre|random"}},
       {"data.variance", &r.data.variance, kWeight},
+      {"data.augment", &r.data.augment, {"none|simclr"}},
+      {"probe.every", &r.probe.every, kCount},
+      {"probe.train", &r.probe.train, kPositive},
+      {"probe.test", &r.probe.test, kPositive},
+      {"probe.neighbours", &r.probe.neighbours, kPositive},
+      {"probe.temperature", &r.probe.temperature, kTemperature},
   };
 }
 
@@ -232,8 +244,28 @@ std::string locate(const std::string& path) {
   }
   fail(Fault::usage,
        "recipe: {}: expected a TOML file or a shipped recipe (toy, dcgan-cifar10, vaegan-cifar10, "
-       "dae-vaegan-cifar10), found no such file",
+       "dae-vaegan-cifar10, simclr-cifar10, dcgan-simclr-cifar10), found no such file",
        path);
+}
+
+// What one key alone cannot show.
+void check_together(const Recipe& recipe, const std::string& file) {
+  const std::string& kind = recipe.model.kind;
+  if (kind != "toy" && kind != "vaegan" && recipe.schedule.kind == "dae")
+    fail(Fault::usage,
+         "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
+         "\"dae\"",
+         file, kind);
+  const std::string augment = kind == "simclr" ? "simclr" : "none";
+  if (recipe.data.augment != augment)
+    fail(Fault::usage, "recipe: {}: data.augment: expected \"{}\" for a {}, found \"{}\"", file, augment,
+         kind, recipe.data.augment);
+  if (kind == "dcgan-simclr" && recipe.model.encoder.empty())
+    fail(Fault::usage,
+         "recipe: {}: model.encoder: expected a SimCLR run or a safetensors file of its weights, found "
+         "nothing; "
+         "train one, then add --set model.encoder=RUN",
+         file);
 }
 
 }  // namespace
@@ -249,11 +281,9 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
   read_table(table, parse(text.str(), file), "", file);
   for (const std::string& set : sets) apply(table, set);
   if (recipe.model.kind.empty())
-    fail(Fault::usage, "recipe: {}: model.kind: expected one of toy|dcgan|vaegan, found nothing", file);
-  if (recipe.model.kind == "dcgan" && recipe.schedule.kind == "dae")
     fail(Fault::usage,
-         "recipe: {}: schedule.kind: expected \"joint\" for a dcgan, which has no encoder, found \"dae\"",
-         file);
+         "recipe: {}: model.kind: expected one of toy|dcgan|vaegan|simclr|dcgan-simclr, found nothing", file);
+  check_together(recipe, file);
   return recipe;
 }
 

@@ -12,10 +12,13 @@ struct Recipe {
   std::string dtype = "f32";    // compute type: "f32", "f64" (CPU), "bf16" or "f16" (CUDA)
   Device device = Device::cpu;  // where it runs: not part of the file, --device says
   struct {
-    std::string kind;  // "toy", "dcgan", "vaegan"
+    std::string kind;  // "toy", "dcgan", "vaegan", "simclr", "dcgan-simclr"
     int64_t z_dim = 128;
     double width = 1;  // scales every hidden channel count of encoder and generator
     int64_t encoder_hidden = 128, decoder_hidden = 128;  // toy
+    std::string encoder;  // dcgan-simclr: a SimCLR run, or RUN@STEP, or a safetensors file of its weights
+    std::string encoder_hash;         // CRC-32 of those weights; empty: any. A run writes down what it found
+    std::string latent = "sqrt_dim";  // dcgan-simclr: norm of its latents, the root of z_dim, or "unit"
   } model;
   struct {
     double kl = 1;                 // weight of the KL term
@@ -23,6 +26,7 @@ struct Recipe {
     double feature = 1;            // VAEGAN, encoder: discriminator features
     double feature_generator = 1;  // VAEGAN, generator: the same
     double adversarial = 1;        // generator's adversarial term
+    double temperature = 0.5;      // SimCLR: of NT-Xent
   } loss;
   struct {
     std::string kind = "joint";  // "joint" or "dae"
@@ -35,6 +39,7 @@ struct Recipe {
   } schedule;
   struct {
     double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;
+    bool decoupled = true;         // weight decay as AdamW; otherwise added to the gradient, as Adam's
     std::string decay = "linear";  // to 0 over the steps, or "constant"
     double ema = 0;
     double loss_scale = 65536;  // f16: to start from
@@ -50,8 +55,15 @@ struct Recipe {
     bool shuffle = true, flip = true;
     int64_t size = 32, count = 0;  // image side; how many to use, 0: all
     std::string filter = "bilinear", crop = "centre";
-    double variance = 0.025;  // toy: of each cluster, per dimension
+    double variance = 0.025;       // toy: of each cluster, per dimension
+    std::string augment = "none";  // or "simclr": two augmented views of each image, in place of flips
   } data;
+  struct {  // accuracy of nearest neighbours in the model's features, in metrics as "knn" (train/probe.h)
+    int64_t every = 0;                  // steps; 0: never
+    int64_t train = 5000, test = 1000;  // examples that vote, and that are classified
+    int64_t neighbours = 200;
+    double temperature = 0.5;
+  } probe;
 };
 
 // Reads `path`, then applies each "a.b=value" of `sets` (value in TOML syntax; a bare word is taken as a

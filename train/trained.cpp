@@ -18,7 +18,7 @@ std::optional<double> reconstruct_data(const Trained& run, int64_t count,
                                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
   const NoGrad off;
   Recipe plain = run.recipe;
-  plain.data.shuffle = plain.data.flip = false;
+  plain.data.shuffle = plain.data.flip = false, plain.data.augment = "none";
   Feed data(plain, 0);
   double squares = 0;
   int64_t values = 0;

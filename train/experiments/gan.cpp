@@ -1,6 +1,9 @@
-// The steps of DCGAN and VAEGAN on 32x32 images, and VAEGAN's DAE schedule.
+// The steps of DCGAN, with latents of a Gaussian or of a SimCLR encoder, and of VAEGAN on 32x32 images, and
+// VAEGAN's DAE schedule.
 #include "models/vaegan.h"
+#include "train/encoder.h"
 #include "train/experiments/experiments.h"
+#include "train/feed.h"
 
 namespace {
 
@@ -58,11 +61,11 @@ class Dcgan : public Experiment {
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
   Losses step(const Tensor& x, Noise& noise) override {
-    const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
+    const Latents z = latents(x, noise);
     Tensor fake;
     {
       NoGrad off;
-      fake = generator_(noise.normal({batch, z}, dtype_));
+      fake = generator_(z.discriminator);
     }
     // Statements, not operands of a sum: the order of the passes decides the running statistics.
     const Tensor real_term = bce_with_logits(discriminator_(x).logits, 1);
@@ -71,7 +74,7 @@ class Dcgan : public Experiment {
     backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
     discriminator_optimizer_.step();
 
-    const Tensor drawn = generator_(noise.normal({2 * batch, z}, dtype_));
+    const Tensor drawn = generator_(z.generator);
     const Tensor loss_g = bce_with_logits(discriminator_(drawn).logits, 1);
     backward(generator_optimizer_.scaled(loss_g), generator_optimizer_.trainable());
     generator_optimizer_.step();
@@ -96,16 +99,65 @@ class Dcgan : public Experiment {
     return {{"generator", &generator_optimizer_}, {"discriminator", &discriminator_optimizer_}};
   }
   void enter_stage_two() override {
-    fail(Fault::usage, "schedule.kind: dcgan has no encoder; expected \"joint\"");
+    fail(Fault::usage, "schedule.kind: {} has no encoder to decouple; expected \"joint\"",
+         recipe_.model.kind);
   }
 
- private:
+ protected:
+  struct Latents {
+    Tensor discriminator, generator;  // (B, z_dim), (2B, z_dim): what a step on B images generates from
+  };
+  virtual Latents latents(const Tensor& x, Noise& noise) {
+    const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
+    const Tensor first =
+        noise.normal({batch, z}, dtype_);  // a statement: the discriminator's are drawn first
+    return {first, noise.normal({2 * batch, z}, dtype_)};
+  }
   Recipe recipe_;
   Dtype dtype_;
   Rng init_;
   Generator generator_;
   Discriminator discriminator_;
   AdamW generator_optimizer_, discriminator_optimizer_;
+};
+
+// A DCGAN whose latents are the projections of real images: an empirical distribution in place of a Gaussian,
+// and no reconstruction term. The discriminator's step generates from the batch; the generator's, which takes
+// twice as many latents, from the batch and its mirror images, which are as much images of the data.
+class DcganSimclr : public Dcgan {
+ public:
+  explicit DcganSimclr(const Recipe& r) : Dcgan(r), encoder_(load_encoder(r)) {}
+  Tensor encode(const Tensor& x) override {
+    const NoGrad off;
+    const double norm = recipe_.model.latent == "unit" ? 1 : std::sqrt(double(recipe_.model.z_dim));
+    return scale(l2_normalize((*encoder_)(x).projection), norm);
+  }
+  Tensor reconstruct(const Tensor& x) override { return evaluate(generator_, encode(x)); }
+  Tensor features(const Tensor& x) override {
+    const NoGrad off;
+    return (*encoder_)(x).features;
+  }
+  // From training images drawn at random.
+  Tensor sample(int64_t count, Noise& noise) override {
+    if (!images_) images_ = std::make_unique<Examples>(recipe_);
+    return reconstruct(images_->draw(count, noise.key()).x);
+  }
+
+ protected:
+  Latents latents(const Tensor& x, Noise&) override {
+    const Tensor z = encode(x);
+    return {z, concat({z, encode(mirrored(x))}, 0)};
+  }
+
+ private:
+  static Tensor mirrored(const Tensor& x) {  // (N, H, W, C), left to right
+    const NoGrad off;
+    std::vector<Tensor> columns = split(x, 2, int(x.dim(2)));
+    std::reverse(columns.begin(), columns.end());
+    return concat(columns, 2);
+  }
+  std::unique_ptr<Simclr> encoder_;
+  std::unique_ptr<Examples> images_;  // opened when first drawn from
 };
 
 class Vaegan : public Experiment {
@@ -254,6 +306,9 @@ class Vaegan : public Experiment {
 }  // namespace
 
 std::unique_ptr<Experiment> make_dcgan(const Recipe& recipe) { return std::make_unique<Dcgan>(recipe); }
+std::unique_ptr<Experiment> make_dcgan_simclr(const Recipe& recipe) {
+  return std::make_unique<DcganSimclr>(recipe);
+}
 std::unique_ptr<Experiment> make_vaegan(const Recipe& recipe, int stage) {
   return std::make_unique<Vaegan>(recipe, stage);
 }

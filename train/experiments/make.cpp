@@ -6,6 +6,7 @@ AdamOptions adam_options(const Recipe& recipe) {
   const auto& o = recipe.optimizer;
   return {.beta1 = o.beta1,
           .beta2 = o.beta2,
+          .decoupled = o.decoupled,
           .ema = o.ema,
           .loss_scale = recipe.dtype == "f16" ? o.loss_scale : 0};
 }
@@ -25,7 +26,9 @@ std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
   if (kind == "toy") return make_toy(recipe, stage);
   if (kind == "dcgan") return make_dcgan(recipe);
   if (kind == "vaegan") return make_vaegan(recipe, stage);
-  fail(Fault::usage, "model.kind: expected toy, dcgan or vaegan, found \"{}\"", kind);
+  if (kind == "simclr") return make_simclr(recipe);
+  if (kind == "dcgan-simclr") return make_dcgan_simclr(recipe);
+  fail(Fault::usage, "model.kind: expected toy, dcgan, vaegan, simclr or dcgan-simclr, found \"{}\"", kind);
 }
 
 Metrics read(const Losses& losses) {

@@ -47,8 +47,12 @@ int sample(const PictureArguments& arguments, const Options& options) {
   const NoGrad off;
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
-  for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce)
+  for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce) {
     parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
+    if (!parts.back())
+      fail(Fault::usage, "sample: {}: expected a model with a generator, found a {}", run.folder,
+           run.recipe.model.kind);
+  }
   const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
   save(path, concat(parts, 0), std::llround(std::ceil(std::sqrt(double(arguments.count)))));
   tell(path, arguments.count, run, options);

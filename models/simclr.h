@@ -1,0 +1,76 @@
+// SimCLR (Chen et al. 2020) on 32x32 images: a ResNet-18, a projection head, and the contrastive loss
+// NT-Xent. Head and settings are those of the public CIFAR-10 implementation by leftthomas, which has a
+// ResNet-50.
+#pragma once
+#include "models/resnet.h"
+
+// x / |x| over the last dimension, (N, C) -> (N, C); a row shorter than 1e-12 is divided by that.
+// One product with ones both sums the squares and spreads the sum over the row.
+inline Tensor l2_normalize(const Tensor& x) {
+  const Tensor ones = Tensor::full({x.dim(-1), x.dim(-1)}, 1, x.dtype(), x.device());
+  return div(x, sqrt(clamp(matmul(square(x), ones), 1e-24, 1e30)));
+}
+
+// images (N, 32, 32, 3) in [-1, 1] -> features (N, 512) of the backbone and their projection (N, z_dim),
+// neither normalised. width scales the channels, the head's 512 too. Names: backbone.* as in resnet.h;
+// head.0, .1, .3 as in Sequential(Linear without bias, BatchNorm1d, ReLU, Linear).
+struct Simclr : Module {
+  struct Output {
+    Tensor features, projection;
+  };
+  Simclr(const Build& build, int64_t z_dim, double width)
+      : Module(build),
+        backbone{this, "backbone", width},
+        head0{&head, "0", backbone.channels(), backbone.channels(), false},
+        head1{&head, "1", backbone.channels()},
+        head3{&head, "3", backbone.channels(), z_dim},
+        // [-1, 1] to [0, 1], less the mean of CIFAR-10's channels, over their deviation
+        to_unit(
+            Tensor::of({3, 3}, {0.5 / kStd[0], 0, 0, 0, 0.5 / kStd[1], 0, 0, 0, 0.5 / kStd[2]}, Dtype::f64)
+                .to(build.dtype)
+                .to(build.device)),
+        offset(Tensor::of(
+                   {3}, {(0.5 - kMean[0]) / kStd[0], (0.5 - kMean[1]) / kStd[1], (0.5 - kMean[2]) / kStd[2]},
+                   Dtype::f64)
+                   .to(wide(build.dtype))
+                   .to(build.device)) {
+    name_params("");
+  }
+  Output operator()(const Tensor& x) {
+    const Tensor features = backbone(linear(x, to_unit, offset));
+    return {features, head3(head1(head0(features), Act::relu))};
+  }
+  static constexpr double kMean[3] = {0.4914, 0.4822, 0.4465}, kStd[3] = {0.2023, 0.1994, 0.2010};
+  ResNet18 backbone;
+  Module head{this, "head"};
+  Linear head0;
+  BatchNorm head1;
+  Linear head3;
+  Tensor to_unit, offset;
+};
+
+// The normalised temperature-scaled cross entropy of `batch` pairs: of each of the 2 batch projections, which
+// of the 2 batch - 1 others is its partner? Logits are cosines over the temperature; mean over 2 batch.
+class NtXent {
+ public:
+  NtXent(int64_t batch, double temperature, Dtype dtype, Device device) : temperature_(temperature) {
+    const int64_t rows = 2 * batch;
+    std::vector<double> mask(size_t(rows * rows));
+    partner_ = Tensor({rows}, Dtype::i64);
+    for (int64_t i = 0; i < rows; ++i) {
+      mask[size_t(i * rows + i)] = -3e4;  // e to it is 0, and f16 can hold it
+      partner_.data<int64_t>()[i] = (i + batch) % rows;
+    }
+    mask_ = Tensor::of({rows, rows}, mask, Dtype::f64).to(dtype).to(device);
+    partner_ = partner_.to(device);
+  }
+  // a, b (batch, D): the projections of the two views -> a scalar.
+  Tensor operator()(const Tensor& a, const Tensor& b) const {
+    const Tensor z = l2_normalize(concat({a, b}, 0));
+    return cross_entropy(scale(matmul(z, z, false, true), 1 / temperature_) + mask_, partner_);
+  }
+
+ private:
+  double temperature_;
+  Tensor mask_, partner_;
+};

@@ -1,0 +1,9 @@
+// How a recipe's model.width scales a layer's channels.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+inline int64_t scaled(int64_t channels, double width) {
+  return std::max<int64_t>(1, std::llround(double(channels) * width));
+}
