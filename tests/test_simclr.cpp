@@ -1,5 +1,5 @@
-// SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops, and
-// both of its experiments from beginning to end.
+// SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops,
+// and both of its experiments from beginning to end.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
 
@@ -19,12 +19,14 @@ namespace {
 const std::vector<std::string> kTiny = {"data.kind=procedural", "model.width=0.03125", "model.z_dim=8",
                                         "train.batch=4",        "data.count=40",       "probe.every=0"};
 
-Metrics last_metrics(Experiment& experiment, const Recipe& recipe, int64_t steps) {
-  Feed feed(recipe, 0);
-  Metrics metrics;
-  for (int64_t step = 1; step <= steps; ++step)
-    metrics = read(experiment.step(feed.next().x, *drawn_noise(recipe.seed, uint32_t(step), Device::cpu)));
-  return metrics;
+// A SimCLR of random weights as a file in `folder`, for another model to read through.
+std::string encoder_file(const Folder& folder, const std::string& name, int seed,
+                         const std::string& z_dim = "8") {
+  std::vector<std::string> sets = kTiny;
+  sets.insert(sets.end(), {"model.z_dim=" + z_dim, fmt::format("seed={}", seed)});
+  const std::string path = (folder.path / name).string();
+  save_checkpoint(path, *make_experiment(load_recipe("simclr-cifar10", sets)), {});
+  return path;
 }
 
 }  // namespace
@@ -34,13 +36,15 @@ TEST_CASE("parameters of the ResNet-18 are torchvision's without fc, with the st
   Simclr model(Build{Dtype::f32, &init}, 128, 1);
   CHECK(model.backbone.parameter_count() == 11168832);
   CHECK(model.parameter_count() == 11168832 + 512 * 512 + 2 * 512 + 512 * 128 + 128);
-  // He's normals by the fan-out; 147,456 of them estimate their deviation to 0.2 %, five times that is allowed.
+  // He's normals by the fan-out; 147,456 of them estimate their deviation to 0.2 %, five times that is
+  // allowed.
   const Tensor& w = model.backbone.layer2.second.conv1.weight.value;
   const double deviation = l2_norm(w).item() / std::sqrt(double(w.size()));
   CHECK(std::abs(deviation / std::sqrt(2.0 / (128 * 9)) - 1) < 0.01);
 }
 
-// In f64, where both sides round at 1e-16 and three steps of a net of this depth lose some six digits at most.
+// In f64, where both sides round at 1e-16 and three steps of a net of this depth lose some six digits at
+// most.
 TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statistics, features") {
   const Golden golden("simclr-small.safetensors");
   std::vector<std::string> sets = {"dtype=f64"};
@@ -65,8 +69,8 @@ TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statis
     for (const Param* p : optimizer.trainable()) {  // the first moment is (1 - beta1) times the gradient
       const NoGrad off;
       const Tensor g = scale(optimizer.moments(*p).m, 1 / (1 - recipe.optimizer.beta1));
-      check_summary(p->name, p->layout == Layout::conv ? permute(g, {0, 3, 1, 2}) : g, golden["grad." + p->name],
-                    1e-8);
+      check_summary(p->name, p->layout == Layout::conv ? permute(g, {0, 3, 1, 2}) : g,
+                    golden["grad." + p->name], 1e-8);
     }
   }
   CHECK(experiment->state().size() == golden.names("final.").size());
@@ -88,9 +92,10 @@ TEST_CASE("NT-Xent: identical pairs far from the others have the loss of a sure 
   CHECK(std::abs(NtXent(2, 0.1, Dtype::f32, Device::cpu)(a, a).item() - expected) < 1e-6);
 }
 
-// Recorded in f32, the hue computed in it: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op (a
-// resize is two): two levels for one op. It cuts hue and shift down to bytes, 1/256 of a turn, which is 6/256 of
-// the range of a pixel's channels: twelve levels where there is a hue, and on the mean the two of one op.
+// Recorded in f32, the hue computed in it: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op
+// (a resize is two): two levels for one op. It cuts hue and shift down to bytes, 1/256 of a turn, which is
+// 6/256 of the range of a pixel's channels: twelve levels where there is a hue, and on the mean the two of
+// one op.
 TEST_CASE("augmentation as torchvision's: each op, and all of them") {
   const Golden golden("augment.safetensors");
   const Tensor& image = golden["image"];
@@ -110,7 +115,8 @@ TEST_CASE("augmentation as torchvision's: each op, and all of them") {
     std::vector<double> values = original;
     for (double& v : values) v = 2 * v - 1;
     augment(augmentation, image.dim(0), image.dim(1), values);
-    const std::vector<double> floats = golden[name + ".floats"].values(), bytes = golden[name + ".bytes"].values();
+    const std::vector<double> floats = golden[name + ".floats"].values(),
+                              bytes = golden[name + ".bytes"].values();
     double worst = 0, levels = 0, total = 0;
     for (size_t i = 0; i < values.size(); ++i) {
       const double v = 0.5 * values[i] + 0.5, level = std::abs(std::round(255 * v) - bytes[i]);
@@ -161,7 +167,8 @@ TEST_CASE("what is drawn has torchvision's distribution") {
   for (const auto& [order, count] : orders) CHECK(std::abs(count / double(kDraws) - 1 / 24.0) < error * 0.2);
 }
 
-TEST_CASE("the loader: two views that differ, of the same images; the same from any batch on; no other numbers") {
+TEST_CASE(
+    "the loader: two views that differ, of the same images; the same from any batch on; no other numbers") {
   LoaderOptions options;
   options.kind = "procedural", options.size = 12, options.count = 50, options.batch = 7, options.seed = 3;
   options.two_views = true;
@@ -174,7 +181,8 @@ TEST_CASE("the loader: two views that differ, of the same images; the same from 
     CHECK(std::equal(batch.labels.begin(), batch.labels.begin() + 7, batch.labels.begin() + 7));
     values.push_back(std::get<std::vector<float>>(batch.values));
     const size_t half = values.back().size() / 2;
-    CHECK_FALSE(std::equal(values.back().begin(), values.back().begin() + half, values.back().begin() + half));
+    CHECK_FALSE(
+        std::equal(values.back().begin(), values.back().begin() + half, values.back().begin() + half));
   }
   CHECK(values[0] != values[7]);  // of another epoch
   options.start = 5;
@@ -218,18 +226,183 @@ TEST_CASE("the probe votes as plain loops do") {
   CHECK(knn_accuracy(bank, bank_labels, bank, bank_labels, 1, temperature) == 1);  // each is its own nearest
 }
 
-// Four kinds of shapes, whatever their colour and place. Chance is 0.25; 300 queries err by 0.025. Raw pixels, and
-// the net before its first step, are near chance; 60 steps at a small width find more.
-TEST_CASE("learning: the probe's accuracy on the kinds of shapes rises") {
-  const Recipe recipe = load_recipe(
-      "simclr-cifar10", {"data.kind=procedural", "model.width=0.125", "model.z_dim=32", "train.batch=32",
-                         "probe.train=500", "probe.test=300", "probe.neighbours=20"});
+namespace {
+
+// Grey stripes across, upright, aslant, or a chequer of both, of any width, place, brightness and contrast
+// under noise: kinds that no crop, flip or colour changes.
+std::vector<double> texture(int64_t kind, uint64_t number) {
+  const Key key{21, 0, uint32_t(number)};
+  const auto u = [&](uint64_t i) { return double(unit_uniform(random_bits(key, i))); };
+  const double waves = 0.4 + 0.8 * u(0), place = 6.28 * u(1), other = 6.28 * u(2),
+               contrast = 0.15 + 0.25 * u(3), base = 0.3 * u(4) - 0.15, slant = u(5) < 0.5 ? 1 : -1;
+  std::vector<double> image;
+  for (int64_t y = 0; y < 32; ++y)
+    for (int64_t x = 0; x < 32; ++x) {
+      const double across = std::sin(waves * double(y) + place),
+                   upright = std::sin(waves * double(x) + other),
+                   aslant = std::sin(0.7 * waves * (double(y) + slant * double(x)) + place);
+      const double wave = kind == 0 ? across : kind == 1 ? upright : kind == 2 ? aslant : across * upright;
+      const double value = base + contrast * wave + 0.25 * (u(uint64_t(8 + y * 32 + x)) - 0.5);
+      image.insert(image.end(), 3, std::clamp(value, -1.0, 1.0));
+    }
+  return image;
+}
+
+}  // namespace
+
+// Chance is 0.25, and an accuracy over 200 queries errs by 0.035; random features know some of it already.
+TEST_CASE("learning: the probe tells kinds of textures apart better after a few steps") {
+  constexpr int64_t kSteps = 80, kBatch = 32, kKnown = 400, kAsked = 200;
+  const Recipe recipe =
+      load_recipe("simclr-cifar10", {"model.width=0.125", "model.z_dim=32", "train.batch=32"});
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
-  const Probe probe(recipe);
-  const double before = probe.accuracy(*experiment);
-  last_metrics(*experiment, recipe, 60);
-  const double after = probe.accuracy(*experiment);
-  MESSAGE("accuracy of the probe: ", before, " before, ", after, " after");
-  CHECK(after > before + 0.1);
-  CHECK(after > 0.4);
+  const auto images = [&](uint64_t begin, int64_t count) {
+    std::vector<double> values;
+    for (uint64_t i = begin; i < begin + uint64_t(count); ++i) {
+      const std::vector<double> image = texture(int64_t(i % 4), i);
+      values.insert(values.end(), image.begin(), image.end());
+    }
+    return Tensor::of({count, 32, 32, 3}, values);
+  };
+  const auto accuracy = [&] {
+    std::vector<int64_t> kinds;
+    for (int64_t i = 0; i < kKnown; ++i) kinds.push_back(i % 4);
+    return knn_accuracy(experiment->features(images(0, kKnown)), kinds,
+                        experiment->features(images(kKnown, kAsked)), kinds, 20, 0.5);
+  };
+  const double before = accuracy();
+  for (int64_t step = 0; step < kSteps; ++step) {
+    std::vector<double> values;
+    for (uint32_t view = 0; view < 2; ++view)
+      for (int64_t i = 0; i < kBatch; ++i) {
+        const auto at = uint64_t(step * kBatch + i);
+        std::vector<double> image = texture(int64_t(at % 4), 1000 + at);
+        augment(draw_augmentation(Key{5, 0, view}, at, 32, 32), 32, 32, image);
+        values.insert(values.end(), image.begin(), image.end());
+      }
+    experiment->step(Tensor::of({2 * kBatch, 32, 32, 3}, values), *drawn_noise(0, 1, Device::cpu));
+  }
+  const double after = accuracy();
+  INFO("accuracy ", before, " before, ", after, " after");
+  CHECK(after > before + 0.15);
+  CHECK(after > 0.7);
+}
+
+TEST_CASE("DCGAN on SimCLR: latents are projections of the given length; the encoder stays as it is") {
+  const Folder folder;
+  std::vector<std::string> sets = kTiny;
+  sets.push_back("model.encoder=" + encoder_file(folder, "encoder.safetensors", 1));
+  const Recipe recipe = load_recipe("dcgan-simclr-cifar10", sets);
+  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
+  Feed feed(recipe, 0);
+  const Tensor x = feed.next().x, z = experiment->encode(x);
+  CHECK(z.shape() == Shape{4, 8});
+  for (const double squares : sum_last(square(z)).values())
+    CHECK(squares == doctest::Approx(8).epsilon(1e-5));
+  {
+    std::vector<std::string> unit = sets;
+    unit.push_back("model.latent=unit");
+    CHECK(relative_error(
+              scale(make_experiment(load_recipe("dcgan-simclr-cifar10", unit))->encode(x), std::sqrt(8)), z) <
+          1e-6);
+  }
+  for (const Param* p : experiment->state()) CHECK_FALSE(p->name.starts_with("backbone"));
+  const Metrics metrics = read(experiment->step(x, *drawn_noise(0, 1, Device::cpu)));
+  CHECK(metrics.size() == 2);
+  CHECK(relative_error(experiment->encode(x), z) == 0);
+  // Pictures are of training images, and depend on the noise's numbers alone.
+  const auto sample = [&](uint64_t seed) {
+    return experiment->sample(3, *drawn_noise(seed, 1, Device::cpu));
+  };
+  CHECK(sample(1).shape() == Shape{3, 32, 32, 3});
+  CHECK(relative_error(sample(1), sample(1)) == 0);
+  CHECK(relative_error(sample(1), sample(2)) > 0);
+  CHECK(relative_error(experiment->reconstruct(x), sample(1)) > 0);
+}
+
+// The step is DCGAN's: with the latents of an encoder as recorded noise, DCGAN's losses come out.
+TEST_CASE(
+    "DCGAN on SimCLR steps as DCGAN does from the same latents, the generator's from mirror images too") {
+  const Folder folder;
+  std::vector<std::string> sets = kTiny;
+  const Recipe plain = load_recipe("dcgan-cifar10", sets);
+  sets.push_back("model.encoder=" + encoder_file(folder, "encoder.safetensors", 1));
+  const std::unique_ptr<Experiment> ours = make_experiment(load_recipe("dcgan-simclr-cifar10", sets));
+  const std::unique_ptr<Experiment> dcgan = make_experiment(plain);
+  Feed feed(plain, 0);
+  const Tensor x = feed.next().x;
+  Tensor mirror = x.clone();
+  for (int64_t row = 0; row < 4 * 32; ++row)
+    for (int64_t column = 0; column < 32; ++column)
+      std::copy_n(x.data<float>() + (row * 32 + 31 - column) * 3, 3,
+                  mirror.data<float>() + (row * 32 + column) * 3);
+
+  class Given : public Noise {
+   public:
+    Given(const Tensor& first, const Tensor& second) : parts_{first, concat({first, second}, 0)} {}
+    Tensor normal(const Shape& shape, Dtype) override {
+      REQUIRE(parts_[used_].shape() == shape);
+      return parts_[used_++];
+    }
+    Key key() override { return {}; }
+
+   private:
+    Tensor parts_[2];
+    int used_ = 0;
+  } noise(ours->encode(x), ours->encode(mirror));
+  const Metrics expected = read(dcgan->step(x, noise)), found = read(ours->step(x, noise));
+  REQUIRE(found.size() == expected.size());
+  for (size_t i = 0; i < found.size(); ++i) CHECK(found[i].second == expected[i].second);
+}
+
+TEST_CASE("the program: a DCGAN on a SimCLR run, its pictures, and what it refuses") {
+  const Folder folder;
+  std::string sets;
+  for (const std::string& set : kTiny) sets += " --set " + set;
+  std::string error;
+  const std::string steps = " --set train.steps=2 --threads 1 -q";
+  REQUIRE(
+      run(folder,
+          "train simclr-cifar10 --out @/simclr --set probe.every=1 --set probe.train=20 --set probe.test=15" +
+              sets.substr(0, sets.rfind(" --set")) + steps,
+          error) == 0);
+  INFO(error);
+  CHECK(read((folder.path / "simclr/metrics.jsonl").string()).find("\"knn\"") != std::string::npos);
+  CHECK(std::filesystem::exists(folder.path / "simclr/samples/step-00000002-views.png"));
+  const std::string gan = "train dcgan-simclr-cifar10 --out @/gan" + sets + steps;
+  REQUIRE(run(folder, gan + " --set model.encoder=@/simclr", error) == 0);
+  CHECK(read((folder.path / "gan/recipe.toml").string()).find("encoder_hash = \"\"") == std::string::npos);
+  CHECK(run(folder, "sample @/gan --count 5 --out @/sample.png", error) == 0);
+  CHECK(run(folder, "reconstruct @/gan --count 5 --out @/reconstruction.png", error) == 0);
+  // The encoder may move, but it must be the same.
+  std::filesystem::copy(folder.path / "simclr", folder.path / "moved",
+                        std::filesystem::copy_options::recursive);
+  CHECK(run(folder, gan + " --resume --set model.encoder=@/moved", error) == 0);
+
+  encoder_file(folder, "other.safetensors", 2);
+  encoder_file(folder, "narrow.safetensors", 2, "5");
+  save_checkpoint(folder.path / "dcgan.safetensors", *make_experiment(load_recipe("dcgan-cifar10", kTiny)),
+                  {});
+  const std::string anew = "train dcgan-simclr-cifar10 --out @/new" + sets + steps;
+  const BadInput rows[] = {
+      {gan + " --resume --set model.encoder=@/other.safetensors", 2, {"encoder_hash", "expected", "found"}},
+      {anew, 2, {"model.encoder", "expected a SimCLR run", "nothing"}},
+      {anew + " --set model.encoder=@/none", 3, {"none", "checkpoints"}},
+      {anew + " --set model.encoder=@/narrow.safetensors", 2, {"model.z_dim", "expected 5", "found 8"}},
+      {anew + " --set model.encoder=@/dcgan.safetensors",
+       3,
+       {"model.encoder", "SimCLR", "backbone.conv1.weight"}},
+      {anew + " --set model.encoder=@/simclr --set model.encoder_hash=12345678",
+       2,
+       {"hash 12345678", "found"}},
+      {anew + " --set model.encoder=@/simclr --set data.augment=simclr", 2, {"data.augment", "none"}},
+      {"train simclr-cifar10 --out @/new --set data.augment=none", 2, {"data.augment", "simclr"}},
+      {"train simclr-cifar10 --out @/new --set probe.every=1 --set probe.train=39" +
+           sets.substr(0, sets.rfind(" --set")) + steps,
+       2,
+       {"probe", "1039", "40"}},
+      {"sample @/simclr", 2, {"expected a model with a generator", "simclr"}},
+      {"reconstruct @/simclr", 2, {"expected a model with an encoder and a decoder", "simclr"}},
+  };
+  for (const BadInput& row : rows) check(folder, row);
 }
