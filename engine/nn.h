@@ -30,7 +30,8 @@ struct Kernel {
   Kernel(int64_t h, int64_t w) : h(h), w(w) {}
 };
 
-// Initial weights: PyTorch's default, or normals of variance 2 / (out kh kw) (He et al. 2015, by the fan-out).
+// Initial weights: PyTorch's default, or normals of variance 2 / (out kh kw) (He et al. 2015, by the
+// fan-out).
 enum class Init { uniform, he };
 
 // x (N, H, W, in) -> (N, H', W', out). Uniform in +-1/sqrt(in kh kw), or as `init` says.

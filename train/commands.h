@@ -14,7 +14,7 @@ struct Commands {
 };
 
 void add_training(Commands& commands);   // train, sample, reconstruct
-void add_reproduce(Commands& commands);  // reproduce main, toy, theory; compare
+void add_reproduce(Commands& commands);  // reproduce main, cifar10, toy, theory; compare
 void add_weights(Commands& commands);    // convert, forward
 void add_inspect(Commands& commands);    // inspect, inspect compare
 void add_eval(Commands& commands);       // eval METRIC

@@ -55,7 +55,7 @@ int train_all(const std::vector<Contender>& contenders, const Options& options) 
   return 0;
 }
 
-std::string quoted(const std::string& path) { return nlohmann::json(path).dump(); }
+std::string toml_string(const std::string& path) { return nlohmann::json(path).dump(); }
 
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings) {
   std::string folder, named_by = "DAE_DATA=";
@@ -70,7 +70,7 @@ std::vector<std::string> find_data(const char* verb, const std::vector<std::stri
   for (const char* inner : {"", "/cifar-10-batches-bin", "/cifar10"}) {
     std::error_code ignored;
     if (fs::exists(folder + inner + "/test_batch.bin", ignored))
-      return {"data.kind=cifar10", "data.path=" + quoted(folder + inner)};
+      return {"data.kind=cifar10", "data.path=" + toml_string(folder + inner)};
   }
   fail(
       Fault::data,
@@ -81,7 +81,7 @@ std::vector<std::string> find_data(const char* verb, const std::vector<std::stri
 
 std::optional<std::vector<std::string>> held_out(const Recipe& recipe) {
   if (recipe.data.kind == "procedural") return {{fmt::format("seed={}", recipe.seed + 1)}};
-  if (recipe.data.kind == "cifar10") return {{"data.path=" + quoted(recipe.data.path + "/test_batch.bin")}};
+  if (recipe.data.kind == "cifar10") return {{"data.path=" + toml_string(recipe.data.path + "/test_batch.bin")}};
   return {};
 }
 

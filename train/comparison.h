@@ -26,7 +26,7 @@ int stopped(const Options& options);
 int train_all(const std::vector<Contender>& contenders, const Options& options);
 
 // A --set value in TOML, so that no path is read as something else.
-std::string quoted(const std::string& path);
+std::string toml_string(const std::string& path);
 // Settings for the training data: CIFAR-10 if it is named, by data=FOLDER or DAE_DATA, otherwise built-in
 // images. verb: in messages.
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);

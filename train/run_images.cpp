@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/ops.h"
 #include "train/feed.h"
 #include "train/pictures.h"
 
@@ -48,6 +49,19 @@ bool is_run(const std::string& path) {
 
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
   return std::make_unique<Samples>(std::move(run), count);
+}
+
+std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
+  Feed data(in_order(recipe), 0);
+  std::vector<uint8_t> bytes;
+  Shape shape;
+  for (int64_t done = 0; done < count; done += shape[0]) {
+    const Tensor x = data.next().x;
+    shape = x.shape(), shape[0] = std::min(shape[0], count - done);
+    const std::vector<uint8_t> some = bytes_of(slice(x, 0, 0, shape[0]));
+    bytes.insert(bytes.end(), some.begin(), some.end());
+  }
+  return images_of(std::move(bytes), shape[1], shape[2], shape[3]);
 }
 
 Reconstructed reconstructions_of(const Trained& run, int64_t count) {

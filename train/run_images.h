@@ -10,6 +10,9 @@ bool is_run(const std::string& path);  // RUN or RUN@STEP
 // `count` samples, drawn as they are read; those of `dae sample RUN --count`.
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count);
 
+// The first `count` images of a recipe's data as they are, in their own order.
+std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count);
+
 // The first `count` examples of the run's data (0: all of it, as far as whole batches go) and their
 // reconstructions.
 struct Reconstructed {

@@ -14,12 +14,15 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
   return out;
 }
 
+Recipe in_order(Recipe recipe) {
+  recipe.data.shuffle = recipe.data.flip = false, recipe.data.augment = "none";
+  return recipe;
+}
+
 std::optional<double> reconstruct_data(const Trained& run, int64_t count,
                                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
   const NoGrad off;
-  Recipe plain = run.recipe;
-  plain.data.shuffle = plain.data.flip = false, plain.data.augment = "none";
-  Feed data(plain, 0);
+  Feed data(in_order(run.recipe), 0);
   double squares = 0;
   int64_t values = 0;
   for (int64_t done = 0; done < count;) {

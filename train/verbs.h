@@ -79,6 +79,21 @@ struct MainArguments {
 // Toy table, then a short VAEGAN and DAE-VAEGAN.
 int reproduce_main(const MainArguments& arguments, const Options& options);
 
+struct Cifar10Arguments {
+  std::vector<std::string> settings;           // "data=FOLDER" with CIFAR-10, as of reproduce main
+  std::string budget = "minutes";              // or "paper": what the recipes say
+  std::string weights;                         // of Inception; without them no FID and no Inception Score
+  std::string protocol = "gan-metrics";        // as of eval
+  std::string encoder;                         // a SimCLR run or its weights, in place of one trained here
+  std::vector<std::string> sets, sets_simclr;  // "a.b=c", for the four rows, for SimCLR
+  std::string out = "runs/cifar10";
+  int64_t seeds = 1;
+  std::optional<int64_t> images = {};  // judged of each row, and of the reference
+  bool markdown = false;
+};
+// The paper's CIFAR-10 table. A row that is finished is not trained again.
+int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options);
+
 struct CompareArguments {
   std::string a, b;               // recipes: files or shipped names
   std::vector<std::string> sets;  // "a.b=c", for both

@@ -35,6 +35,29 @@ void add_main_job(CLI::App& app, Commands& commands) {
       [&commands, m] { commands.verb = [&commands, m] { return reproduce_main(*m, commands.options); }; });
 }
 
+void add_cifar10(CLI::App& app, Commands& commands) {
+  CLI::App* sub =
+      app.add_subcommand("cifar10", "DCGAN, DCGAN-SimCLR, VAEGAN, DAE-VAEGAN beside the paper's scores");
+  const auto c = std::make_shared<Cifar10Arguments>();
+  sub->add_option("settings", c->settings, "data=FOLDER: CIFAR-10's binary batches (or DAE_DATA)");
+  sub->add_option("--budget", c->budget, "minutes, or paper: the recipes as they are")
+      ->check(CLI::IsMember({"minutes", "paper"}))
+      ->capture_default_str();
+  sub->add_option("--weights", c->weights, "Inception's, under pytorch-fid's names");
+  sub->add_option("--protocol", c->protocol, "as of eval")->capture_default_str();
+  sub->add_option("--images", c->images, "judged of each row (minutes: 1000, paper: 50000)")
+      ->check(CLI::Range(1, 50000));
+  sub->add_option("--encoder", c->encoder, "a SimCLR run or its weights, in place of one trained here");
+  sub->add_option("--set", c->sets, "key=value for the four recipes, e.g. train.steps=1000")
+      ->allow_extra_args(false);
+  sub->add_option("--set-simclr", c->sets_simclr, "key=value for SimCLR's recipe")->allow_extra_args(false);
+  sub->add_option("--seeds", c->seeds, "runs of each row")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_flag("--markdown", c->markdown, "the table as Markdown");
+  sub->add_option("--out", c->out, "folder of the runs and the report")->capture_default_str();
+  sub->callback(
+      [&commands, c] { commands.verb = [&commands, c] { return reproduce_cifar10(*c, commands.options); }; });
+}
+
 void add_compare(Commands& commands) {
   CLI::App* sub = commands.app.add_subcommand(
       "compare",
@@ -62,5 +85,6 @@ void add_reproduce(Commands& commands) {
   sub->add_subcommand("theory", "the statements that can be checked numerically, expected beside found")
       ->callback([&] { commands.verb = [&] { return reproduce_theory(commands.options); }; });
   add_main_job(*sub, commands);
+  add_cifar10(*sub, commands);
   add_compare(commands);
 }

@@ -1,0 +1,354 @@
+// `dae reproduce cifar10`: the paper's CIFAR-10 table, its four rows trained for the same steps and seeds.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/file.h"
+#include "kernels/error.h"
+#include "train/comparison.h"
+#include "train/encoder.h"
+#include "train/metrics/features.h"
+#include "train/metrics/frechet.h"
+#include "train/metrics/scores.h"
+#include "train/paired.h"
+#include "train/run_images.h"
+#include "train/signals.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// The paper's table (section 6.2). What is judged: draws from the prior, or reconstructions of training
+// images (of DCGAN-SimCLR: the generator on SimCLR's projections of them).
+struct PaperRow {
+  const char *name, *recipe;
+  bool reconstructions;
+  double inception_score, fid;
+};
+constexpr PaperRow kRows[] = {{"DCGAN", "dcgan-cifar10", false, 5.68, 51.76},
+                              {"DCGAN-SimCLR", "dcgan-simclr-cifar10", true, 3.93, 168.23},
+                              {"VAEGAN", "vaegan-cifar10", true, 5.82, 48.11},
+                              {"DAE-VAEGAN", "dae-vaegan-cifar10", true, 6.16, 46.12}};
+// What its rows say, by row: the first is better, its FID lower and its Inception Score higher.
+constexpr size_t kClaims[][2] = {{3, 2}, {2, 0}, {0, 1}};
+
+struct Budget {
+  std::vector<std::string> gan, simclr;  // settings of the recipes
+  int64_t images;                        // judged, of each row and of the reference
+};
+Budget budget_named(const std::string& name) {
+  if (name == "paper") return {{}, {}, 50000};  // what the recipes say
+  return {{"model.width=0.25", "train.batch=32", "train.steps=400", "train.log_every=10",
+           "train.checkpoint_every=100", "train.sample_every=100"},
+          {"model.width=0.25", "train.batch=64", "train.steps=300", "train.log_every=10",
+           "train.checkpoint_every=100", "probe.every=100", "probe.train=2000", "probe.test=500"},
+          1000};
+}
+
+// A run by its numbers; NaN: not measured.
+struct Judged {
+  double error = NAN;  // of reconstructions of held-out images: mean square of a value in [-1, 1]
+  double fid = NAN, inception_score = NAN;
+  std::string crc32;  // of the images judged
+};
+
+// What judges a run. Without weights of Inception there is no FID and no Inception Score.
+class Judge {
+ public:
+  Judge(const Cifar10Arguments& arguments, int64_t images, const Options& options)
+      : protocol_(protocol_named(arguments.protocol)), images_(images), quiet_(options.quiet) {
+    if (arguments.weights.empty()) return;
+    network_ = load_inception(arguments.weights, options.device);
+    if (reaches(InceptionLayer::pool2048)) layer_ = InceptionLayer::pool2048;
+    network_->require(layer_);
+    const int64_t width = kInceptionWidths[size_t(layer_)];
+    if (images_ <= width)
+      fail(Fault::usage,
+           "reproduce cifar10: --images: expected more than {}, the width of the features, found {}", width,
+           images_);
+    has_score_ = reaches(InceptionLayer::unbiased) && protocol_.splits != Protocol::Splits::none;
+  }
+  bool has_fid() const { return network_.has_value(); }
+  bool has_score() const { return has_score_; }
+  std::string fid_name() const {
+    return layer_ == InceptionLayer::pool2048 ? "FID" : fmt::format("FID-{}", name(layer_));
+  }
+  ordered_json provenance() const {
+    ordered_json out{{"images", images_}};
+    if (!network_) return out;
+    out["metric"] = fid_name();
+    out["protocol"] = protocol_.name;
+    out["weights"] = {{"path", network_->path}, {"crc32", network_->crc32}};
+    out["reference_crc32"] = reference_crc32_;
+    return out;
+  }
+  // A finished run's images. What it finds is kept in the run folder and read back while nothing has changed.
+  Judged operator()(const Contender& run, bool reconstructions) {
+    fit_reference(run.recipe);
+    const std::string file = run.run + "/judged.json";
+    const ordered_json of = provenance();
+    std::error_code none;
+    if (fs::exists(file, none)) {
+      const ordered_json kept = ordered_json::parse(read_file(file), nullptr, false);
+      if (kept.is_object() && kept.value("of", ordered_json()) == of) return from_json(kept);
+    }
+    if (!quiet_) fmt::print(stderr, "\njudging {}\n", run.name);
+    Judged out;
+    const auto load = [&](std::vector<std::string> sets) {
+      sets.push_back(kBatch);
+      return load_trained(run.run, run.recipe.device, sets);
+    };
+    if (reconstructions)
+      out.error = reconstruct_data(load(*held_out(run.recipe)), std::min<int64_t>(images_, 10000)).value();
+    if (network_) {
+      const std::unique_ptr<ImageSet> images = reconstructions
+                                                   ? reconstructions_of(load({}), images_).reconstructions
+                                                   : samples_of(load({}), images_);
+      const Features features = extract(*images);
+      out.crc32 = features.crc32;
+      out.fid = frechet_distance(statistics_of(features.at(layer_)), *reference_);
+      if (has_score_)
+        out.inception_score = inception_score(features.at(InceptionLayer::unbiased), protocol_).mean;
+    }
+    ordered_json kept = to_json(out);
+    kept["of"] = of;
+    write_file(file, kept.dump() + "\n");
+    return out;
+  }
+  static ordered_json to_json(const Judged& judged) {  // a number that is none is null
+    return {{"error_held_out", judged.error},
+            {"fid", judged.fid},
+            {"inception_score", judged.inception_score},
+            {"crc32", judged.crc32}};
+  }
+
+ private:
+  static constexpr const char* kBatch = "train.batch=100";  // divides every data set
+  static Judged from_json(const ordered_json& json) {
+    const auto number = [&](const char* key) {
+      return json.contains(key) && json[key].is_number() ? json[key].get<double>() : NAN;
+    };
+    return {number("error_held_out"), number("fid"), number("inception_score"), json.value("crc32", "")};
+  }
+  bool reaches(InceptionLayer layer) const {
+    return std::find(network_->layers.begin(), network_->layers.end(), layer) != network_->layers.end();
+  }
+  Features extract(ImageSet& images) const {
+    std::vector<InceptionLayer> layers = {layer_};
+    if (has_score_) layers.push_back(InceptionLayer::unbiased);
+    return extract_features(*network_, images, protocol_, layers, images_, quiet_);
+  }
+  // The first images of the training data, the same for all rows.
+  void fit_reference(const Recipe& recipe) {
+    if (!network_ || reference_) return;
+    if (!quiet_) fmt::print(stderr, "\nreference: {} training images\n", images_);
+    Recipe in_hundreds = recipe;
+    in_hundreds.train.batch = 100;
+    const Features features = extract(*data_of(in_hundreds, images_));
+    reference_ = statistics_of(features.at(layer_));
+    reference_crc32_ = features.crc32;
+  }
+
+  std::optional<InceptionNetwork> network_;
+  const Protocol& protocol_;
+  int64_t images_;
+  bool quiet_, has_score_ = false;
+  InceptionLayer layer_ = InceptionLayer::pool768;
+  std::optional<Statistics> reference_;
+  std::string reference_crc32_;
+};
+
+struct Row {
+  const PaperRow* paper;
+  std::vector<Contender> runs;  // by seed
+  std::vector<Judged> judged;
+  std::vector<double> all(double Judged::*which) const {
+    std::vector<double> out;
+    for (const Judged& one : judged) out.push_back(one.*which);
+    return out;
+  }
+};
+
+std::string text(const Row& row, double Judged::*which, int decimals) {
+  const std::vector<double> values = row.all(which);
+  const Paired p = paired(values, values);
+  if (std::isnan(p.mean_a)) return "-";
+  std::string out = fmt::format("{:.{}f}", p.mean_a, decimals);
+  if (p.count > 1) out += fmt::format(" ({:.{}f})", p.std_a, decimals);
+  return out;
+}
+
+// Whether the paper's order of two rows is found here: by the interval of the paired seeds if there are some.
+std::string verdict(const Row& better, const Row& worse, double Judged::*which, bool lower) {
+  const Paired p = paired(better.all(which), worse.all(which));
+  if (std::isnan(p.difference)) return "not measured";
+  const bool holds = lower ? p.difference > 0 : p.difference < 0;
+  if (p.count > 1 && !p.decided()) return "undecided";
+  return holds ? "holds" : "does not hold";
+}
+
+struct Claim {
+  std::string statement, verdict;
+};
+std::vector<Claim> claims_of(const std::vector<Row>& rows, const Judge& judge) {
+  std::vector<Claim> out;
+  for (const auto& [better, worse] : kClaims) {
+    const Row &a = rows[better], &b = rows[worse];
+    out.push_back({fmt::format("{} has a lower {} than {}", a.paper->name, judge.fid_name(), b.paper->name),
+                   verdict(a, b, &Judged::fid, true)});
+    out.push_back({fmt::format("{} has a higher Inception Score than {}", a.paper->name, b.paper->name),
+                   verdict(a, b, &Judged::inception_score, false)});
+  }
+  return out;
+}
+
+Table table_of(const std::vector<Row>& rows, const Judge& judge) {
+  Table table{{"", judge.fid_name(), "paper's FID", "IS", "paper's IS", "error, held out"}, {}, ""};
+  for (const Row& row : rows)
+    table.rows.push_back({row.paper->name, text(row, &Judged::fid, judge.fid_name() == "FID" ? 2 : 4),
+                          fmt::format("{:.2f}", row.paper->fid), text(row, &Judged::inception_score, 2),
+                          fmt::format("{:.2f}", row.paper->inception_score), text(row, &Judged::error, 4)});
+  return table;
+}
+
+void print(const Table& table, bool markdown) {
+  const auto line = [&](const std::vector<std::string>& row) {
+    for (size_t i = 0; i < row.size(); ++i)
+      fmt::print("{}{}", markdown ? "| " : "",
+                 i ? fmt::format("{:>17} ", row[i]) : fmt::format("{:<14}", row[i]));
+    fmt::print("{}\n", markdown ? " |" : "");
+  };
+  line(table.header);
+  if (markdown) {
+    fmt::print("|---|");
+    for (size_t i = 1; i < table.header.size(); ++i) fmt::print("--:|");
+    fmt::print("\n");
+  }
+  for (const auto& row : table.rows) line(row);
+}
+
+std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& arguments, uint64_t first,
+                     int64_t images) {
+  const Recipe& recipe = rows.front().runs.front().recipe;
+  const Recipe paper = load_recipe(rows.front().paper->recipe);
+  std::string out = fmt::format(
+      "{}: width {:g}, {} steps of {} images for every row, {} seed{} from {}; {} images judged.",
+      recipe.data.kind == "cifar10" ? "CIFAR-10" : "Built-in procedural images", recipe.model.width,
+      recipe.train.steps, recipe.train.batch, arguments.seeds, arguments.seeds > 1 ? "s" : "", first, images);
+  if (recipe.model.width != paper.model.width || recipe.train.steps != paper.train.steps ||
+      recipe.train.batch != paper.train.batch)
+    out += fmt::format(" A short run: the paper's budget is width {:g}, {} steps of {}.", paper.model.width,
+                       paper.train.steps, paper.train.batch);
+  return out;
+}
+
+constexpr const char* kNote =
+    "Judged: samples of DCGAN, reconstructions of training images of the others (of DCGAN-SimCLR: the "
+    "generator "
+    "on their projections), against the same number of training images. FID of another layer than 2048 is "
+    "named by it and is not on the paper's scale.";
+
+}  // namespace
+
+int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options) {
+  const SignalWatch watch;
+  const char* verb = "reproduce cifar10";
+  const Budget budget = budget_named(arguments.budget);
+  const int64_t images = arguments.images.value_or(budget.images);
+  Judge judge(arguments, images, options);  // first: what is missing is said before hours of training
+  const std::vector<std::string> data = find_data(verb, arguments.settings);
+  const uint64_t first = options.seed.value_or(0);
+
+  std::vector<Row> rows;
+  for (const PaperRow& paper : kRows) rows.push_back({&paper, {}, {}});
+  std::vector<RunRecord> records;
+  for (uint64_t seed = first; seed < first + uint64_t(arguments.seeds); ++seed) {
+    const auto contender = [&](const std::string& name, const std::string& recipe,
+                               const std::vector<std::string>& sets, const std::vector<std::string>& more) {
+      std::vector<std::string> all = sets;
+      all.push_back(fmt::format("seed={}", seed));
+      all.insert(all.end(), data.begin(), data.end());
+      all.insert(all.end(), more.begin(), more.end());
+      const std::string shown = arguments.seeds > 1 ? fmt::format("{}, seed {}", name, seed) : name;
+      Contender out{shown, fmt::format("{}/seed-{}/{}", arguments.out, seed, recipe),
+                    load_recipe(recipe, all)};
+      out.recipe.device = options.device;
+      if (!held_out(out.recipe))
+        fail(Fault::usage, "{}: data.kind: expected cifar10 or procedural, found {}", verb,
+             out.recipe.data.kind);
+      check_same_settings(verb, {out});
+      return out;
+    };
+    std::string encoder = arguments.encoder;
+    if (encoder.empty()) {
+      const Contender simclr = contender("SimCLR", "simclr-cifar10", budget.simclr, arguments.sets_simclr);
+      if (const int code = train_all({simclr}, options)) return code;
+      if (seed == first) records.push_back(read_run(simclr.run, simclr.name));
+      encoder = simclr.run;
+    }
+    for (Row& row : rows) {
+      std::vector<std::string> sets = arguments.sets;
+      if (row.paper->recipe == std::string("dcgan-simclr-cifar10")) {
+        sets.push_back("model.encoder=" + toml_string(encoder));
+        sets.push_back("model.encoder_hash=" + encoder_hash(load_recipe(row.paper->recipe, sets)));
+      }
+      const Contender run = contender(row.paper->name, row.paper->recipe, budget.gan, sets);
+      if (const int code = train_all({run}, options)) return code;
+      row.runs.push_back(run);
+      row.judged.push_back(judge(run, row.paper->reconstructions));
+      if (const int code = stopped(options)) return code;
+      if (seed == first) records.push_back(read_run(run.run, run.name));
+    }
+  }
+
+  const std::string label = label_of(rows, arguments, first, images), path = arguments.out + "/report.html";
+  const Table table = table_of(rows, judge);
+  const std::vector<Claim> claims = claims_of(rows, judge);
+  Table verdicts{{"the paper's table says", "here"}, {}, ""};
+  for (const Claim& claim : claims) verdicts.rows.push_back({claim.statement, claim.verdict});
+  Report page("The CIFAR-10 table", label);
+  page.section("Scores");
+  page.table(table);
+  page.text(kNote);
+  page.table(verdicts);
+  add_runs(page, records);
+  page.write(path);
+
+  if (options.json) {
+    ordered_json json = {{"table", "cifar10"},
+                         {"label", label},
+                         {"budget", arguments.budget},
+                         {"provenance", judge.provenance()},
+                         {"rows", ordered_json::array()},
+                         {"claims", ordered_json::array()},
+                         {"report", path}};
+    for (const Row& row : rows) {
+      json["rows"].push_back({{"name", row.paper->name},
+                              {"paper_fid", row.paper->fid},
+                              {"paper_inception_score", row.paper->inception_score},
+                              {"runs", ordered_json::array()}});
+      for (size_t i = 0; i < row.runs.size(); ++i) {
+        ordered_json one = {{"run", row.runs[i].run}, {"seed", first + i}};
+        one.update(Judge::to_json(row.judged[i]));
+        json["rows"].back()["runs"].push_back(one);
+      }
+    }
+    for (const Claim& claim : claims)
+      json["claims"].push_back({{"statement", claim.statement}, {"verdict", claim.verdict}});
+    fmt::print("{}\n", json.dump());
+    return 0;
+  }
+  fmt::print("{}\n\n", label);
+  print(table, arguments.markdown);
+  fmt::print("\n{}\n\n", kNote);
+  if (!judge.has_fid()) fmt::print("FID and Inception Score need Inception's weights: --weights FILE.\n\n");
+  for (const Claim& claim : claims)
+    fmt::print("{}{:<52} {}\n", arguments.markdown ? "- " : "  ", claim.statement + ":", claim.verdict);
+  fmt::print("\nReport: {}\n", path);
+  return 0;
+}
