@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "kernels/activate.h"
-#include "kernels/conv/conv.h"
+#include "kernels/conv/variants.h"
 #include "kernels/emulate.h"
 #include "kernels/gpu.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/variants.h"
 #include "kernels/philox.h"
 
 namespace {
@@ -115,14 +115,10 @@ void check_matmul(const MatmulShape& s, double beta) {
                  double(b.host[size_t(q * k * n + (tb ? j * k + p : p * n + j))]);
         expected[at] = sum;
       }
-  check_variant("naive", y, beta != 0, expected,
-                [&] { matmul_naive(device(), y.data, a.data, b.data, s, beta); });
-  check_variant("mma", y, beta != 0, expected,
-                [&] { matmul_mma(device(), y.data, a.data, b.data, s, beta); });
-  if constexpr (!std::is_same_v<T, float>)
-    if (matmul_wgmma_fits(device(), a.data, b.data, s))
-      check_variant("wgmma", y, beta != 0, expected,
-                    [&] { matmul_wgmma(device(), y.data, a.data, b.data, s, beta); });
+  for (const MatmulVariant v : kMatmulVariants)
+    if (matmul_takes(v, device(), a.data, b.data, s))
+      check_variant(name(v), y, beta != 0, expected,
+                    [&] { matmul_by(v, device(), y.data, a.data, b.data, s, beta); });
   if constexpr (std::is_same_v<Y, T>)
     check_variant("chosen", y, beta != 0, expected, [&] {
       if (batch == 1) matmul(device(), y.data, a.data, b.data, m, n, k, ta, tb, beta);
@@ -164,11 +160,9 @@ void check_linear(int64_t rows, int64_t out, int64_t in, Act act, bool whole) {
     check_variant(variant + ", argument", argument, false, u, run);
   };
   const MatmulShape s{1, rows, out, in, false, true};
-  check("naive", [&] { linear_naive(device(), y.data, x.data, w.data, s, e); });
-  check("mma", [&] { linear_mma(device(), y.data, x.data, w.data, s, e); });
-  if constexpr (!std::is_same_v<T, float>)
-    if (matmul_wgmma_fits(device(), x.data, w.data, s))
-      check("wgmma", [&] { linear_wgmma(device(), y.data, x.data, w.data, s, e); });
+  for (const MatmulVariant v : kMatmulVariants)
+    if (matmul_takes(v, device(), x.data, w.data, s))
+      check(name(v), [&] { linear_by(v, device(), y.data, x.data, w.data, s, e); });
   e.argument = nullptr;
   check_variant("chosen", y, false, ey,
                 [&] { linear_forward(device(), y.data, x.data, w.data, rows, out, in, e); });
@@ -195,37 +189,27 @@ void check_conv(const ConvShape& s) {
   conv_backward_input_naive(Cpu{}, edx.data(), dys.data(), ws.data(), s);
   conv_backward_weight_naive(Cpu{}, edw.data(), dys.data(), xs.data(), s);
 
-  const auto forward = [&](const char* variant, auto f) {
-    check_variant(std::string("forward, ") + variant, y, false, ey,
-                  [&] { f(device(), y.data, x.data, w.data, bias.data, s); });
+  const auto check = [&](ConvPass pass, const std::string& variant, auto& result, const auto& expected,
+                         auto run) {
+    check_variant(std::string(name(pass)) + ", " + variant, result, false, expected, run);
   };
-  const auto backward_input = [&](const char* variant, auto f) {
-    check_variant(std::string("backward_input, ") + variant, dx, false, edx,
-                  [&] { f(device(), dx.data, dy.data, w.data, s); });
-  };
-  const auto backward_weight = [&](const char* variant, auto f) {
-    check_variant(std::string("backward_weight, ") + variant, dw, false, edw,
-                  [&] { f(device(), dw.data, dy.data, x.data, s); });
-  };
-#define ON_DEVICE(f) [&](Cuda where, auto... arguments) { f(where, arguments...); }
-  forward("naive", ON_DEVICE(conv_forward_naive));
-  forward("mma", ON_DEVICE(conv_forward_mma));
-  if (conv_forward_direct_fits<T>(s)) forward("direct", ON_DEVICE(conv_forward_direct));
-  if constexpr (!std::is_same_v<T, float>)
-    if (conv_wgmma_fits(device(), x.data, w.data, s)) {
-      forward("wgmma", ON_DEVICE(conv_forward_wgmma));
-      backward_input("wgmma", ON_DEVICE(conv_backward_input_wgmma));
-      backward_weight("wgmma", ON_DEVICE(conv_backward_weight_wgmma));
-    }
-  forward("chosen", ON_DEVICE(conv_forward));
-  backward_input("naive", ON_DEVICE(conv_backward_input_naive));
-  backward_input("mma", ON_DEVICE(conv_backward_input_mma));
-  if (conv_backward_input_direct_fits<T>(s)) backward_input("direct", ON_DEVICE(conv_backward_input_direct));
-  backward_input("chosen", ON_DEVICE(conv_backward_input));
-  backward_weight("naive", ON_DEVICE(conv_backward_weight_naive));
-  backward_weight("mma", ON_DEVICE(conv_backward_weight_mma));
-  backward_weight("chosen", ON_DEVICE(conv_backward_weight));
-#undef ON_DEVICE
+  using enum ConvPass;
+  for (const ConvVariant v : kConvVariants) {
+    if (conv_takes(v, forward, device(), x.data, w.data, s, true))
+      check(forward, name(v), y, ey,
+            [&] { conv_forward_by(v, device(), y.data, x.data, w.data, bias.data, s); });
+    if (conv_takes(v, backward_input, device(), dy.data, w.data, s))
+      check(backward_input, name(v), dx, edx,
+            [&] { conv_backward_input_by(v, device(), dx.data, dy.data, w.data, s); });
+    if (conv_takes(v, backward_weight, device(), dy.data, x.data, s))
+      check(backward_weight, name(v), dw, edw,
+            [&] { conv_backward_weight_by(v, device(), dw.data, dy.data, x.data, s); });
+  }
+  check(forward, "chosen", y, ey, [&] { conv_forward(device(), y.data, x.data, w.data, bias.data, s); });
+  check(backward_input, "chosen", dx, edx,
+        [&] { conv_backward_input(device(), dx.data, dy.data, w.data, s); });
+  check(backward_weight, "chosen", dw, edw,
+        [&] { conv_backward_weight(device(), dw.data, dy.data, x.data, s); });
 }
 
 }  // namespace
@@ -278,7 +262,7 @@ TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {
       {2, 10, 7, 20, 4, 2, 2, 3, 0, 0, 0, 0},   {2, 7, 9, 8, 16, 1, 3, 1, 0, 1, 0, 0},
       {2, 9, 7, 16, 8, 3, 1, 1, 2, 0, 1, 0},    {2, 12, 8, 24, 16, 4, 4, 4, 0, 0, 0, 0},
       {3, 7, 6, 8, 24, 2, 2, 1, 0, 0, 0, 0},    {2, 6, 9, 8, 8, 1, 7, 1, 0, 3, 0, 3},
-      {2, 5, 7, 16, 8, 1, 1, 2, 0, 0, 0, 0},
+      {2, 5, 7, 16, 8, 1, 1, 2, 0, 0, 0, 0},    {2, 16, 16, 72, 3, 4, 4, 2, 1, 1, 1, 1},
   };
   for (const ConvShape& s : shapes) check_conv<T>(s);
 }

@@ -1,5 +1,5 @@
-// The kernels behind attention_forward and attention_backward on CUDA, by name, for the table in
-// attention.cu, for tests and for benchmarks. All give the same result up to rounding.
+// The kernels behind attention_forward and attention_backward on CUDA, by name, for kernels/defaults.h, tests
+// and benchmarks. All give the same result up to rounding.
 //   naive  a block a query (backward: a query, then a key); any head_dim; the oracle of the others
 //   tiled  tensor cores, scores in registers; head_dim a multiple of 8, at most 128; bf16, f16. One block a
 //   head
@@ -9,6 +9,14 @@
 //          512, on tensor cores
 #pragma once
 #include "kernels/attention/attention.h"
+
+enum class AttentionVariant { naive, blocks, tiled };
+inline constexpr AttentionVariant kAttentionVariants[] = {AttentionVariant::naive, AttentionVariant::blocks,
+                                                          AttentionVariant::tiled};
+inline const char* name(AttentionVariant v) {
+  constexpr const char* kNames[] = {"naive", "blocks", "tiled"};
+  return kNames[int(v)];
+}
 
 template <class T>
 struct AttentionForward {
@@ -25,6 +33,12 @@ struct AttentionBackward {
   const T *q, *k, *v;
   AttentionShape shape;
 };
+
+// Whether a variant takes a shape, and the call by it; Call: AttentionForward<T> or AttentionBackward<T>.
+template <class T>
+bool attention_takes(AttentionVariant variant, const AttentionShape& s);
+template <class Call>
+void attention_by(AttentionVariant variant, Cuda where, const Call& call);
 
 template <class T>
 void attention_naive(Cuda where, const AttentionForward<T>& a);

@@ -29,19 +29,13 @@ void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
 template <class T>
 void conv_backward_weight(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
 
-// The formula as loops, on one thread (Cuda: an output each): the oracle of the tests.
+// The formula as loops, on one thread: the oracle of the tests.
 template <class T>
 void conv_forward_naive(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape shape);
 template <class T>
 void conv_backward_input_naive(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
 void conv_backward_weight_naive(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
-template <class T>
-void conv_forward_naive(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
-template <class T>
-void conv_backward_input_naive(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
-template <class T>
-void conv_backward_weight_naive(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
 
 // The Cpu half as a matrix product whose left side is read where it lies in the image.
 template <class T>
@@ -61,32 +55,3 @@ template <class T>
 void conv_backward_input_winograd(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
 void conv_backward_weight_winograd(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
-
-// The Cuda half as a product gathered from images, by tensor cores of sm_80 for bf16 and f16, multiply-adds
-// for f32; conv.cu chooses.
-template <class T>
-void conv_forward_mma(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
-template <class T>
-void conv_backward_input_mma(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
-template <class T>
-void conv_backward_weight_mma(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
-
-// Few channels on one side, at most 4, from images in shared memory, and only if they fit.
-template <class T>
-void conv_forward_direct(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
-template <class T>
-void conv_backward_input_direct(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
-template <class T>
-bool conv_forward_direct_fits(ConvShape shape);
-template <class T>
-bool conv_backward_input_direct_fits(ConvShape shape);
-
-// The same products on Hopper (sm_90a) for bf16 and f16, and only if conv_wgmma_fits for the two inputs.
-template <class T>
-void conv_forward_wgmma(Cuda, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape shape);
-template <class T>
-void conv_backward_input_wgmma(Cuda, T* dx, const T* dy, const T* weight, ConvShape shape);
-template <class T>
-void conv_backward_weight_wgmma(Cuda, Wide<T>* dw, const T* dy, const T* x, ConvShape shape);
-template <class T>
-bool conv_wgmma_fits(Cuda, const T* a, const T* b, ConvShape shape);

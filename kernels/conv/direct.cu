@@ -11,68 +11,10 @@
 //                  gradient, all classes; 64 (f32: 32) k at a time. 16-bit types: ldmatrix takes the rows of
 //                  a product 8 wide straight from the image. The source is read 1.1 to 1.4 times.
 // f32 by multiply-adds, exact products. Not measured on a GPU yet.
-#include "kernels/conv/classes.h"
-#include "kernels/conv/conv.h"
-#include "kernels/map.h"
+#include "kernels/conv/direct.h"
 #include "kernels/matmul/mma.h"
 
 namespace {
-
-constexpr int kFew = 4, kThreads = 256, kPixels = 128, kWidth = 64;
-constexpr int64_t kMostShared = 96 << 10;  // what every device from sm_80 on gives a block
-
-// A result (images, rows, columns, channels) gathered from a source (images, h, w, c). Forward: one class.
-template <class T>
-struct Gather {
-  T* result;
-  const T *source, *weight;
-  const float* bias;
-  int images, h, w, c, rows, columns, channels, kh, kw, pad_top, pad_left;
-  int step, stride;  // between neighbours of a class, in the result and in the source
-  bool forward;
-  int tile_rows, tile_columns, tiles_down, tiles_across;  // of a class
-  int low_y, low_x, patch_rows, patch_columns;            // of the source, that a tile of any class needs
-
-  HOST_DEVICE ClassTaps taps_y(int i) const {
-    return forward ? ClassTaps{kh, -pad_top, 0, 1} : class_taps(i, kh, step, pad_top);
-  }
-  HOST_DEVICE ClassTaps taps_x(int i) const {
-    return forward ? ClassTaps{kw, -pad_left, 0, 1} : class_taps(i, kw, step, pad_left);
-  }
-  HOST_DEVICE int tiles() const { return images * tiles_down * tiles_across; }
-
-  struct Tile {
-    int image, row, column;  // the first pixel, counted within the class
-  };
-  __device__ Tile tile(int i) const {
-    const int line = i / tiles_across, image = line / tiles_down;
-    return {image, (line - image * tiles_down) * tile_rows, (i - line * tiles_across) * tile_columns};
-  }
-  // Where the patch of a tile begins in the source, and where the first tap of tile pixel p lies in it.
-  __device__ int first_y(Tile t) const { return t.row * stride + low_y; }
-  __device__ int first_x(Tile t) const { return t.column * stride + low_x; }
-  __device__ int patch_y(int p, ClassTaps taps) const {
-    return p / tile_columns * stride + taps.offset - low_y;
-  }
-  __device__ int patch_x(int p, ClassTaps taps) const {
-    return p % tile_columns * stride + taps.offset - low_x;
-  }
-  __device__ T* pixel(Tile t, int p, int class_y, int class_x) const {  // null outside
-    const int y = (t.row + p / tile_columns) * step + class_y,
-              x = (t.column + p % tile_columns) * step + class_x;
-    return y < rows && x < columns ? result + ((int64_t(t.image) * rows + y) * columns + x) * channels
-                                   : nullptr;
-  }
-  __device__ T weight_at(int tap, int k, int o) const {
-    return forward ? weight[(int64_t(o) * kh * kw + tap) * c + k]
-                   : weight[(int64_t(k) * kh * kw + tap) * channels + o];
-  }
-};
-
-template <class T>
-__device__ inline uint32_t pair(T low, T high) {
-  return uint32_t(low.bits) | uint32_t(high.bits) << 16;
-}
 
 template <class T>
 struct OnePixel {  // for write_row
@@ -108,9 +50,7 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
     const int channel = i / padded, k = i - channel * padded, tap = k / g.c, a = tap / tx.count;
     const int b = tap - a * tx.count, from = k - tap * g.c;
     const bool inside = k < depth && first + channel < g.channels;
-    const T value =
-        inside ? g.weight_at((ty.first + a * ty.next) * g.kw + tx.first + b * tx.next, from, first + channel)
-               : T(0);
+    const T value = inside ? g.weight[g.weight_index(g.tap(ty, tx, a, b), from, first + channel)] : T(0);
     if (kTensor) weights[column_of(channel) * weight_pitch + k] = value;
     else weights[k * weight_pitch + channel] = value;
     // What the padding meets is zero: any pixel will do.
@@ -118,13 +58,8 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
   }
   for (int unit = int(blockIdx.x); unit < g.tiles(); unit += int(gridDim.x)) {
     const auto tile = g.tile(unit);
-    const int y0 = g.first_y(tile), x0 = g.first_x(tile) * g.c;
     __syncthreads();  // the last tile's patch has been read
-    for (int i = int(threadIdx.x); i < g.patch_rows * pitch; i += kThreads) {
-      const int r = i / pitch, y = y0 + r, x = x0 + i - r * pitch;
-      const bool inside = unsigned(y) < unsigned(g.h) && unsigned(x) < unsigned(g.w * g.c);
-      patch[i] = inside ? g.source[(int64_t(tile.image) * g.h + y) * g.w * g.c + x] : T(0);
-    }
+    g.load_patch(patch, tile);
     __syncthreads();
     const auto base = [&](int p) { return g.patch_y(p, ty) * pitch + g.patch_x(p, tx) * g.c; };
     const auto write = [&](int p, int channel, const float* v, int count) {
@@ -226,7 +161,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
     constexpr int kColumns = kTensor ? 8 : kFew;
     for (int i = int(threadIdx.x); i < g.kh * g.kw * kColumns * kChunk<T>; i += kThreads) {
       const int k = i % kChunk<T>, o = i / kChunk<T> % kColumns, tap = i / (kChunk<T> * kColumns);
-      const T value = k0 + k < g.c && o < g.channels ? g.weight_at(tap, k0 + k, o) : T(0);
+      const T value = k0 + k < g.c && o < g.channels ? g.weight[g.weight_index(tap, k0 + k, o)] : T(0);
       weights[tap * kTapWeights<T> + (kTensor ? o * kPitch<T> + k : k * kFew + o)] = value;
     }
     cp_async_wait<0>();
@@ -243,8 +178,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
       for (int a = 0; a < ty.count; ++a)
         for (int b = 0; b < tx.count; ++b) {
           const int pixel = a * g.patch_columns + b;
-          const auto w =
-              weights + ((ty.first + a * ty.next) * g.kw + tx.first + b * tx.next) * kTapWeights<T>;
+          const auto w = weights + g.tap(ty, tx, a, b) * kTapWeights<T>;
           if constexpr (kTensor) {  // a warp: 16 pixels
 #pragma unroll
             for (int k = 0; k < kChunk<T>; k += 32) {
@@ -299,40 +233,12 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
 // ---- launching
 
 template <class T>
-Gather<T> gather(const ConvShape& s, bool forward) {
-  Gather<T> g{};
-  g.images = int(s.n), g.kh = int(s.kh), g.kw = int(s.kw);
-  g.pad_top = int(s.pad_top), g.pad_left = int(s.pad_left), g.forward = forward;
-  g.step = forward ? 1 : int(s.stride), g.stride = forward ? int(s.stride) : 1;
-  g.h = int(forward ? s.h : s.oh()), g.w = int(forward ? s.w : s.ow()), g.c = int(forward ? s.ci : s.co);
-  g.rows = int(forward ? s.oh() : s.h), g.columns = int(forward ? s.ow() : s.w);
-  g.channels = int(forward ? s.co : s.ci);
-  const int rows = class_pixels(0, g.rows, g.step), columns = class_pixels(0, g.columns, g.step);
-  g.tile_columns = 1;
-  while (g.tile_columns < std::min(columns, 16)) g.tile_columns *= 2;
-  g.tile_rows = kPixels / g.tile_columns;
-  g.tiles_down = int(ceil_div(rows, g.tile_rows)), g.tiles_across = int(ceil_div(columns, g.tile_columns));
-  const auto span = [&](auto taps, int tile, int& low) {
-    low = taps(0).offset;
-    int high = low;
-    for (int i = 0; i < g.step; ++i) {  // a class without taps begins in the patch as well
-      low = std::min(low, taps(i).offset);
-      high = std::max(high, taps(i).offset + std::max(taps(i).count, 1));
-    }
-    return (tile - 1) * g.stride + high - low;
-  };
-  g.patch_rows = span([&](int i) { return g.taps_y(i); }, g.tile_rows, g.low_y);
-  g.patch_columns = span([&](int i) { return g.taps_x(i); }, g.tile_columns, g.low_x);
-  return g;
-}
-
-template <class T>
 int64_t shared_bytes(const Gather<T>& g) {
   if (g.channels <= kFew)
     return (int64_t(g.patch_rows) * g.patch_columns * kPitch<T> +
             int64_t(g.kh) * g.kw * kTapWeights<T>)*int64_t(sizeof(T));
   const int64_t padded = padded_depth(int(ceil_div(g.kh, g.step) * ceil_div(g.kw, g.step)) * g.c);
-  return ceil_div(int64_t(g.patch_rows) * g.patch_columns * g.c * int64_t(sizeof(T)), 16) * 16 + padded * 4 +
+  return ceil_div(g.patch_elements() * int64_t(sizeof(T)), 16) * 16 + padded * 4 +
          kWidth * (padded + 8) * int64_t(sizeof(T));
 }
 
@@ -362,12 +268,9 @@ void run(Cuda where, const char* name, Gather<T> g, T* result, const T* source, 
 }  // namespace
 
 template <class T>
-bool conv_forward_direct_fits(ConvShape s) {
-  return fits<T>(s, true);
-}
-template <class T>
-bool conv_backward_input_direct_fits(ConvShape s) {
-  return fits<T>(s, false);
+bool conv_direct_fits(ConvPass pass, const ConvShape& s) {
+  if (pass == ConvPass::backward_weight) return conv_backward_weight_direct_fits<T>(s);
+  return fits<T>(s, pass == ConvPass::forward);
 }
 template <class T>
 void conv_forward_direct(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
@@ -379,8 +282,7 @@ void conv_backward_input_direct(Cuda where, T* dx, const T* dy, const T* weight,
 }
 
 #define INSTANTIATE(T)                                                                      \
-  template bool conv_forward_direct_fits<T>(ConvShape);                                     \
-  template bool conv_backward_input_direct_fits<T>(ConvShape);                              \
+  template bool conv_direct_fits<T>(ConvPass, const ConvShape&);                            \
   template void conv_forward_direct(Cuda, T*, const T*, const T*, const float*, ConvShape); \
   template void conv_backward_input_direct(Cuda, T*, const T*, const T*, ConvShape);
 INSTANTIATE(float)

@@ -10,7 +10,7 @@
 // from memory or cache once for every 128 rows (columns) of the result. Where the channels are no multiple of
 // 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
 #include "kernels/conv/classes.h"
-#include "kernels/conv/conv.h"
+#include "kernels/conv/variants.h"
 #include "kernels/map.h"
 #include "kernels/matmul/mma.h"
 
@@ -223,7 +223,7 @@ template <class T>
 void conv_backward_weight_mma(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
   const int pixels = int(s.n * s.oh() * s.ow()), co = int(s.co), width = int(s.kh * s.kw * s.ci);
   const Splits splits(1, co, width, pixels);
-  in_splits(where, dw, int64_t(co) * width, splits, 0, [&](float* to, float) {
+  in_splits(where, dw, int64_t(co) * width, splits.count, 0, [&](float* to, float) {
     multiply_tiles(where, "conv_backward_weight_mma",
                    BackwardWeight<T>{{{dy, pixels, co, is_aligned(dy, co)},
                                       patches_of_input(x, s),

@@ -4,7 +4,7 @@
 //   exact dw[o, u, v, c]  = sum_{n, i, j} dy[n, i, j, o] x[n, i s - top + u, j s - left + v, c]
 // What the other variants are compared with. 2 n oh ow co kh kw ci FLOPs each; operands come from the caches,
 // one element at a time. Not measured on a GPU yet.
-#include "kernels/conv/conv.h"
+#include "kernels/conv/variants.h"
 
 namespace {
 

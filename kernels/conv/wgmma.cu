@@ -11,7 +11,7 @@
 // images and weights on 16-byte boundaries, channels a multiple of 8, strides to 8. Not measured on a GPU
 // yet.
 #include "kernels/conv/classes.h"
-#include "kernels/conv/conv.h"
+#include "kernels/conv/variants.h"
 #include "kernels/map.h"
 #include "kernels/matmul/wgmma.h"
 
@@ -229,7 +229,7 @@ void weight_gradient(Cuda where, float* dw, const T* dy, const T* x, const ConvS
   const Boxes boxes = boxes_over(s.n, s.oh(), s.ow(), kWgmmaDepth, s.stride);
   const int64_t tiles_m = ceil_div(s.co, kTile), tiles_n = ceil_div(s.ci, kTile), taps = s.kh * s.kw;
   const Splits splits(1, s.co, taps * tiles_n * kTile, int64_t(boxes.count) * kWgmmaDepth);
-  in_splits(where, dw, s.co * taps * s.ci, splits, 0, [&](float* to, float) {
+  in_splits(where, dw, s.co * taps * s.ci, splits.count, 0, [&](float* to, float) {
     multiply_tiles_wgmma(
         where, "conv_backward_weight_wgmma",
         WeightGradient<T>{image_map(dy, s.n, s.oh(), s.ow(), s.co, boxes, 1),
@@ -242,7 +242,7 @@ void weight_gradient(Cuda where, float* dw, const T* dy, const T* x, const ConvS
 }  // namespace
 
 template <class T>
-bool conv_wgmma_fits(Cuda where, const T* a, const T* b, ConvShape s) {
+bool conv_wgmma_fits(Cuda where, const T* a, const T* b, const ConvShape& s) {
   return compute_capability(where) == 90 && s.n > 0 && on_16_bytes(a) && on_16_bytes(b) &&
          s.ci % Pack<T>::size == 0 && s.co % Pack<T>::size == 0 && s.stride <= 8;
 }
@@ -263,7 +263,7 @@ void conv_backward_weight_wgmma(Cuda where, Wide<T>* dw, const T* dy, const T* x
 }
 
 #define INSTANTIATE(T)                                                                     \
-  template bool conv_wgmma_fits(Cuda, const T*, const T*, ConvShape);                      \
+  template bool conv_wgmma_fits(Cuda, const T*, const T*, const ConvShape&);               \
   template void conv_forward_wgmma(Cuda, T*, const T*, const T*, const float*, ConvShape); \
   template void conv_backward_input_wgmma(Cuda, T*, const T*, const T*, ConvShape);        \
   template void conv_backward_weight_wgmma(Cuda, float*, const T*, const T*, ConvShape);

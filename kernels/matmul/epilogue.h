@@ -2,7 +2,7 @@
 #pragma once
 #include "kernels/activate.h"
 #include "kernels/map.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/variants.h"
 
 // y[at] = sum + beta y[at]; beta = 0 never reads y.
 template <class Y>

@@ -1,34 +1,14 @@
-// Which variant multiplies, by what the hardware and the instructions can do:
-//   wgmma   bf16 and f16 on Hopper, where TMA can read the operands
-//   mma     everything else
-//   naive   sizes that do not fit the 32 bits in which the others count
-// Not measured on a GPU yet.
 #include <algorithm>
 
 #include "kernels/activate.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/defaults.h"
 #include "kernels/sums.h"
 
 namespace {
 
-enum class Variant { naive, mma, wgmma };
-
 template <class T>
-Variant variant_for(Cuda where, const T* a, const T* b, const MatmulShape& s) {
-  constexpr int64_t kMost = 0x7fffff00, kMostItems = 65535;  // z of a grid
-  if (std::max({s.m, s.n, s.k}) > kMost || s.batch > kMostItems) return Variant::naive;
-  if constexpr (!std::is_same_v<T, float>)
-    if (matmul_wgmma_fits(where, a, b, s)) return Variant::wgmma;
-  return Variant::mma;
-}
-
-template <class Y, class T>
-void multiply(Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s, double beta) {
-  const Variant variant = variant_for(where, a, b, s);
-  if (variant == Variant::naive) return matmul_naive(where, y, a, b, s, beta);
-  if constexpr (!std::is_same_v<T, float>)
-    if (variant == Variant::wgmma) return matmul_wgmma(where, y, a, b, s, beta);
-  matmul_mma(where, y, a, b, s, beta);
+MatmulVariant chosen(Cuda where, const T* a, const T* b, const MatmulShape& s) {
+  return choose(defaults::kMatmul, s, [&](MatmulVariant v) { return matmul_takes(v, where, a, b, s); });
 }
 
 // The slope's product, and its sums down the columns.
@@ -44,27 +24,55 @@ struct ActBackward {
 
 }  // namespace
 
+template <class T>
+bool matmul_takes(MatmulVariant variant, Cuda where, const T* a, const T* b, const MatmulShape& s) {
+  constexpr int64_t kMost = 0x7fffff00, kMostItems = 65535;  // z of a grid
+  if (variant == MatmulVariant::naive) return true;
+  if (std::max({s.m, s.n, s.k}) > kMost || s.batch > kMostItems) return false;
+  if (variant == MatmulVariant::mma) return true;
+  if (variant == MatmulVariant::cublas) return kCublas && std::min({s.batch, s.m, s.n, s.k}) > 0;
+  if constexpr (!std::is_same_v<T, float>) return matmul_wgmma_fits(where, a, b, s);
+  return false;
+}
+
+template <class Y, class T>
+void matmul_by(MatmulVariant variant, Cuda where, Y* y, const T* a, const T* b, const MatmulShape& s,
+               double beta) {
+  if constexpr (kCublas)
+    if (variant == MatmulVariant::cublas) return matmul_cublas(where, y, a, b, s, beta);
+  if constexpr (!std::is_same_v<T, float>)
+    if (variant == MatmulVariant::wgmma) return matmul_wgmma(where, y, a, b, s, beta);
+  (variant == MatmulVariant::naive ? matmul_naive<Y, T> : matmul_mma<Y, T>)(where, y, a, b, s, beta);
+}
+template <class T>
+void linear_by(MatmulVariant variant, Cuda where, T* y, const T* x, const T* w, const MatmulShape& s,
+               const Epilogue<T>& e) {
+  if constexpr (kCublas)
+    if (variant == MatmulVariant::cublas) return linear_cublas(where, y, x, w, s, e);
+  if constexpr (!std::is_same_v<T, float>)
+    if (variant == MatmulVariant::wgmma) return linear_wgmma(where, y, x, w, s, e);
+  (variant == MatmulVariant::naive ? linear_naive<T> : linear_mma<T>)(where, y, x, w, s, e);
+}
+
 template <class Y, class T>
 void matmul(Cuda where, Y* y, const T* a, const T* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
             bool transpose_b, double beta) {
-  multiply(where, y, a, b, {1, m, n, k, transpose_a, transpose_b}, beta);
+  const MatmulShape s{1, m, n, k, transpose_a, transpose_b};
+  matmul_by(chosen(where, a, b, s), where, y, a, b, s, beta);
 }
 
 template <class T>
 void batched_matmul(Cuda where, T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k,
                     bool transpose_a, bool transpose_b) {
-  multiply(where, y, a, b, {batch, m, n, k, transpose_a, transpose_b}, 0);
+  const MatmulShape s{batch, m, n, k, transpose_a, transpose_b};
+  matmul_by(chosen(where, a, b, s), where, y, a, b, s, 0);
 }
 
 template <class T>
 void linear_forward(Cuda where, T* y, const T* x, const T* w, int64_t rows, int64_t out, int64_t in,
                     const Epilogue<T>& e) {
   const MatmulShape s{1, rows, out, in, false, true};
-  const Variant variant = variant_for(where, x, w, s);
-  if (variant == Variant::naive) return linear_naive(where, y, x, w, s, e);
-  if constexpr (!std::is_same_v<T, float>)
-    if (variant == Variant::wgmma) return linear_wgmma(where, y, x, w, s, e);
-  linear_mma(where, y, x, w, s, e);
+  linear_by(chosen(where, x, w, s), where, y, x, w, s, e);
 }
 
 template <class T>
@@ -78,9 +86,13 @@ void linear_act_backward(Cuda where, T* du, Wide<T>* dbias, const T* dy, const T
                  [=] __device__(int c, const Sums<1>& sum) { dbias[c] = sum.v[0]; });
 }
 
-#define INSTANTIATE(Y, T) \
-  template void matmul(Cuda, Y*, const T*, const T*, int64_t, int64_t, int64_t, bool, bool, double);
+#define INSTANTIATE(Y, T)                                                                            \
+  template void matmul(Cuda, Y*, const T*, const T*, int64_t, int64_t, int64_t, bool, bool, double); \
+  template void matmul_by(MatmulVariant, Cuda, Y*, const T*, const T*, const MatmulShape&, double);
 #define INSTANTIATE_TYPE(T)                                                                                  \
+  template bool matmul_takes(MatmulVariant, Cuda, const T*, const T*, const MatmulShape&);                   \
+  template void linear_by(MatmulVariant, Cuda, T*, const T*, const T*, const MatmulShape&,                   \
+                          const Epilogue<T>&);                                                               \
   template void linear_forward(Cuda, T*, const T*, const T*, int64_t, int64_t, int64_t, const Epilogue<T>&); \
   template void linear_act_backward(Cuda, T*, Wide<T>*, const T*, const T*, int64_t, int64_t, Act);          \
   template void batched_matmul(Cuda, T*, const T*, const T*, int64_t, int64_t, int64_t, int64_t, bool, bool);

@@ -50,24 +50,3 @@ template <class T>
 void linear_act_backward(Cuda, T* du, Wide<T>* dbias, const T* dy, const T* kept, int64_t rows, int64_t out,
                          Act act);
 inline bool keeps_argument(Act act) { return act > Act::leaky_relu; }
-
-// The variants of the Cuda half, each by itself for tests and benchmarks; matmul.cu chooses among them.
-struct MatmulShape {
-  int64_t batch, m, n, k;
-  bool transpose_a, transpose_b;
-};
-template <class Y, class T>
-void matmul_naive(Cuda, Y* y, const T* a, const T* b, MatmulShape shape, double beta);
-template <class Y, class T>  // tensor cores of sm_80 for bf16 and f16, multiply-adds for f32
-void matmul_mma(Cuda, Y* y, const T* a, const T* b, MatmulShape shape, double beta);
-template <class Y, class T>  // sm_90a, bf16 and f16, and only if matmul_wgmma_fits
-void matmul_wgmma(Cuda, Y* y, const T* a, const T* b, MatmulShape shape, double beta);
-template <class T>
-bool matmul_wgmma_fits(Cuda, const T* a, const T* b, MatmulShape shape);
-// The same with an epilogue; `shape` is that of x w^T: one item, b transposed.
-template <class T>
-void linear_naive(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);
-template <class T>
-void linear_mma(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);
-template <class T>
-void linear_wgmma(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);

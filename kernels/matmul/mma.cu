@@ -87,7 +87,7 @@ struct LinearProduct {
 template <class Y, class T>
 void matmul_mma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double beta) {
   const Splits splits(s.batch, s.m, s.n, s.k);
-  in_splits(where, y, s.m * s.n, splits, float(beta),
+  in_splits(where, y, s.m * s.n, splits.count, float(beta),
             [&](auto* to, float keep) { multiply(where, to, a, b, s, splits, keep); });
 }
 
@@ -96,7 +96,7 @@ void linear_mma(Cuda where, T* y, const T* x, const T* w, MatmulShape s, const E
   const Splits splits(1, s.m, s.n, s.k);
   const Finish<T> finish(y, s.n, e);
   if (splits.count > 1)
-    return add_splits(where, s.m * s.n, splits, finish,
+    return add_splits(where, s.m * s.n, splits.count, finish,
                       [&](float* parts) { multiply(where, parts, x, w, s, splits, 0); });
   const int m = int(s.m), n = int(s.n), k = int(s.k);
   const bool whole = k % Pack<T>::size == 0;

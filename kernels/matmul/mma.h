@@ -366,16 +366,15 @@ __global__ void __launch_bounds__(256)
 }
 // finish(i, sum) for `size` elements, whose sums product(parts) leaves in parts (splits, size).
 template <class F, class P>
-void add_splits(Cuda where, int64_t size, const Splits& splits, F finish, P product) {
-  float* parts = static_cast<float*>(workspace(where, size_t(splits.count * size) * sizeof(float)));
+void add_splits(Cuda where, int64_t size, int splits, F finish, P product) {
+  float* parts = static_cast<float*>(workspace(where, size_t(splits * size) * sizeof(float)));
   product(parts);
-  launch(where, "sum_splits", sum_splits_kernel<F>, ceil_div(size, 256), 256, 0, finish, parts, size,
-         splits.count);
+  launch(where, "sum_splits", sum_splits_kernel<F>, ceil_div(size, 256), 256, 0, finish, parts, size, splits);
 }
 // y (size) = product + beta y: product(to, beta) writes straight into y where there is one split, otherwise
 // all parts (splits, size) into f32 workspace, which are then added in order.
 template <class Y, class F>
-void in_splits(Cuda where, Y* y, int64_t size, const Splits& splits, float beta, F product) {
-  if (splits.count == 1) return product(y, beta);
+void in_splits(Cuda where, Y* y, int64_t size, int splits, float beta, F product) {
+  if (splits == 1) return product(y, beta);
   add_splits(where, size, splits, Blend<Y>{y, beta}, [&](float* parts) { product(parts, 0.0f); });
 }

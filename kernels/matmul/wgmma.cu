@@ -103,7 +103,7 @@ bool matmul_wgmma_fits(Cuda where, const T* a, const T* b, MatmulShape s) {
 template <class Y, class T>
 void matmul_wgmma(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double beta) {
   const Splits splits(s.batch, s.m, s.n, s.k);
-  in_splits(where, y, s.m * s.n, splits, float(beta),
+  in_splits(where, y, s.m * s.n, splits.count, float(beta),
             [&](auto* to, float keep) { multiply(where, to, a, b, s, splits, keep); });
 }
 
@@ -112,7 +112,7 @@ void linear_wgmma(Cuda where, T* y, const T* x, const T* w, MatmulShape s, const
   const Splits splits(1, s.m, s.n, s.k);
   const Finish<T> finish(y, s.n, e);
   if (splits.count > 1)
-    return add_splits(where, s.m * s.n, splits, finish,
+    return add_splits(where, s.m * s.n, splits.count, finish,
                       [&](float* parts) { multiply(where, parts, x, w, s, splits, 0); });
   multiply<Major::k, Major::k>(where, Finished<T>{finish}, x, w, s, splits);
 }

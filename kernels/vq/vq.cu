@@ -1,5 +1,4 @@
-#include "kernels/device.h"
-#include "kernels/vq/variants.h"
+#include "kernels/defaults.h"
 #include "kernels/vq/vq.h"
 
 namespace {
@@ -12,12 +11,18 @@ __global__ void __launch_bounds__(256) usage(unsigned long long* count, const in
 
 }  // namespace
 
-// Which variant is the default: by bytes and FLOP; not measured. Few codes do not fill a tile of the other.
+template <class T>
+void nearest_code_by(NearestVariant variant, Cuda where, int64_t* index, const T* z, const float* codebook,
+                     const NearestShape& s) {
+  (variant == NearestVariant::naive ? nearest_code_naive<T> : nearest_code_tensor<T>)(where, index, z,
+                                                                                      codebook, s.rows,
+                                                                                      s.codes, s.channels);
+}
 template <class T>
 void nearest_code(Cuda where, int64_t* index, const T* z, const Wide<T>* codebook, int64_t rows,
                   int64_t codes, int64_t channels) {
-  (codes < 16 ? nearest_code_naive<T> : nearest_code_tensor<T>)(where, index, z, codebook, rows, codes,
-                                                                channels);
+  const NearestShape s{rows, codes, channels};
+  nearest_code_by(choose(defaults::kNearest, s, [](auto) { return true; }), where, index, z, codebook, s);
 }
 
 void code_usage(Cuda where, int64_t* count, const int64_t* index, int64_t n, int64_t codes) {
@@ -26,7 +31,9 @@ void code_usage(Cuda where, int64_t* count, const int64_t* index, int64_t n, int
          index, n);
 }
 
-#define INSTANTIATE(T) \
+#define INSTANTIATE(T)                                                                  \
+  template void nearest_code_by(NearestVariant, Cuda, int64_t*, const T*, const float*, \
+                                const NearestShape&);                                   \
   template void nearest_code(Cuda, int64_t*, const T*, const Wide<T>*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(bf16)
