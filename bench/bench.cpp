@@ -11,8 +11,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
+#include <set>
 
 #include "data/file.h"
+#include "engine/graph.h"
 #include "kernels/error.h"
 #include "train/verbs.h"
 
@@ -34,20 +36,41 @@ struct Roof {
   const char* binds;
 };
 Roof roof(const Row& row, const Ceiling& ceiling) {
-  const double compute = row.flops / ceiling.flops, memory = row.bytes / ceiling.bytes;
+  const double most = row.dtype == Dtype::f32 ? ceiling.flops : ceiling.flops16;
+  const double compute = row.flops / most, memory = row.bytes / ceiling.bytes;
   return compute >= memory ? Roof{compute, "compute"} : Roof{memory, "memory"};
 }
 
-ordered_json measure(const Row& row, const Ceiling& ceiling, double seconds) {
+// Seconds of one run on a GPU. As a graph of all sets of inputs, so that each run finds its own in memory.
+Timing time_on_gpu(const Row& row, double seconds) {
+  const auto run = row.prepare();
+  run(0), run(1);  // what is chosen or allocated at the first call
+  if (row.captured == 0) return time_gpu(run, seconds);
+  Graph graph;
+  graph.record([&] {
+    for (int64_t i = 0; i < row.captured; ++i) run(i);
+  });
+  Timing t = time_gpu([&](int64_t) { graph.launch(); }, seconds);
+  for (double* value : {&t.median, &t.low, &t.high}) *value /= double(row.captured);
+  return t;
+}
+Timing time_on_cpu(const Row& row, double seconds) {
   const auto run = row.prepare();
   const int threads = omp_get_max_threads();
   if (row.threads) omp_set_num_threads(row.threads);
   const Timing t = time(run, seconds);
   omp_set_num_threads(threads);
+  return t;
+}
+
+ordered_json measure(const Row& row, const Ceiling& ceiling, double seconds) {
+  const Timing t = row.device == Device::cpu ? time_on_cpu(row, seconds) : time_on_gpu(row, seconds);
   const Roof r = roof(row, ceiling);
   return {{"op", row.op},
           {"shape", row.shape},
           {"variant", row.variant},
+          {"device", name(row.device)},
+          {"dtype", name(row.dtype)},
           {"threads", ceiling.threads},
           {"seconds", t.median},
           {"low", t.low},
@@ -55,8 +78,14 @@ ordered_json measure(const Row& row, const Ceiling& ceiling, double seconds) {
           {"runs", t.runs},
           {"flops", row.flops},
           {"bytes", row.bytes},
+          {"intensity", row.bytes > 0 ? row.flops / row.bytes : 0},
           {"roof_percent", 100 * r.seconds / t.median},
           {"roof", r.binds}};
+}
+
+std::string gpu_title() {
+  if constexpr (kHasCuda) return gpu_name();
+  return "";
 }
 
 std::string duration(double seconds) {
@@ -117,8 +146,19 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
   } catch (const std::regex_error&) {
     fail(Fault::usage, "--filter: expected a regular expression, found \"{}\"", arguments.filter);
   }
-  std::vector<Row> rows = step_rows(), ops = op_rows();
-  rows.insert(rows.end(), ops.begin(), ops.end());
+  std::vector<Row> rows;
+  const auto append = [&](std::vector<Row> more) {
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  const bool gpu = options.device == Device::cuda;
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+    if (!gpu && dtype != Dtype::f32) continue;
+    append(step_rows(options.device, dtype)), append(op_rows(options.device, dtype));
+    if (gpu) append(kernel_rows(dtype));
+  }
+  // Sizes that were cut down for the emulated device may have become one.
+  std::set<std::string> seen;
+  std::erase_if(rows, [&](const Row& row) { return !seen.insert(row.name() + " " + row.variant).second; });
   std::erase_if(rows,
                 [&](const Row& row) { return !std::regex_search(row.name() + " " + row.variant, filter); });
   if (rows.empty())
@@ -127,29 +167,38 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
          arguments.filter);
 
   const int threads = omp_get_max_threads();
-  const Ceiling one = measure_ceiling(1), all = threads == 1 ? one : measure_ceiling(threads);
-  ordered_json result = {{"machine",
-                          {{"cpu", cpu_model()},
-                           {"threads", threads},
-                           {"flops_one", one.flops},
-                           {"flops_all", all.flops},
-                           {"bytes_one", one.bytes},
-                           {"bytes_all", all.bytes}}},
-                         {"rows", ordered_json::array()}};
-  const auto ceiling_line = [&](const Ceiling& c) {
-    return fmt::format("{} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s", c.threads, c.threads == 1 ? "" : "s",
-                       c.flops / 1e9, c.bytes / 1e9);
-  };
+  ordered_json machine = {{"cpu", cpu_model()}, {"threads", threads}};
+  std::string ceilings = cpu_model();
+  Ceiling one, all;
+  if (gpu) {
+    one = all = measure_gpu_ceiling();
+    machine["gpu"] = gpu_title();
+    machine["flops_f32"] = all.flops, machine["flops_16"] = all.flops16, machine["bytes_all"] = all.bytes;
+    ceilings =
+        fmt::format("{}; the fastest matmul: {:.1f} TFLOP/s f32, {:.1f} TFLOP/s bf16; copy {:.1f} GB/s",
+                    gpu_title(), all.flops / 1e12, all.flops16 / 1e12, all.bytes / 1e9);
+    if constexpr (kCuda == CudaBuild::emulated)
+      ceilings += "\nThe emulated device, at sizes cut down: these times say nothing about a GPU.";
+  } else {
+    one = measure_ceiling(1), all = threads == 1 ? one : measure_ceiling(threads);
+    machine["flops_one"] = one.flops, machine["flops_all"] = all.flops;
+    machine["bytes_one"] = one.bytes, machine["bytes_all"] = all.bytes;
+    for (const Ceiling& c : {one, all})
+      ceilings += fmt::format("; {} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s", c.threads,
+                              c.threads == 1 ? "" : "s", c.flops / 1e9, c.bytes / 1e9);
+  }
+  ordered_json result = {{"machine", machine}, {"rows", ordered_json::array()}};
   std::optional<Table> table;
   if (!options.json) {
-    fmt::print("{}; {}; {}\n\n", cpu_model(), ceiling_line(one), ceiling_line(all));
+    fmt::print("{}\n\n", ceilings);
     table.emplace(arguments.markdown, std::vector<std::pair<std::string, int>>{{"op", -26},
-                                                                               {"shape", -30},
-                                                                               {"variant", -8},
+                                                                               {"shape", -38},
+                                                                               {"variant", -12},
                                                                                {"median", 10},
                                                                                {"quartiles", 21},
                                                                                {"GFLOP/s", 8},
                                                                                {"GB/s", 7},
+                                                                               {"FLOP/B", 7},
                                                                                {"% of roof", 9},
                                                                                {"roof", -7}});
   }
@@ -159,7 +208,9 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
     if (table)
       table->line({row.op, row.shape, row.variant, duration(seconds),
                    duration(m["low"]) + " - " + duration(m["high"]), rate(row.flops, seconds),
-                   rate(row.bytes, seconds), fmt::format("{:.1f}", m["roof_percent"].get<double>()),
+                   rate(row.bytes, seconds),
+                   row.bytes > 0 ? fmt::format("{:.1f}", row.flops / row.bytes) : "-",
+                   row.flops + row.bytes > 0 ? fmt::format("{:.1f}", m["roof_percent"].get<double>()) : "-",
                    m["roof"]});
     else if (!options.quiet) fmt::print(stderr, "{} {}: {}\n", row.name(), row.variant, duration(seconds));
     result["rows"].push_back(m);
@@ -182,7 +233,7 @@ int compare_bench(const BenchArguments& arguments, const Options& options) {
     table.emplace(
         arguments.markdown,
         std::vector<std::pair<std::string, int>>{
-            {"op", -26}, {"shape", -30}, {"variant", -8}, {"A", 10}, {"B", 10}, {"A / B", 7}, {"", -12}});
+            {"op", -26}, {"shape", -38}, {"variant", -12}, {"A", 10}, {"B", 10}, {"A / B", 7}, {"", -12}});
   double logs = 0;
   int64_t matched = 0;
   try {

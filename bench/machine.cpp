@@ -1,4 +1,4 @@
-// The machine's ceilings, by loops of ours.
+// How runs are timed, and the ceiling of the processor by loops of ours; that of a GPU: kernels.cpp.
 #include <omp.h>
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "bench/bench.h"
+#include "kernels/error.h"
+#include "kernels/gpu.h"
 #include "kernels/matmul/tile.h"
 
 namespace bench {
@@ -32,21 +34,36 @@ float multiply_adds(int64_t rounds) {
 
 }  // namespace
 
-Timing time(const std::function<void(int64_t)>& run, double seconds) {
+Timing repeat(const std::function<double(int64_t)>& take, double seconds) {
   constexpr int kWarmUp = 2, kLeast = 5;
   int64_t turn = 0;
-  while (turn < kWarmUp) run(turn++);
+  while (turn < kWarmUp) take(turn++);
   std::vector<double> taken;
   const double start = now();
-  while (int(taken.size()) < kLeast || now() - start < seconds) {
-    const double before = now();
-    run(turn++);
-    taken.push_back(now() - before);
-  }
+  while (int(taken.size()) < kLeast || now() - start < seconds) taken.push_back(take(turn++));
   std::sort(taken.begin(), taken.end());
   const size_t n = taken.size();
   return {taken[n / 2], taken[n / 4], taken[n - 1 - n / 4], int(n)};
 }
+Timing time(const std::function<void(int64_t)>& run, double seconds) {
+  return repeat(
+      [&](int64_t turn) {
+        const double before = now();
+        run(turn);
+        return now() - before;
+      },
+      seconds);
+}
+Timing time_gpu(const std::function<void(int64_t)>& run, double seconds) {
+  if constexpr (kHasCuda)
+    return repeat([&](int64_t turn) { return gpu_seconds([&] { run(turn); }); }, seconds);
+  fail(Fault::internal, "bench: this build has no CUDA");
+}
+
+int64_t sets_for(Device device, double bytes) {
+  return std::clamp<int64_t>(int64_t((device == Device::cpu ? kFootprint : kGpuFootprint) / bytes), 2, 64);
+}
+std::string variant_name(const std::string& variant, Dtype dtype) { return variant + ' ' + ::name(dtype); }
 
 Ceiling measure_ceiling(int threads) {
   constexpr int64_t kRounds = 1 << 20, kFloats = int64_t(kFootprint) / (2 * sizeof(float));
@@ -90,7 +107,7 @@ Ceiling measure_ceiling(int threads) {
       },
       0.5);
   const double lanes = sizeof(Vector<float>) / sizeof(float), bytes = double(kFloats) * sizeof(float);
-  return {threads, threads * double(kRounds) * 16 * 2 * lanes / adds.median,
+  return {threads, threads * double(kRounds) * 16 * 2 * lanes / adds.median, 0,
           std::max(2 * bytes / copy.median, 3 * bytes / update.median)};
 }
 

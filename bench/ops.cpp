@@ -1,4 +1,4 @@
-// Single ops over the shapes of our models.
+// Single ops over the shapes of our models, as the engine runs them.
 #include <fmt/format.h>
 
 #include "bench/bench.h"
@@ -13,43 +13,62 @@ using Tensors = std::vector<Tensor>;
 using Function = std::function<Tensor(const Tensors&)>;
 
 uint32_t next_draw = 0;
-Tensor drawn(const Shape& shape) { return normal(shape, Key{1, 0, next_draw++}); }
+Tensor drawn(const Shape& shape, Dtype dtype = Dtype::f32, Device device = Device::cpu) {
+  return normal(shape, Key{1, 0, next_draw++}, dtype, device);
+}
 
-int64_t sets_for(double bytes) { return std::clamp<int64_t>(int64_t(kFootprint / bytes), 2, 64); }
+// Rows of one device and type. The emulated device gets sizes cut down, so that it runs the same code in a
+// moment.
+struct Rows {
+  Device device;
+  Dtype dtype;
+  std::vector<Row> rows;
+
+  int64_t cut(int64_t size, int64_t most) const {
+    return device == Device::cuda && kCuda == CudaBuild::emulated ? std::min(size, most) : size;
+  }
+  // What is by channel (norms, biases) is in the wide type.
+  Dtype type_of(const Shape& shape) const { return shape.rank() == 1 ? wide(dtype) : dtype; }
+};
 
 // Forward alone, and forward with the gradient of every input. Of a matrix product the backward has twice the
 // work of the forward.
-void add(std::vector<Row>& rows, const std::string& op, const std::string& shape,
-         const std::vector<Shape>& inputs, double flops, double backward_flops, const Function& f) {
-  double input_bytes = 0;
-  for (const Shape& s : inputs) input_bytes += 4.0 * double(s.size());
-  double output_bytes = 0;
+void add(Rows& rows, const std::string& op, const std::string& shape, const std::vector<Shape>& inputs,
+         double flops, double backward_flops, const Function& f) {
+  const Device device = rows.device;
+  std::vector<Dtype> types;
+  for (const Shape& s : inputs) types.push_back(rows.type_of(s));
+  double input_bytes = 0, output_bytes = 0;
   {
     NoGrad off;
     Tensors x;
-    for (const Shape& s : inputs) x.push_back(Tensor::zeros(s));
+    for (size_t i = 0; i < inputs.size(); ++i) x.push_back(Tensor::zeros(inputs[i], types[i], device));
+    for (const Tensor& t : x) input_bytes += double(t.bytes());
     output_bytes = double(f(x).bytes());
   }
   for (const bool backward : {false, true}) {
     Row row;
     row.op = op + (backward ? " fwd+bwd" : " fwd");
     row.shape = shape;
-    row.variant = "cpu";
+    row.device = device, row.dtype = rows.dtype;
+    row.variant = device == Device::cpu ? "cpu" : variant_name("cuda", rows.dtype);
+    row.captured = sets_for(device, input_bytes + output_bytes);
     row.flops = flops + (backward ? backward_flops : 0);
     // Backward reads the inputs and dy and writes as many gradients as there are inputs.
     row.bytes = input_bytes + output_bytes + (backward ? 2 * input_bytes + output_bytes : 0);
     row.prepare = [=]() -> std::function<void(int64_t)> {
       auto sets = std::make_shared<std::vector<Tensors>>();
       auto dy = std::make_shared<Tensors>();
-      for (int64_t i = 0; i < sets_for(input_bytes + output_bytes); ++i) {
+      for (int64_t i = 0; i < sets_for(device, input_bytes + output_bytes); ++i) {
         Tensors x;
-        for (const Shape& s : inputs) {
-          x.push_back(drawn(s));
+        for (size_t k = 0; k < inputs.size(); ++k) {
+          x.push_back(drawn(inputs[k], types[k], device));
           if (backward) track(x.back());
         }
         if (backward) {
           NoGrad off;
-          dy->push_back(drawn(f(x).shape()));
+          const Tensor y = f(x);
+          dy->push_back(drawn(y.shape(), y.dtype(), device));
         }
         sets->push_back(std::move(x));
       }
@@ -59,33 +78,37 @@ void add(std::vector<Row>& rows, const std::string& op, const std::string& shape
         if (backward) grad(y, (*sets)[i], {false, (*dy)[i]});
       };
     };
-    rows.push_back(std::move(row));
+    rows.rows.push_back(std::move(row));
   }
 }
 
-void add_conv(std::vector<Row>& rows, int64_t n, int64_t side, int64_t in, int64_t out, int64_t k,
-              int64_t stride, int64_t pad) {
+void add_conv(Rows& rows, int64_t n, int64_t side, int64_t in, int64_t out, int64_t k, int64_t stride,
+              int64_t pad) {
+  n = rows.cut(n, 2), side = rows.cut(side, 8), in = rows.cut(in, 8), out = rows.cut(out, 8);
   const int64_t o = (side + 2 * pad - k) / stride + 1;
   const double flops = 2.0 * double(n * o * o * out * k * k * in);
   add(rows, "conv2d", fmt::format("{}x{}x{}x{} k{} s{} -> {}", n, side, side, in, k, stride, out),
       {{n, side, side, in}, {out, k, k, in}}, flops, 2 * flops,
       [=](const Tensors& x) { return conv2d(x[0], x[1], {}, stride, pad); });
 }
-void add_conv_transpose(std::vector<Row>& rows, int64_t n, int64_t side, int64_t in, int64_t out, int64_t k,
+void add_conv_transpose(Rows& rows, int64_t n, int64_t side, int64_t in, int64_t out, int64_t k,
                         int64_t stride, int64_t pad) {
+  n = rows.cut(n, 2), side = rows.cut(side, 4), in = rows.cut(in, 8), out = rows.cut(out, 8);
   const double flops = 2.0 * double(n * side * side * out * k * k * in);
   add(rows, "conv_transpose2d", fmt::format("{}x{}x{}x{} k{} s{} -> {}", n, side, side, in, k, stride, out),
       {{n, side, side, in}, {in, k, k, out}}, flops, 2 * flops,
       [=](const Tensors& x) { return conv_transpose2d(x[0], x[1], {}, stride, pad); });
 }
-void add_linear(std::vector<Row>& rows, int64_t m, int64_t n, int64_t k) {
+void add_linear(Rows& rows, int64_t m, int64_t n, int64_t k) {
+  m = rows.cut(m, 16), n = rows.cut(n, 16), k = rows.cut(k, 16);
   const double flops = 2.0 * double(m) * double(n) * double(k);
   add(rows, "linear", fmt::format("{}x{} -> {}", m, k, n), {{m, k}, {n, k}}, flops, 2 * flops,
       [](const Tensors& x) { return linear(x[0], x[1]); });
 }
 
 // x + conv(silu(norm(conv(silu(norm(x)))))), both convolutions 3x3, 32 groups: the block of VQGAN and KL-f8.
-void add_residual(std::vector<Row>& rows, int64_t n, int64_t side, int64_t c) {
+void add_residual(Rows& rows, int64_t n, int64_t side, int64_t c) {
+  n = rows.cut(n, 1), side = rows.cut(side, 4), c = rows.cut(c, 32);
   const double flops = 2 * 2.0 * double(n * side * side) * double(9 * c * c);
   const Shape image{n, side, side, c}, w{c, 3, 3, c}, b{c};
   add(rows, "residual block", fmt::format("{}x{}x{}x{}", n, side, side, c), {image, b, b, w, b, b, b, w, b},
@@ -96,7 +119,7 @@ void add_residual(std::vector<Row>& rows, int64_t n, int64_t side, int64_t c) {
 }
 
 // One product on one thread by each of our matrix multiplications.
-void add_gemm(std::vector<Row>& rows, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
+void add_gemm(Rows& rows, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
   using Gemm = void (*)(float*, const float*, const float*, int64_t, int64_t, int64_t, bool, bool);
   const auto variant = [&](const std::string& name, Gemm f) {
     Row row;
@@ -108,14 +131,14 @@ void add_gemm(std::vector<Row>& rows, int64_t m, int64_t n, int64_t k, bool ta, 
     row.threads = 1;
     row.prepare = [=]() -> std::function<void(int64_t)> {
       auto sets = std::make_shared<std::vector<Tensors>>();
-      for (int64_t i = 0; i < sets_for(row.bytes); ++i)
+      for (int64_t i = 0; i < sets_for(Device::cpu, row.bytes); ++i)
         sets->push_back({Tensor({m, n}), drawn({m, k}), drawn({k, n})});
       return [=](int64_t turn) {
         const Tensors& t = (*sets)[size_t(turn) % sets->size()];
         f(t[0].data<float>(), t[1].data<float>(), t[2].data<float>(), m, n, k, ta, tb);
       };
     };
-    rows.push_back(std::move(row));
+    rows.rows.push_back(std::move(row));
   };
   variant("tiled", [](float* y, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool ta,
                       bool tb) { gemm_tiled(y, n, a, ta ? m : k, b, tb ? k : n, m, n, k, ta, tb); });
@@ -135,7 +158,7 @@ Row adamw_row(int64_t n) {
   row.bytes = 36.0 * double(n);
   row.prepare = [=]() -> std::function<void(int64_t)> {
     auto sets = std::make_shared<std::vector<Tensors>>();
-    for (int64_t i = 0; i < sets_for(20.0 * double(n)); ++i)
+    for (int64_t i = 0; i < sets_for(Device::cpu, 20.0 * double(n)); ++i)
       sets->push_back({drawn({n}), drawn({n}), square(drawn({n})), drawn({n}), drawn({n})});
     return [=](int64_t turn) {
       const Tensors& t = (*sets)[size_t(turn) % sets->size()];
@@ -148,18 +171,23 @@ Row adamw_row(int64_t n) {
 
 }  // namespace
 
-std::vector<Row> op_rows() {
-  std::vector<Row> rows;
-  for (const bool tb : {false, true})
-    for (const bool ta : {false, true}) add_gemm(rows, 256, 1024, 1024, ta, tb);
-  add_gemm(rows, 1024, 512, 2048, false, false);
+std::vector<Row> op_rows(Device device, Dtype dtype) {
+  Rows rows{device, dtype, {}};
+  if (device == Device::cpu) {
+    for (const bool tb : {false, true})
+      for (const bool ta : {false, true}) add_gemm(rows, 256, 1024, 1024, ta, tb);
+    add_gemm(rows, 1024, 512, 2048, false, false);
+  }
 
   add_linear(rows, 1024, 3072, 1024);  // DiT-L: qkv of 16 images of 64 tokens
   add_linear(rows, 1024, 4096, 1024);
   add_linear(rows, 128, 1, 2048);   // the discriminator's head
   add_linear(rows, 128, 128, 128);  // the toy VAE
-  add(rows, "matmul", "32x256x64 x 64x256", {{32, 256, 64}, {32, 256, 64}}, 2.0 * 32 * 256 * 256 * 64,
-      4.0 * 32 * 256 * 256 * 64, [](const Tensors& x) { return matmul(x[0], x[1], false, true); });
+  const int64_t batch = rows.cut(32, 2), tokens = rows.cut(256, 16), depth = rows.cut(64, 16);
+  const double product = 2.0 * double(batch * tokens * tokens * depth);
+  add(rows, "matmul", fmt::format("{0}x{1}x{2} x {2}x{1}", batch, tokens, depth),
+      {{batch, tokens, depth}, {batch, tokens, depth}}, product, 2 * product,
+      [](const Tensors& x) { return matmul(x[0], x[1], false, true); });
 
   add_conv(rows, 64, 32, 3, 64, 5, 2, 2);  // DCGAN's discriminator
   add_conv(rows, 64, 16, 64, 128, 5, 2, 2);
@@ -185,15 +213,19 @@ std::vector<Row> op_rows() {
     const Shape c{shape[-1]};
     add(rows, op, shape.str(), {shape, c, c}, 8.0 * double(shape.size()), 12.0 * double(shape.size()), f);
   };
-  norm("group_norm + silu", {4, 32, 32, 128},
+  norm("group_norm + silu", {rows.cut(4, 2), rows.cut(32, 4), rows.cut(32, 4), rows.cut(128, 32)},
        [](const Tensors& x) { return group_norm(x[0], x[1], x[2], 32, 1e-6, Act::silu); });
-  norm("layer_norm", {1024, 1024}, [](const Tensors& x) { return layer_norm(x[0], x[1], x[2], 1e-6); });
-  norm("batch_norm + relu", {64, 16, 16, 128}, [](const Tensors& x) {
-    Tensor mean = Tensor::zeros(x[1].shape()), var = Tensor::full(x[1].shape(), 1);
-    return batch_norm(x[0], x[1], x[2], mean, var, true, 0.1, 1e-5, Act::relu);
-  });
+  norm("layer_norm", {rows.cut(1024, 8), rows.cut(1024, 64)},
+       [](const Tensors& x) { return layer_norm(x[0], x[1], x[2], 1e-6); });
+  norm("batch_norm + relu", {rows.cut(64, 2), rows.cut(16, 4), rows.cut(16, 4), rows.cut(128, 32)},
+       [](const Tensors& x) {
+         const Device where = x[0].device();
+         Tensor mean = Tensor::zeros(x[1].shape(), Dtype::f32, where),
+                var = Tensor::full(x[1].shape(), 1, Dtype::f32, where);
+         return batch_norm(x[0], x[1], x[2], mean, var, true, 0.1, 1e-5, Act::relu);
+       });
 
-  const Shape flat{64, 16, 16, 256};
+  const Shape flat{rows.cut(64, 2), rows.cut(16, 4), rows.cut(16, 4), rows.cut(256, 32)};
   const auto unary = [&](const char* op, double flops, const Function& f) {
     add(rows, op, flat.str(), {flat}, flops * double(flat.size()), 2 * flops * double(flat.size()), f);
   };
@@ -208,21 +240,18 @@ std::vector<Row> op_rows() {
       [](const Tensors& x) { return x[0] + x[1]; });
   add(rows, "mse_loss", flat.str(), {flat, flat}, 3.0 * double(flat.size()), 3.0 * double(flat.size()),
       [](const Tensors& x) { return mse_loss(x[0], x[1]); });
-  add(rows, "upsample_nearest", "4x16x16x256 x2", {{4, 16, 16, 256}}, 0, 4.0 * 4 * 16 * 16 * 256,
-      [](const Tensors& x) { return upsample_nearest(x[0], 2); });
+  const Shape small{rows.cut(4, 1), rows.cut(16, 4), rows.cut(16, 4), rows.cut(256, 16)};
+  add(rows, "upsample_nearest", fmt::format("{}x{}x{}x{} x2", small[0], small[1], small[2], small[3]),
+      {small}, 0, 4.0 * double(small.size()), [](const Tensors& x) { return upsample_nearest(x[0], 2); });
 
-  const Tensor index = Tensor::of(
-      {16, 257},
-      [] {
-        std::vector<double> v(16 * 257);
-        for (size_t i = 0; i < v.size(); ++i) v[i] = double(i * 7919 % 1024);
-        return v;
-      }(),
-      Dtype::i64);
-  add(rows, "embedding", "1024x1024, 16x257 tokens", {{1024, 1024}}, 0, 0,
+  const int64_t entries = rows.cut(1024, 32), width = rows.cut(1024, 32), length = rows.cut(257, 5);
+  std::vector<double> ids(size_t(16 * length));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = double(int64_t(i * 7919) % entries);
+  const Tensor index = Tensor::of({16, length}, ids, Dtype::i64).to(device);
+  add(rows, "embedding", fmt::format("{}x{}, 16x{} tokens", entries, width, length), {{entries, width}}, 0, 0,
       [=](const Tensors& x) { return embedding(x[0], index); });
-  rows.push_back(adamw_row(8 << 20));
-  return rows;
+  if (device == Device::cpu) rows.rows.push_back(adamw_row(8 << 20));
+  return rows.rows;
 }
 
 }  // namespace bench

@@ -5,6 +5,7 @@
 #include "engine/ops.h"
 #include "train/experiment.h"
 #include "train/feed.h"
+#include "train/stepper.h"
 
 namespace bench {
 namespace {
@@ -34,26 +35,35 @@ constexpr double kJoint = kStageTwo + kFirst + kFeatures + kGenerator + 2 * kEnc
 // Three layers each way of 10-128-128-4 and 2-128-128-10.
 constexpr double kToy = 3 * (10. * 128 + 128 * 128 + 128 * 4 + 2 * 128 + 128 * 128 + 128 * 10);
 
-Row step(const std::string& kind, const std::string& label, int stage, int64_t batch,
-         double multiplications) {
+// On CUDA the step is one captured graph (train.graph). The emulated device gets a twentieth of the width and
+// two images.
+Row step(Device device, Dtype dtype, const std::string& kind, const std::string& label, int stage,
+         int64_t batch, double multiplications) {
+  const bool tiny = device == Device::cuda && kCuda == CudaBuild::emulated;
+  if (tiny) batch = 2;
   Row row;
   row.op = "step " + label;
   row.shape = fmt::format("batch {}", batch);
-  row.variant = "cpu";
-  row.flops = 2 * multiplications * double(batch);
+  row.device = device, row.dtype = dtype;
+  row.variant = device == Device::cpu ? "cpu" : variant_name("graph", dtype);
+  row.flops = tiny ? 0 : 2 * multiplications * double(batch);
   row.prepare = [=]() -> std::function<void(int64_t)> {
     Recipe recipe;
     recipe.model.kind = kind;
     if (kind == "toy") recipe.model.z_dim = 2;
     recipe.train.batch = batch;
+    recipe.device = device, recipe.dtype = ::name(dtype);
+    recipe.train.graph = device == Device::cuda;
+    if (tiny) recipe.model.width = 0.05;
     std::shared_ptr<Experiment> experiment = make_experiment(recipe, stage);
     auto batches = std::make_shared<std::vector<Tensor>>();
     Shape shape{batch};
     for (int64_t d : experiment->example_shape()) shape.push_back(d);
-    for (uint32_t i = 0; i < 8; ++i) batches->push_back(tanh(normal(shape, Key{3, 0, i})));
-    return [=](int64_t turn) {
-      const auto noise = drawn_noise(0, uint32_t(turn), Device::cpu);
-      experiment->step((*batches)[size_t(turn) % batches->size()], *noise);
+    for (uint32_t i = 0; i < 8; ++i) batches->push_back(tanh(normal(shape, Key{3, 0, i}, dtype, device)));
+    auto stepper = std::make_shared<Stepper>(*experiment, recipe);
+    return [=, kept = experiment](int64_t turn) {  // which the stepper refers to
+      const auto noise = drawn_noise(0, uint32_t(turn), device, stepper->clock());
+      stepper->take((*batches)[size_t(turn) % batches->size()], *noise, turn + 1, 1);
     };
   };
   return row;
@@ -61,15 +71,16 @@ Row step(const std::string& kind, const std::string& label, int stage, int64_t b
 
 }  // namespace
 
-std::vector<Row> step_rows() {
+std::vector<Row> step_rows(Device device, Dtype dtype) {
+  const auto make = [&](auto... arguments) { return step(device, dtype, arguments...); };
   return {
-      step("dcgan", "dcgan", 1, 64, kDcgan),
-      step("dcgan", "dcgan", 1, 128, kDcgan),
-      step("vaegan", "vaegan, joint", 1, 64, kJoint),
-      step("vaegan", "vaegan, joint", 1, 128, kJoint),
-      step("vaegan", "vaegan, stage 2", 2, 64, kStageTwo),
-      step("vaegan", "vaegan, stage 2", 2, 128, kStageTwo),
-      step("toy", "toy", 1, 128, kToy),
+      make("dcgan", "dcgan", 1, 64, kDcgan),
+      make("dcgan", "dcgan", 1, 128, kDcgan),
+      make("vaegan", "vaegan, joint", 1, 64, kJoint),
+      make("vaegan", "vaegan, joint", 1, 128, kJoint),
+      make("vaegan", "vaegan, stage 2", 2, 64, kStageTwo),
+      make("vaegan", "vaegan, stage 2", 2, 128, kStageTwo),
+      make("toy", "toy", 1, 128, kToy),
   };
 }
 

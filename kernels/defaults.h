@@ -8,17 +8,6 @@
 #include "kernels/matmul/variants.h"
 #include "kernels/vq/variants.h"
 
-#ifdef DAE_CUBLAS
-inline constexpr bool kCublas = true;
-#else
-inline constexpr bool kCublas = false;
-#endif
-#ifdef DAE_CUDNN
-inline constexpr bool kCudnn = true;
-#else
-inline constexpr bool kCudnn = false;
-#endif
-
 template <class Variant, class Shape>
 struct Choice {
   Variant variant;

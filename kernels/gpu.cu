@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -44,6 +46,28 @@ Stream gpu_stream() {
     return s;
   }();
   return stream;
+}
+
+std::string gpu_name() {
+  int device = 0;
+  cudaDeviceProp properties;
+  check(cudaGetDevice(&device), "asking for the device");
+  check(cudaGetDeviceProperties(&properties, device), "asking for the device");
+  return fmt::format("{}, sm_{}{}", properties.name, properties.major, properties.minor);
+}
+double gpu_seconds(const std::function<void()>& work) {
+  struct Event {
+    Event() { check(cudaEventCreate(&event), "making an event"); }
+    ~Event() { cudaEventDestroy(event); }
+    cudaEvent_t event = nullptr;
+  } begin, end;
+  check(cudaEventRecord(begin.event, gpu_stream()), "recording an event");
+  work();
+  check(cudaEventRecord(end.event, gpu_stream()), "recording an event");
+  check(cudaEventSynchronize(end.event), "waiting for the device");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin.event, end.event), "reading an event");
+  return milliseconds * 1e-3;
 }
 
 void* gpu_allocate(size_t bytes) {
@@ -140,6 +164,7 @@ void gpu_free(GpuGraph* graph) {
 }
 
 #else
+#include <chrono>
 #include <cstdlib>
 
 int gpu_count() { return 1; }
@@ -148,6 +173,12 @@ void use_gpu(int index) {
     fail(Fault::usage, "--device: expected cuda or cuda:0, the emulated device, found cuda:{}", index);
 }
 Stream gpu_stream() { return nullptr; }
+std::string gpu_name() { return "emulated device"; }
+double gpu_seconds(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 void* gpu_allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
 void gpu_free(void* data) { std::free(data); }
 void gpu_fill_bytes(void* data, int byte, size_t bytes) {

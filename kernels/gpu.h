@@ -3,6 +3,8 @@
 // CUDA, except that no device is found.
 #pragma once
 #include <cstddef>
+#include <functional>
+#include <string>
 
 #include "kernels/device.h"
 
@@ -11,6 +13,9 @@ constexpr bool kHasCuda = kCuda != CudaBuild::absent;
 int gpu_count();          // devices that can be used; 0 without a driver
 void use_gpu(int index);  // before anything is allocated; Fault::usage if there is no such device
 Stream gpu_stream();
+std::string gpu_name();  // "NVIDIA H100 80GB HBM3, sm_90"
+// Runs `work` and waits for what it queued: the device's seconds between its begin and its end.
+double gpu_seconds(const std::function<void()>& work);
 
 void* gpu_allocate(size_t bytes);  // aligned to 256 bytes; null: there is no more
 void gpu_free(void* data);

@@ -30,8 +30,9 @@ inline int run(const Folder& folder, const std::string& arguments, std::string& 
 }
 
 // The same; returns what it wrote to stdout.
-inline std::string output(const Folder& folder, const std::string& arguments) {
-  std::FILE* pipe = popen(("'" DAE_PROGRAM "' " + in_folder(folder, arguments)).c_str(), "r");
+inline std::string output(const Folder& folder, const std::string& arguments,
+                          const std::string& program = DAE_PROGRAM) {
+  std::FILE* pipe = popen(("'" + program + "' " + in_folder(folder, arguments)).c_str(), "r");
   std::string text;
   for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
   CHECK(pclose(pipe) == 0);

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/memory.h"
 #include "engine/ops.h"
@@ -61,6 +62,10 @@ TEST_CASE("dae bench: rows with a share of the roof, and a comparison of two res
   CHECK(compared["geometric_mean"] == doctest::Approx(0.25));
   CHECK(compared["rows"].size() == 2);
 
+  const std::string markdown =
+      output(folder, "bench --threads 1 --markdown --seconds 0.01 --filter 'embedding fwd .*cpu'");
+  CHECK(markdown.find("| op | shape | variant | median |") != std::string::npos);
+
   write(folder / "c.json", "{}");
   for (const BadInput& row :
        {BadInput{"bench --filter '('", 2, {"--filter: expected a regular expression"}},
@@ -68,4 +73,49 @@ TEST_CASE("dae bench: rows with a share of the roof, and a comparison of two res
         BadInput{
             "bench compare @/c.json @/b.json", 3, {"c.json: expected a file written by dae bench --json"}}})
     check(folder, row);
+}
+
+// Which variants a shape has, and that each is timed against the right roof: the code that runs on a GPU, at
+// sizes that the emulated device takes in a moment.
+TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside the others") {
+  const Folder folder;
+  const auto bench = [&](const std::string& filter) {
+    return nlohmann::json::parse(output(
+        folder, "bench --device cuda --json -q --seconds 0.001 --filter '" + filter + "'", DAE_EMULATED));
+  };
+  const auto result = bench(
+      "DCGAN disc 1x8x8x3|matmul NT DiT-L/4 qkv|attention .*wide prior|nearest code VQGAN batch 8"
+      "|layer_norm fwd .*bf16|step toy");
+  CHECK(result["machine"]["gpu"] == "emulated device");
+  for (const char* roof : {"flops_f32", "flops_16", "bytes_all"}) CHECK(result["machine"][roof] > 1e5);
+  std::set<std::string> found;
+  for (const auto& row : result["rows"]) {
+    CAPTURE(row.dump());
+    found.insert(row["op"].get<std::string>() + ": " + row["variant"].get<std::string>());
+    CHECK(row["device"] == "cuda");
+    CHECK(row["low"] <= row["seconds"]);
+    CHECK(row["seconds"] <= row["high"]);
+    CHECK(row["seconds"] > 0);
+    if (row["op"] == "step toy") continue;  // at sizes cut down its work is not counted
+    CHECK(row["roof_percent"] > 0);
+    const double flops = row["flops"], bytes = row["bytes"];
+    CHECK(row["intensity"] == doctest::Approx(flops / bytes));
+    const double most = result["machine"][row["dtype"] == "f32" ? "flops_f32" : "flops_16"];
+    const double least = std::max(flops / most, bytes / result["machine"]["bytes_all"].get<double>());
+    CHECK(row["roof_percent"] == doctest::Approx(100 * least / row["seconds"].get<double>()));
+  }
+  for (const char* name :
+       {"step toy: graph f32", "step toy: graph bf16", "layer_norm fwd: cuda bf16", "matmul NT: naive f32",
+        "matmul NT: mma f32", "matmul NT: mma bf16", "matmul NT: wgmma bf16", "matmul NT: wgmma f16",
+        "conv forward: naive f32", "conv forward: mma bf16", "conv forward: direct bf16",
+        "conv backward input: direct f32", "conv backward weight: direct f16",
+        "attention forward: blocks f32", "attention forward: tiled bf16", "attention backward: tiled bf16",
+        "nearest code: naive bf16", "nearest code: tensor f32"}) {
+    CAPTURE(name);
+    CHECK(found.count(name) == 1);
+  }
+  write(folder / "gpu.json", result.dump());
+  const auto compared = nlohmann::json::parse(output(folder, "bench compare @/gpu.json @/gpu.json --json"));
+  CHECK(compared["rows"].size() == result["rows"].size());
+  CHECK(compared["geometric_mean"] == doctest::Approx(1));
 }

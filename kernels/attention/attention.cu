@@ -9,7 +9,7 @@ bool attention_takes(AttentionVariant variant, const AttentionShape& s) {
 }
 template <class Call>
 void attention_by(AttentionVariant variant, Cuda where, const Call& call) {
-  if constexpr (!std::is_same_v<decltype(call.q), const float* const>)
+  if constexpr (!std::is_same_v<decltype(call.q), const float*>)
     if (variant == AttentionVariant::tiled) return attention_tiled(where, call);
   if (variant == AttentionVariant::blocks) attention_blocks(where, call);
   else attention_naive(where, call);

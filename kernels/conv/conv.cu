@@ -5,6 +5,12 @@
 
 namespace {
 
+#ifdef DAE_CUDNN
+constexpr bool kCudnn = true;
+#else
+constexpr bool kCudnn = false;
+#endif
+
 int64_t pixels(const ConvShape& s) { return s.n * s.oh() * s.ow(); }
 
 bool is_product(const ConvShape& s) {

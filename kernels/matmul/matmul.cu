@@ -6,6 +6,12 @@
 
 namespace {
 
+#ifdef DAE_CUBLAS
+constexpr bool kCublas = true;
+#else
+constexpr bool kCublas = false;
+#endif
+
 template <class T>
 MatmulVariant chosen(Cuda where, const T* a, const T* b, const MatmulShape& s) {
   return choose(defaults::kMatmul, s, [&](MatmulVariant v) { return matmul_takes(v, where, a, b, s); });

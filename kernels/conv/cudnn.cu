@@ -1,0 +1,167 @@
+// The convolutions of conv.h by cuDNN in NHWC: the yardstick of the other variants, never a default. In this
+// file only if the build asks for it (-DDAE_CUDNN=ON), by nvcc only. The first call of a shape lets cuDNN
+// time all of its algorithms and keeps the fastest deterministic one, so it may not be in a captured graph.
+// f32 by multiply-adds, not TF32; 16-bit types on tensor cores with sums in f32. Its gradient of the weights
+// is of the images' type, so that ours in f32 is rounded to it; its bias likewise, so ours is a pass of its
+// own. Not run yet: no GPU was at hand.
+#include <cudnn.h>
+
+#include <array>
+#include <map>
+
+#include "kernels/conv/variants.h"
+#include "kernels/convert.h"
+#include "kernels/map.h"
+
+namespace {
+
+void check(cudnnStatus_t status, const char* what) {
+  if (status != CUDNN_STATUS_SUCCESS)
+    fail(Fault::internal, "cudnn: {}: {}", what, cudnnGetErrorString(status));
+}
+
+template <class T>
+constexpr cudnnDataType_t kType = std::is_same_v<T, float>  ? CUDNN_DATA_FLOAT
+                                  : std::is_same_v<T, bf16> ? CUDNN_DATA_BFLOAT16
+                                                            : CUDNN_DATA_HALF;
+
+cudnnHandle_t handle(Cuda where) {
+  static const cudnnHandle_t made = [] {
+    cudnnHandle_t h;
+    check(cudnnCreate(&h), "cudnnCreate");
+    return h;
+  }();
+  check(cudnnSetStream(made, where.stream), "cudnnSetStream");
+  return made;
+}
+
+// A pass over one shape: what cuDNN wants to know of it, and the algorithm that was fastest.
+template <class Algorithm>
+struct Plan {
+  cudnnTensorDescriptor_t x{}, y{};
+  cudnnFilterDescriptor_t w{};
+  cudnnConvolutionDescriptor_t conv{};
+  Algorithm algorithm{};
+  size_t bytes = 0;
+
+  template <class T>
+  void describe(T, const ConvShape& s) {
+    check(cudnnCreateTensorDescriptor(&x), "a tensor"), check(cudnnCreateTensorDescriptor(&y), "a tensor");
+    check(cudnnCreateFilterDescriptor(&w), "a filter");
+    check(cudnnCreateConvolutionDescriptor(&conv), "a convolution");
+    check(cudnnSetTensor4dDescriptor(x, CUDNN_TENSOR_NHWC, kType<T>, int(s.n), int(s.ci), int(s.h), int(s.w)),
+          "a tensor");
+    check(cudnnSetTensor4dDescriptor(y, CUDNN_TENSOR_NHWC, kType<T>, int(s.n), int(s.co), int(s.oh()),
+                                     int(s.ow())),
+          "a tensor");
+    check(cudnnSetFilter4dDescriptor(w, kType<T>, CUDNN_TENSOR_NHWC, int(s.co), int(s.ci), int(s.kh),
+                                     int(s.kw)),
+          "a filter");
+    check(cudnnSetConvolution2dDescriptor(conv, int(s.pad_top), int(s.pad_left), int(s.stride), int(s.stride),
+                                          1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+          "a convolution");
+    check(cudnnSetConvolutionMathType(conv, std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH),
+          "a convolution");
+  }
+  // find(most, count, results): one of cudnnFind..., which sorts by time.
+  template <class Result, class Find>
+  void choose(const ConvShape& s, Find find) {
+    constexpr int kMost = 16;
+    Result results[kMost];
+    int count = 0;
+    check(find(kMost, &count, results), "looking for an algorithm");
+    for (int i = 0; i < count; ++i)
+      if (results[i].status == CUDNN_STATUS_SUCCESS && results[i].determinism == CUDNN_DETERMINISTIC) {
+        check(cudnnSetConvolutionMathType(conv, results[i].mathType), "a convolution");
+        algorithm = results[i].algo, bytes = results[i].memory;
+        return;
+      }
+    fail(Fault::internal, "cudnn: no deterministic algorithm for {}x{}x{}x{}, {} x {} taps, stride {} -> {}",
+         s.n, s.h, s.w, s.ci, s.kh, s.kw, s.stride, s.co);
+  }
+};
+
+template <class P, class Make>
+const P& plan_for(const ConvShape& s, Make make) {
+  using Key = std::array<int64_t, 12>;
+  static std::map<Key, P> plans;  // of a pass and type: each has its own Make
+  const Key key{s.n,  s.h,      s.w,       s.ci,       s.co,         s.kh,
+                s.kw, s.stride, s.pad_top, s.pad_left, s.pad_bottom, s.pad_right};
+  const auto found = plans.find(key);
+  return found != plans.end() ? found->second : plans[key] = make();
+}
+
+constexpr float kOne = 1, kZero = 0;
+
+}  // namespace
+
+template <class T>
+void conv_forward_cudnn(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
+  const cudnnHandle_t h = handle(where);
+  using P = Plan<cudnnConvolutionFwdAlgo_t>;
+  const P& p = plan_for<P>(s, [&] {
+    P made;
+    made.describe(T(), s);
+    made.choose<cudnnConvolutionFwdAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
+      return cudnnFindConvolutionForwardAlgorithm(h, made.x, made.w, made.conv, made.y, most, count, results);
+    });
+    return made;
+  });
+  check(cudnnConvolutionForward(h, &kOne, p.x, x, p.w, weight, p.conv, p.algorithm, workspace(where, p.bytes),
+                                p.bytes, &kZero, p.y, y),
+        "cudnnConvolutionForward");
+  if (bias)
+    map_rows(
+        where, "conv_cudnn_bias", s.n * s.oh() * s.ow(), s.co,
+        [=] __device__(int64_t, int c, float v) { return v + bias[c]; }, y, static_cast<const T*>(y));
+}
+
+template <class T>
+void conv_backward_input_cudnn(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
+  const cudnnHandle_t h = handle(where);
+  using P = Plan<cudnnConvolutionBwdDataAlgo_t>;
+  const P& p = plan_for<P>(s, [&] {
+    P made;
+    made.describe(T(), s);
+    made.choose<cudnnConvolutionBwdDataAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
+      return cudnnFindConvolutionBackwardDataAlgorithm(h, made.w, made.y, made.conv, made.x, most, count,
+                                                       results);
+    });
+    return made;
+  });
+  check(cudnnConvolutionBackwardData(h, &kOne, p.w, weight, p.y, dy, p.conv, p.algorithm,
+                                     workspace(where, p.bytes), p.bytes, &kZero, p.x, dx),
+        "cudnnConvolutionBackwardData");
+}
+
+template <class T>
+void conv_backward_weight_cudnn(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
+  const cudnnHandle_t h = handle(where);
+  using P = Plan<cudnnConvolutionBwdFilterAlgo_t>;
+  const P& p = plan_for<P>(s, [&] {
+    P made;
+    made.describe(T(), s);
+    made.choose<cudnnConvolutionBwdFilterAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
+      return cudnnFindConvolutionBackwardFilterAlgorithm(h, made.x, made.y, made.conv, made.w, most, count,
+                                                         results);
+    });
+    return made;
+  });
+  const int64_t size = s.co * s.kh * s.kw * s.ci;
+  const size_t scratch = (p.bytes + 255) / 256 * 256;
+  constexpr bool kWide = std::is_same_v<T, float>;
+  char* const memory = static_cast<char*>(workspace(where, scratch + (kWide ? 0 : size_t(size) * sizeof(T))));
+  void* const to = kWide ? static_cast<void*>(dw) : memory + scratch;
+  check(cudnnConvolutionBackwardFilter(h, &kOne, p.x, x, p.y, dy, p.conv, p.algorithm, memory, p.bytes,
+                                       &kZero, p.w, to),
+        "cudnnConvolutionBackwardFilter");
+  if constexpr (!kWide) convert(where, dw, static_cast<const T*>(to), size);
+}
+
+#define INSTANTIATE(T)                                                                     \
+  template void conv_forward_cudnn(Cuda, T*, const T*, const T*, const float*, ConvShape); \
+  template void conv_backward_input_cudnn(Cuda, T*, const T*, const T*, ConvShape);        \
+  template void conv_backward_weight_cudnn(Cuda, float*, const T*, const T*, ConvShape);
+INSTANTIATE(float)
+INSTANTIATE(bf16)
+INSTANTIATE(f16)
