@@ -40,11 +40,14 @@ inline constexpr Choice<ConvVariant, ConvShape> kConv[] = {
 };
 
 inline constexpr Choice<AttentionVariant, AttentionShape> kAttentionForward[] = {
+    {AttentionVariant::whole},
     {AttentionVariant::tiled},
     {AttentionVariant::blocks},
     {AttentionVariant::naive},
 };
 inline constexpr Choice<AttentionVariant, AttentionShape> kAttentionBackward[] = {
+    // More products than tiled, but no f32 parts of dq where tiled would cut the keys in two.
+    {AttentionVariant::whole, [](const AttentionShape& s) { return s.head_dim > 64 && s.keys > 128; }},
     {AttentionVariant::tiled},
     {AttentionVariant::blocks},
     {AttentionVariant::naive},

@@ -157,6 +157,20 @@ const Case kTiled[] = {
     {"causal, more than one block takes, d = 40", 1, 1, 301, 301, 40, true, 0, true},
 };
 
+const Case kWhole[] = {
+    {"one token", 1, 2, 1, 1, 32, false, 0, true},
+    {"DiT-L: T = 64, d = 64, packed", 1, 2, 64, 64, 64, false, 0, true},
+    {"DiT-XL: T = 64, d = 72, packed", 1, 2, 64, 64, 72, false, 0, true},
+    {"the prior: T = 256, causal, d = 64, packed", 1, 1, 256, 256, 64, true, 0, true},
+    {"the wide prior: T = 256, causal, d = 104, packed", 1, 1, 256, 256, 104, true, 0, true},
+    {"T = 256, d = 128", 1, 1, 256, 256, 128, false, 0, false},
+    {"prime, more keys, d = 72", 2, 1, 37, 131, 72, false, 0, false},
+    {"prime, more queries, d = 40", 1, 1, 149, 17, 40, false, 0, false},
+    {"causal, unmasked, d = 32, packed", 2, 1, 73, 73, 32, true, 29, true},
+    {"causal, fewer queries, d = 128", 1, 1, 5, 150, 128, true, 0, false},
+    {"causal, prime, d = 8", 1, 3, 251, 251, 8, true, 0, true},
+};
+
 const Case kBlocks[] = {
     {"one token, d = 32", 1, 2, 1, 1, 32, false, 0, true},
     {"prime, d = 64", 1, 2, 37, 67, 64, false, 0, false},
@@ -189,6 +203,15 @@ TEST_CASE("tiled attention is that of the CPU") {
     REQUIRE(attention_tiled_takes(Problem<bf16>(c).shape));
     compare<bf16>("tiled", c, run, run);
     compare<f16>("tiled", c, run, run);
+  }
+}
+
+TEST_CASE("whole-sequence attention is that of the CPU") {
+  auto run = [](Cuda where, const auto& a) { attention_whole(where, a); };
+  for (const Case& c : kWhole) {
+    REQUIRE(attention_whole_takes(Problem<bf16>(c).shape));
+    compare<bf16>("whole", c, run, run);
+    compare<f16>("whole", c, run, run);
   }
 }
 

@@ -5,12 +5,15 @@ template <class T>
 bool attention_takes(AttentionVariant variant, const AttentionShape& s) {
   if (variant == AttentionVariant::naive) return true;
   if (variant == AttentionVariant::blocks) return attention_blocks_takes<T>(s);
-  return !std::is_same_v<T, float> && attention_tiled_takes(s);
+  if (std::is_same_v<T, float>) return false;
+  return variant == AttentionVariant::whole ? attention_whole_takes(s) : attention_tiled_takes(s);
 }
 template <class Call>
 void attention_by(AttentionVariant variant, Cuda where, const Call& call) {
-  if constexpr (!std::is_same_v<decltype(call.q), const float*>)
+  if constexpr (!std::is_same_v<decltype(call.q), const float*>) {
     if (variant == AttentionVariant::tiled) return attention_tiled(where, call);
+    if (variant == AttentionVariant::whole) return attention_whole(where, call);
+  }
   if (variant == AttentionVariant::blocks) attention_blocks(where, call);
   else attention_naive(where, call);
 }

@@ -4,17 +4,18 @@
 //   tiled  tensor cores, scores in registers; head_dim a multiple of 8, at most 128; bf16, f16. One block a
 //   head
 //          (the whole sequence) for up to 256 tokens, 128 where head_dim > 64
+//   whole  the same for up to 256 tokens, with all keys and values of a head in shared memory
 //   blocks scores in shared memory; head_dim a multiple of 16 bytes: f32 at most 256, by FMA; bf16 and f16 at
 //   most
 //          512, on tensor cores
 #pragma once
 #include "kernels/attention/attention.h"
 
-enum class AttentionVariant { naive, blocks, tiled };
+enum class AttentionVariant { naive, blocks, tiled, whole };
 inline constexpr AttentionVariant kAttentionVariants[] = {AttentionVariant::naive, AttentionVariant::blocks,
-                                                          AttentionVariant::tiled};
+                                                          AttentionVariant::tiled, AttentionVariant::whole};
 inline const char* name(AttentionVariant v) {
-  constexpr const char* kNames[] = {"naive", "blocks", "tiled"};
+  constexpr const char* kNames[] = {"naive", "blocks", "tiled", "whole"};
   return kNames[int(v)];
 }
 
@@ -57,3 +58,9 @@ template <class T>
 void attention_blocks(Cuda where, const AttentionForward<T>& a);
 template <class T>
 void attention_blocks(Cuda where, const AttentionBackward<T>& a);
+
+bool attention_whole_takes(const AttentionShape& s);
+template <class T>
+void attention_whole(Cuda where, const AttentionForward<T>& a);
+template <class T>
+void attention_whole(Cuda where, const AttentionBackward<T>& a);
