@@ -58,7 +58,7 @@ Timing time_on_cpu(const Row& row, double seconds) {
   const auto run = row.prepare();
   const int threads = omp_get_max_threads();
   if (row.threads) omp_set_num_threads(row.threads);
-  const Timing t = time(run, seconds);
+  const Timing t = time_runs(run, seconds);
   omp_set_num_threads(threads);
   return t;
 }

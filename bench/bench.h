@@ -7,21 +7,13 @@
 #include <vector>
 
 #include "engine/memory.h"
+#include "train/machine.h"
 
 namespace bench {
 
-// Bytes that the input sets of a row take together, about: more than the second-level cache of a GPU or a
-// processor has, so that a run finds its inputs in memory.
-inline constexpr double kFootprint = 64e6, kGpuFootprint = kCuda == CudaBuild::emulated ? 1 : 256e6;
+// Bytes that the input sets of a row take together, about, on a GPU; kFootprint on the CPU.
+inline constexpr double kGpuFootprint = kCuda == CudaBuild::emulated ? 1 : 256e6;
 
-// What a row may divide by. Measured by our own loops and kernels before anything else.
-struct Ceiling {
-  int threads = 0;     // of the processor; 0: a GPU
-  double flops = 0;    // FLOP/s in f32. CPU: multiply-adds that wait for nothing; GPU: the fastest matmul
-  double flops16 = 0;  // GPU: the same in bf16, on tensor cores
-  double bytes = 0;    // read and written a second; CPU: by y = x or y = y / 2 + x; GPU: by a copy
-};
-Ceiling measure_ceiling(int threads);
 Ceiling measure_gpu_ceiling();
 
 struct Row {
@@ -50,13 +42,7 @@ std::vector<Row> kernel_rows(Dtype dtype);
 int64_t sets_for(Device device, double bytes);  // how many sets of inputs fill the footprint
 std::string variant_name(const std::string& variant, Dtype dtype);  // "wgmma bf16"
 
-struct Timing {
-  double median = 0, low = 0, high = 0;  // seconds; low and high: quartiles
-  int runs = 0;
-};
-// At least two runs to warm up, then for `seconds`, at least five times. take(turn): the seconds of a run.
-Timing repeat(const std::function<double(int64_t)>& take, double seconds);
-Timing time(const std::function<void(int64_t)>& run, double seconds);      // by the processor's clock
-Timing time_gpu(const std::function<void(int64_t)>& run, double seconds);  // by the device's
+Timing time_gpu(const std::function<void(int64_t)>& run,
+                double seconds);  // as time_runs, by the device's clock
 
 }  // namespace bench

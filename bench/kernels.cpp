@@ -2,9 +2,13 @@
 // ceiling, which is what the fastest of them and a copy reach.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/bench.h"
 #include "engine/ops.h"
 #include "kernels/defaults.h"
+#include "kernels/error.h"
+#include "kernels/gpu.h"
 
 namespace bench {
 namespace {
@@ -231,6 +235,17 @@ double fastest_product() {
 }
 
 }  // namespace
+
+Timing time_gpu(const std::function<void(int64_t)>& run, double seconds) {
+  if constexpr (kHasCuda)
+    return repeat([&](int64_t turn) { return gpu_seconds([&] { run(turn); }); }, seconds);
+  fail(Fault::internal, "bench: this build has no CUDA");
+}
+
+int64_t sets_for(Device device, double bytes) {
+  return std::clamp<int64_t>(int64_t((device == Device::cpu ? kFootprint : kGpuFootprint) / bytes), 2, 64);
+}
+std::string variant_name(const std::string& variant, Dtype dtype) { return variant + ' ' + ::name(dtype); }
 
 std::vector<Row> kernel_rows(Dtype dtype) {
   if constexpr (kHasCuda) {

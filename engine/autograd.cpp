@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "engine/module.h"
+#include "engine/dry_run.h"
 #include "engine/ops.h"
 
 namespace {
@@ -58,6 +58,7 @@ void track(Tensor& t) {
 
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
   y.made_by(op);
+  if (dry_run) dry_run->recorded(op, y, inputs);
   if (!recording_on) return y;
   if (std::none_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.tracked(); })) return y;
   auto node = std::make_shared<Node>();
@@ -70,6 +71,7 @@ Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backw
   }
   node->backward = std::move(backward);
   y.set_node(std::move(node));
+  if (dry_run) dry_run->entered(y);
   return y;
 }
 
@@ -108,6 +110,7 @@ Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& opti
   }
 
   NoGrad off;
+  const DryRun::Gradients counted;
   std::unordered_map<Node*, Tensor> gradients;
   gradients[y.node().get()] =
       options.dy ? options.dy.detach() : Tensor::full(y.shape(), 1, y.dtype(), y.device());
@@ -117,6 +120,7 @@ Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& opti
     if (found == gradients.end() || !wanted.count(node)) continue;
     Tensor dy = std::move(found->second);
     gradients.erase(found);
+    if (dry_run && node->inputs.empty()) dry_run->is_parameter_gradient(dy);
     if (auto a = asked.find(node); a != asked.end())
       for (size_t i : a->second) result[i] = dy;
     if (!through.count(node)) continue;
@@ -131,6 +135,7 @@ Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& opti
         fail(Fault::internal, "grad: {}: a parameter it used was changed after the forward pass", node->op);
     }
     Grads dx = node->backward(dy, need);
+    if (dry_run) dry_run->ran_backward(*node, dy, dx);
     ++nodes_run_count;
     dy = {};
     for (size_t i = 0; i < need.size(); ++i)
@@ -155,6 +160,9 @@ Grads grad(const Tensor& loss, std::span<Param* const> wrt, bool keep) {
 
 void backward(const Tensor& loss, std::span<Param* const> wrt, const GradOptions& options) {
   Grads gradients = grad(loss, values(wrt), options);
-  for (size_t i = 0; i < wrt.size(); ++i)
+  const DryRun::Gradients counted;
+  for (size_t i = 0; i < wrt.size(); ++i) {
     if (gradients[i]) accumulate(wrt[i]->grad, gradients[i]);
+    if (dry_run && wrt[i]->grad) dry_run->is_parameter_gradient(wrt[i]->grad);
+  }
 }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/dry_run.h"
 #include "kernels/gpu.h"
 
 using Kept = std::unordered_map<size_t, std::vector<void*>>;  // by block size
@@ -135,6 +136,7 @@ std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) 
   if (!kHasCuda && device == Device::cuda)
     fail(Fault::usage, "memory: this build has no CUDA; use --device cpu");
   const size_t size = block_size(size_t(shape.size() * size_of(dtype)));
+  if (dry_run) return dry_run->allocate(device, size, shape, dtype);
   const auto block = std::make_shared<Block>();
   block->size = size, block->device = device, block->shape = shape, block->dtype = dtype;
   Pools& p = pools();
@@ -164,6 +166,11 @@ std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) 
 
 Block::~Block() {
   if (!data) return;  // none was had, or the list's head
+  if (dry >= 0) {
+    munmap(data, size);
+    if (dry_run) dry_run->released(*this);
+    return;
+  }
   Pools& p = pools();
   std::lock_guard lock(p.mutex);
   before->after = after, after->before = before;

@@ -17,6 +17,10 @@ struct Arena;
 std::shared_ptr<Arena> make_arena();
 void enter_arena(std::shared_ptr<Arena> arena);  // this thread; null: leave it
 
+// What counts in place of allocating and computing, while there is one on this thread.
+class DryRun;  // dry_run.h
+inline thread_local DryRun* dry_run = nullptr;
+
 // A piece of memory, and for the report on exhaustion what stands in it.
 struct Block {
   void* data = nullptr;
@@ -26,6 +30,7 @@ struct Block {
   Dtype dtype = Dtype::f32;
   const char* op = "";                        // what made it, if the tape knows
   std::shared_ptr<Arena> arena;               // where it goes back to, if not to the pool
+  int64_t dry = -1;                           // in a dry run: its number there
   Block *before = nullptr, *after = nullptr;  // every live one is on a list
   Block() = default;
   Block(const Block&) = delete;

@@ -101,6 +101,7 @@ int64_t Module::parameter_count() const {
 
 void Module::add(Param& p, const std::string& name, Layout layout) {
   p.value = p.value.to(wide(build_.dtype)).to(build_.device);
+  p.value.made_by("parameters");
   p.layout = layout;
   p.name = name;
   entries_.push_back({name, nullptr, &p});

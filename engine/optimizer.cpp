@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/dry_run.h"
 #include "engine/ops.h"
 #include "kernels/optim.h"
 
@@ -115,13 +116,15 @@ void AdamW::zero_grad() {
 void AdamW::set_lr_factor(double factor) {
   lr_factor_ = factor;
   if constexpr (kHasCuda)
-    if (control_) adam_set_rate(Cuda{gpu_stream()}, address<AdamControl>(control_), factor);
+    if (control_ && !dry_run) adam_set_rate(Cuda{gpu_stream()}, address<AdamControl>(control_), factor);
 }
 
 Tensor AdamW::scaled(const Tensor& loss) const { return scale_ ? scale_by(loss, scale_) : loss; }
 
 void AdamW::step() {
-  if (control_) {
+  if (dry_run) {
+    count_step();
+  } else if (control_) {
     step_on_cuda();
   } else {
     for (size_t g = 0; g < groups_.size(); ++g)
@@ -130,6 +133,13 @@ void AdamW::step() {
   for (Group& g : groups_)
     for (Param* p : g.params)
       if (p->grad && !g.frozen) p->changed(!control_), p->grad = {};
+}
+
+void AdamW::count_step() const {
+  double bytes = 0;  // read: value, gradient, both moments; written: all but the gradient; the average both
+  for (const Param* p : trainable())
+    if (p->grad) bytes += double(p->value.bytes()) * (options_.ema > 0 ? 9 : 7);
+  dry_run->updated(bytes);
 }
 
 void AdamW::step_on_cpu(size_t at) {

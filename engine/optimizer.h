@@ -78,6 +78,7 @@ class AdamW {
   size_t index(std::string_view name) const;
   void make_flat(const Group& group, Flat& flat);
   void step_on_cpu(size_t g);
+  void count_step() const;  // in a dry run
   void step_on_cuda();
 
   AdamOptions options_;

@@ -33,6 +33,7 @@ constexpr DtypeName kDtypes[] = {{Dtype::f32, "f32", "F32", 4},
 
 // Same device, another type. Only the three compute types can be converted on CUDA.
 void convert_here(const Tensor& to, const Tensor& from) {
+  if (dry_run) return;
   if (to.device() == Device::cpu) {
     visit(to.dtype(), [&](auto t) {
       visit(from.dtype(),
@@ -51,7 +52,7 @@ void convert_here(const Tensor& to, const Tensor& from) {
 // Same type, maybe another device.
 void copy_bytes(const Tensor& to, const Tensor& from) {
   const size_t bytes = size_t(to.bytes());
-  if (!bytes) return;
+  if (!bytes || dry_run) return;
   const bool to_cuda = to.device() == Device::cuda, from_cuda = from.device() == Device::cuda;
   if constexpr (kHasCuda) {
     if (to_cuda && from_cuda) return gpu_copy(to.raw(), from.raw(), bytes);
@@ -77,6 +78,7 @@ Tensor::Tensor(const Shape& shape, Dtype dtype, Device device)
 
 Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
   Tensor t(shape, dtype, device);
+  if (dry_run) return t;
   if (device == Device::cpu)
     visit(dtype, [&](auto zero) { fill(Cpu{}, t.data<decltype(zero)>(), value, t.size()); });
   else dispatch(t, [&](auto where, auto zero) { fill(where, t.data<decltype(zero)>(), value, t.size()); });

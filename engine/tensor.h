@@ -55,6 +55,7 @@ class Tensor {
   Tensor to(Dtype dtype) const;                          // converted copy (or itself), unknown to the tape
   Tensor to(Device device) const;                        // likewise; a copy to the host waits for the device
   void copy_from(const Tensor& source);  // in place; same shape; converts the type, crosses devices
+  const Block* block() const { return block_.get(); }
   bool alone() const { return block_.use_count() == 1; }  // nobody else sees this memory
   void made_by(const char* op) const {                    // the first one stands in the report on exhaustion
     if (!*block_->op) block_->op = op;
@@ -93,9 +94,10 @@ class Reach {  // makes a device's memory reachable while it lives
 };
 
 // Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double, and where CUDA
-// is built Cuda with float, bf16 or f16.
+// is built Cuda with float, bf16 or f16. In a dry run it calls nothing.
 template <class F>
-decltype(auto) dispatch(const Tensor& x, F&& f) {
+void dispatch(const Tensor& x, F&& f) {
+  if (dry_run) return;
   const Reach reach(x.device());
   if (x.device() == Device::cpu) {
     if (x.dtype() == Dtype::f32) return f(Cpu{}, float{});

@@ -18,6 +18,13 @@ std::string cpu_name() {
   return "unknown";
 }
 
+int64_t memory_line(const std::string& name) {
+  std::ifstream in("/proc/meminfo");
+  for (std::string word; in >> word;)
+    if (int64_t kib = 0; word == name && in >> kib) return kib * 1024;
+  return 0;
+}
+
 // What the compiler was allowed to use, the widest that matters to the kernels.
 constexpr const char* kInstructions =
 #if defined(__AVX512F__)
@@ -57,3 +64,6 @@ std::vector<std::pair<std::string, std::string>> environment() {
           {"oneDNN", onednn.empty() ? "not built in" : onednn},
           {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)}};
 }
+
+int64_t memory_available() { return memory_line("MemAvailable:"); }
+int64_t memory_total() { return memory_line("MemTotal:"); }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/memory.h"
+#include "train/recipe.h"
 
 struct Options {  // before or after any verb
   Device device = Device::cpu;
@@ -26,7 +26,9 @@ struct TrainArguments {
   int stage = 1;
   std::string from;  // RUN or RUN@STEP: the stage-1 checkpoint that stage 2 branches from
 };
+Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // with --set, --seed, --device
 int train(const TrainArguments& arguments, const Options& options);  // the exit code: 130, 143 after a signal
+int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
 
 struct PictureArguments {
   std::string run;     // RUN or RUN@STEP

@@ -1,8 +1,16 @@
 #include "kernels/attention/attention.h"
 
+#include "engine/dry_run.h"
 #include "engine/ops.h"
 
 namespace {
+
+// Of scores and values; a causal mask leaves out what no query sees.
+double flops(const AttentionShape& s) {
+  double pairs = 0;
+  for (int64_t i = 0; i < s.queries; ++i) pairs += double(s.visible(i));
+  return 4.0 * double(s.batch * s.heads * s.head_dim) * pairs;
+}
 
 // The parts of a packed projection lie side by side in each token; else each is a tensor of its own.
 struct Parts {
@@ -13,6 +21,7 @@ struct Parts {
 Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const AttentionShape& s) {
   Tensor y = x.q.like({s.batch, s.queries, s.heads * s.head_dim}),
          lse = x.q.like({s.batch, s.heads, s.queries}, wide(x.q.dtype()));
+  count_flops(flops(s));
   dispatch(y, [&](auto where, auto zero) {
     using T = decltype(zero);
     attention_forward(where, y.data<T>(), lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
@@ -23,6 +32,7 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
                 [x = Parts{x.q.detach(), x.k.detach(), x.v.detach(), x.k_offset, x.v_offset}, y = y.detach(),
                  lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
                   const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
+                  count_flops(2.5 * flops(s));  // the scores are computed again
                   dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,

@@ -1,9 +1,12 @@
 #include "kernels/matmul/matmul.h"
 
+#include "engine/dry_run.h"
 #include "engine/ops.h"
 #include "kernels/elementwise.h"
 
 namespace {
+
+double flops(const Tensor& y, int64_t k) { return 2.0 * double(y.size()) * double(k); }
 
 void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (x.rank() < 1 || weight.rank() != 2 || x.dim(-1) != weight.dim(1) ||
@@ -23,6 +26,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, F epilogue) {
   Shape shape = x.shape();
   shape[-1] = weight.dim(0);
   Tensor y = x.like(shape);
+  count_flops(flops(y, x.dim(-1)));
   dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
     Epilogue<T> e;
@@ -43,6 +47,7 @@ struct Operands {
   // From du, the gradient of x weight^T.
   Tensor dx(const Tensor& du) const {
     Tensor dx = du.like(x_shape);
+    count_flops(flops(dx, weight_shape[0]));
     dispatch(du, [&](auto where, auto zero) {
       using T = decltype(zero);
       matmul(where, dx.data<T>(), du.data<T>(), weight.data<T>(), du.rows(), weight_shape[1], weight_shape[0],
@@ -52,6 +57,7 @@ struct Operands {
   }
   Tensor dweight(const Tensor& du) const {
     Tensor dw = du.like(weight_shape, wide(du.dtype()));
+    count_flops(flops(dw, du.rows()));
     dispatch(du, [&](auto where, auto zero) {
       using T = decltype(zero);
       matmul(where, dw.data<Wide<T>>(), du.data<T>(), x.data<T>(), weight_shape[0], weight_shape[1],
@@ -137,6 +143,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   const int64_t batch = batched ? a.dim(0) : 1, m = a.dim(transpose_a ? -1 : -2),
                 k = a.dim(transpose_a ? -2 : -1), n = b.dim(transpose_b ? -2 : -1);
   Tensor y = a.like(batched ? Shape{batch, m, n} : Shape{m, n});
+  count_flops(flops(y, k));
   dispatch(a, [&](auto where, auto zero) {
     using T = decltype(zero);
     batched_matmul(where, y.data<T>(), a.data<T>(), b.data<T>(), batch, m, n, k, transpose_a, transpose_b);

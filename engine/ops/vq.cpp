@@ -1,5 +1,6 @@
 #include "kernels/vq/vq.h"
 
+#include "engine/dry_run.h"
 #include "engine/ops.h"
 
 Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
@@ -7,6 +8,7 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
     fail(Fault::internal, "nearest_code: expected (R, D) and (K, D), found {} and {}", z.shape().str(),
          codebook.shape().str());
   Tensor index({z.dim(0)}, Dtype::i64, z.device());
+  count_flops(2.0 * double(z.size()) * double(codebook.dim(0)));
   dispatch(z, [&](auto where, auto zero) {
     using T = decltype(zero);
     nearest_code(where, index.data<int64_t>(), z.data<T>(), codebook.data<Wide<T>>(), z.dim(0),
@@ -20,6 +22,7 @@ Tensor code_usage(const Tensor& index, int64_t codes) {
   const auto run = [&](auto where) {
     code_usage(where, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);
   };
+  if (dry_run) return count;
   const Reach reach(index.device());
   if constexpr (kHasCuda)
     if (index.device() == Device::cuda) return run(Cuda{gpu_stream()}), count;

@@ -8,12 +8,21 @@ void add_train(Commands& commands) {
   sub->add_option("recipe", t->recipe, "TOML file or the name of a shipped recipe")->required();
   sub->add_option("--set", t->sets, "key=value in place of the recipe's, e.g. train.steps=100")
       ->allow_extra_args(false);
-  sub->add_option("--out", t->out, "run folder")->required();
-  sub->add_option("--init", t->init, "weights to start from: safetensors, .pth, .ckpt or .npz");
-  sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint");
+  sub->add_option("--out", t->out, "run folder");
+  CLI::Option* init = sub->add_option("--init", t->init, "weights to start from: safetensors, .pth, .ckpt or .npz");
+  CLI::Option* resume = sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint");
   sub->add_option("--stage", t->stage, "2: start with the second stage")->check(CLI::Range(1, 2));
-  sub->add_option("--from", t->from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
-  sub->callback([&commands, t] { commands.verb = [&commands, t] { return train(*t, commands.options); }; });
+  CLI::Option* from =
+      sub->add_option("--from", t->from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
+  const auto only_plan = std::make_shared<bool>(false);
+  sub->add_flag("--plan", *only_plan, "train nothing: parameters, FLOPs, memory and time that it would take")
+      ->excludes(init)
+      ->excludes(resume)
+      ->excludes(from);
+  sub->callback([&commands, t, only_plan] {
+    if (!*only_plan && t->out.empty()) throw CLI::RequiredError("--out");
+    commands.verb = [&commands, t, only_plan] { return (*only_plan ? plan : train)(*t, commands.options); };
+  });
 }
 
 void add_picture(Commands& commands, const char* name, const char* what,

@@ -4,21 +4,25 @@
 #include "train/loop.h"
 #include "train/verbs.h"
 
+Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
+  std::vector<std::string> sets = arguments.sets;
+  if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
+  Recipe recipe = load_recipe(arguments.recipe, sets);
+  recipe.device = options.device;
+  return recipe;
+}
+
 int train(const TrainArguments& arguments, const Options& options) {
   if ((arguments.stage == 2) != !arguments.from.empty())
     fail(Fault::usage,
          "train: expected --stage 2 and --from RUN[@STEP] together, found one without the other");
   if (!arguments.init.empty() && !arguments.from.empty())
     fail(Fault::usage, "train: expected --init or --from, found both");
-  std::vector<std::string> sets = arguments.sets;
-  if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  Recipe recipe = load_recipe(arguments.recipe, sets);
-  recipe.device = options.device;
-  const LoopResult result = run_training(recipe, {.run = arguments.out,
-                                                  .init = arguments.init,
-                                                  .resume = arguments.resume,
-                                                  .from = arguments.from,
-                                                  .quiet = options.quiet});
+  const LoopResult result = run_training(recipe_of(arguments, options), {.run = arguments.out,
+                                                                         .init = arguments.init,
+                                                                         .resume = arguments.resume,
+                                                                         .from = arguments.from,
+                                                                         .quiet = options.quiet});
   if (options.json) {
     nlohmann::ordered_json out{{"run", arguments.out}, {"step", result.step}};
     for (const auto& [name, value] : result.metrics) out["metrics"][name] = value;

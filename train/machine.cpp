@@ -1,4 +1,5 @@
-// How runs are timed, and the ceiling of the processor by loops of ours; that of a GPU: kernels.cpp.
+#include "train/machine.h"
+
 #include <omp.h>
 
 #include <algorithm>
@@ -6,12 +7,8 @@
 #include <cstring>
 #include <memory>
 
-#include "bench/bench.h"
-#include "kernels/error.h"
-#include "kernels/gpu.h"
 #include "kernels/matmul/tile.h"
 
-namespace bench {
 namespace {
 
 double now() {
@@ -45,7 +42,8 @@ Timing repeat(const std::function<double(int64_t)>& take, double seconds) {
   const size_t n = taken.size();
   return {taken[n / 2], taken[n / 4], taken[n - 1 - n / 4], int(n)};
 }
-Timing time(const std::function<void(int64_t)>& run, double seconds) {
+
+Timing time_runs(const std::function<void(int64_t)>& run, double seconds) {
   return repeat(
       [&](int64_t turn) {
         const double before = now();
@@ -54,21 +52,11 @@ Timing time(const std::function<void(int64_t)>& run, double seconds) {
       },
       seconds);
 }
-Timing time_gpu(const std::function<void(int64_t)>& run, double seconds) {
-  if constexpr (kHasCuda)
-    return repeat([&](int64_t turn) { return gpu_seconds([&] { run(turn); }); }, seconds);
-  fail(Fault::internal, "bench: this build has no CUDA");
-}
-
-int64_t sets_for(Device device, double bytes) {
-  return std::clamp<int64_t>(int64_t((device == Device::cpu ? kFootprint : kGpuFootprint) / bytes), 2, 64);
-}
-std::string variant_name(const std::string& variant, Dtype dtype) { return variant + ' ' + ::name(dtype); }
 
 Ceiling measure_ceiling(int threads) {
   constexpr int64_t kRounds = 1 << 20, kFloats = int64_t(kFootprint) / (2 * sizeof(float));
   volatile float sink = 0;
-  const Timing adds = time(
+  const Timing adds = time_runs(
       [&](int64_t) {
 #pragma omp parallel num_threads(threads)
         {
@@ -90,7 +78,7 @@ Ceiling measure_ceiling(int threads) {
     std::fill(from.get() + a, from.get() + b, 1.5f);
     std::fill(to.get() + a, to.get() + b, 0.5f);
   });
-  const Timing copy = time(
+  const Timing copy = time_runs(
       [&](int64_t) {
         share([&](int64_t a, int64_t b) {
           std::memcpy(to.get() + a, from.get() + a, size_t(b - a) * sizeof(float));
@@ -98,7 +86,7 @@ Ceiling measure_ceiling(int threads) {
       },
       0.5);
   // Writing where one has read costs no extra fetch of the line, so this can be faster than the copy.
-  const Timing update = time(
+  const Timing update = time_runs(
       [&](int64_t) {
         share([&, y = to.get(), x = from.get()](int64_t a, int64_t b) {
 #pragma omp simd
@@ -110,5 +98,3 @@ Ceiling measure_ceiling(int threads) {
   return {threads, threads * double(kRounds) * 16 * 2 * lanes / adds.median, 0,
           std::max(2 * bytes / copy.median, 3 * bytes / update.median)};
 }
-
-}  // namespace bench
