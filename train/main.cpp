@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   add_weights(commands);
   add_inspect(commands);
   add_eval(commands);
+  add_doctor(commands);
   add_bench(commands);
 
   try {

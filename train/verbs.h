@@ -30,6 +30,8 @@ Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // w
 int train(const TrainArguments& arguments, const Options& options);  // the exit code: 130, 143 after a signal
 int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
 
+int doctor(const Options& options);  // what this machine has, and a self-test: 1 if it fails
+
 struct PictureArguments {
   std::string run;     // RUN or RUN@STEP
   int64_t count = 64;  // images
