@@ -29,13 +29,14 @@ inline int run(const Folder& folder, const std::string& arguments, std::string& 
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// The same; returns what it wrote to stdout.
-inline std::string output(const Folder& folder, const std::string& arguments,
+// The same; returns what it wrote to stdout, and checks the exit code.
+inline std::string output(const Folder& folder, const std::string& arguments, int code = 0,
                           const std::string& program = DAE_PROGRAM) {
   std::FILE* pipe = popen(("'" + program + "' " + in_folder(folder, arguments)).c_str(), "r");
   std::string text;
   for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
-  CHECK(pclose(pipe) == 0);
+  const int status = pclose(pipe);
+  CHECK((WIFEXITED(status) ? WEXITSTATUS(status) : -1) == code);
   return text;
 }
 

@@ -328,6 +328,42 @@ def record_model(file, kind, images):
     save(file, out)
 
 
+def forward(networks, x, z):
+    """What `dae forward` writes, in eval mode."""
+    out = {}
+    with torch.no_grad():
+        for name in ("generator", "decoder"):
+            if name in networks:
+                out[name] = networks[name](z)
+        if "discriminator" in networks:
+            out["discriminator.logits"], out["discriminator.features"] = networks["discriminator"](x)
+        if "encoder" in networks:
+            posterior = networks["encoder"](x)
+            mu, logvar = posterior if isinstance(posterior, tuple) else posterior.chunk(2, 1)
+            out |= {"encoder.mu": mu, "encoder.logvar": logvar}
+            out["reconstruction"] = networks["generator" if "generator" in networks else "decoder"](mu)
+    return out
+
+
+def record_forward(pictures):
+    """forward-NAME.safetensors: x and z under in., the outputs under out.; weights by formula. toy.pth, toy-legacy.pth and
+    toy.ckpt: the toy model's weights, as a state_dict and nested."""
+    x, z = pictures[:2], torch.randn(3, Z, generator=torch.Generator().manual_seed(5))
+    vectors = torch.randn(2, 10, generator=torch.Generator().manual_seed(6))
+    for name, kind, inputs in (("dcgan", Dcgan, x), ("vaegan", Vaegan, x), ("toy", Toy, vectors)):
+        networks = kind(torch.float32).networks
+        for net in networks.values():
+            net.eval()
+        out = {"in.x": inputs, "in.z": z} | {"out." + k: v for k, v in forward(networks, inputs, z).items()}
+        save(f"forward-{name}.safetensors", out)
+        if name == "toy":
+            state = nn.ModuleDict(networks).state_dict()
+            torch.save(state, os.path.join(HERE, "toy.pth"))
+            torch.save(state, os.path.join(HERE, "toy-legacy.pth"), _use_new_zipfile_serialization=False)
+            nested = {"epoch": 1, "state_dict": {"net." + k: v for k, v in state.items()}}
+            torch.save(nested, os.path.join(HERE, "toy.ckpt"))
+
+
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
@@ -340,3 +376,4 @@ if __name__ == "__main__":
     record_model("vaegan-small.safetensors", Vaegan, pictures)
     record_model("vaegan-small-stage2.safetensors", VaeganStageTwo, pictures)
     record_model("toy-small.safetensors", Toy, torch.randn(STEPS * BATCH, 10, generator=rng))
+    record_forward(pictures)

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Fuzzes the readers of files, one after another, from the corpus beside it: tests/fuzz/run.sh [SECONDS each, 60] [TARGET].
+# Needs clang (Debian: apt-get install clang). A crash leaves its input in build-fuzz/ and ends the run with an error;
+# what was found new stays in build-fuzz/corpus. `make test` runs the corpus through the readers without clang.
+set -eu
+cd "$(dirname "$0")/../.."
+mkdir -p build-fuzz
+for target in safetensors tensors image; do
+  [ -z "${2:-}" ] || [ "$2" = "$target" ] || continue
+  clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I. \
+    "tests/fuzz/$target.cpp" data/*.cpp -lfmt -lz -o "build-fuzz/$target"
+  mkdir -p "build-fuzz/corpus/$target"
+  "build-fuzz/$target" -max_total_time="${1:-60}" -timeout=10 -rss_limit_mb=3000 -max_len=20000 -print_final_stats=1 \
+    -artifact_prefix="build-fuzz/$target-" "build-fuzz/corpus/$target" "tests/fuzz/corpus/$target"
+done

@@ -1,0 +1,6 @@
+#include "tests/fuzz/readers.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  read_tensors({reinterpret_cast<const char*>(data), size});
+  return 0;
+}

@@ -1,0 +1,21 @@
+// What fuzzing found worth keeping (tests/fuzz), through the readers: each file is read or refused.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tests/fuzz/readers.h"
+
+TEST_CASE("the corpus of the fuzzers") {
+  const std::filesystem::path corpus = DAE_SOURCE "/tests/fuzz/corpus";
+  for (const auto& [folder, read] : {std::pair("safetensors", &read_safetensors),
+                                     std::pair("tensors", &read_tensors), std::pair("image", &read_image)}) {
+    int files = 0;
+    for (const auto& file : std::filesystem::directory_iterator(corpus / folder)) {
+      INFO(file.path().string());
+      CHECK_NOTHROW(read(read_file(file.path().string())));
+      ++files;
+    }
+    CHECK(files > 0);
+  }
+}
