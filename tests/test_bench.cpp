@@ -81,7 +81,7 @@ TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside th
   const Folder folder;
   const auto bench = [&](const std::string& filter) {
     return nlohmann::json::parse(output(
-        folder, "bench --device cuda --json -q --seconds 0.001 --filter '" + filter + "'", DAE_EMULATED));
+        folder, "bench --device cuda --json -q --seconds 0.001 --filter '" + filter + "'", 0, DAE_EMULATED));
   };
   const auto result = bench(
       "DCGAN disc 1x8x8x3|matmul NT DiT-L/4 qkv|attention .*wide prior|nearest code VQGAN batch 8"
