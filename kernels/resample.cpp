@@ -1,7 +1,5 @@
 #include "kernels/resample.h"
 
-#include <limits>
-
 #include "kernels/parallel.h"
 
 namespace {
@@ -59,15 +57,19 @@ void max_pool_forward(Cpu, T* y, int64_t* index, const T* x, const PoolShape& s)
       for (int64_t ox = 0; ox < ow; ++ox) {
         const Window wy = window(oy, s.stride, s.pad, s.kernel, s.h),
                      wx = window(ox, s.stride, s.pad, s.kernel, s.w);
-        const int64_t o = ((n * oh + oy) * ow + ox) * s.c;
-        std::fill_n(y + o, s.c, -std::numeric_limits<T>::infinity());
+        T* const out = y + ((n * oh + oy) * ow + ox) * s.c;
+        int64_t* const at = index + (out - y);
         for (int64_t iy = wy.begin; iy < wy.end; ++iy)
-          for (int64_t ix = wx.begin; ix < wx.end; ++ix)
+          for (int64_t ix = wx.begin; ix < wx.end; ++ix) {
+            const int64_t i = (iy * s.w + ix) * s.c;
+            const T* in = x + n * s.h * s.w * s.c + i;
+            const bool first = iy == wy.begin && ix == wx.begin;
+#pragma omp simd
             for (int64_t c = 0; c < s.c; ++c) {
-              const int64_t i = (iy * s.w + ix) * s.c + c;
-              const T v = x[n * s.h * s.w * s.c + i];
-              if (v > y[o + c] || (iy == wy.begin && ix == wx.begin)) y[o + c] = v, index[o + c] = i;
+              const bool more = first || in[c] > out[c];
+              out[c] = more ? in[c] : out[c], at[c] = more ? i + c : at[c];
             }
+          }
       }
   });
 }
