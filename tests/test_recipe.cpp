@@ -29,8 +29,9 @@ static bool has(const std::string& text, const std::string& part) {
 }
 
 TEST_CASE("shipped recipes load, and survive being written and read") {
-  for (const char* name : {"toy", "dcgan-cifar10", "vaegan-cifar10", "dae-vaegan-cifar10.toml"}) {
-    const Recipe recipe = load_recipe(name);
+  for (const char* name : {"toy", "dcgan-cifar10", "vaegan-cifar10", "dae-vaegan-cifar10.toml",
+                           "simclr-cifar10", "dcgan-simclr-cifar10"}) {
+    const Recipe recipe = load_recipe(name, {"model.encoder=runs/simclr"});
     const std::string text = to_toml(recipe);
     CHECK(to_toml(load_recipe(write(text))) == text);
   }
@@ -48,6 +49,10 @@ TEST_CASE("numbers of the CIFAR-10 recipes") {
   same.schedule = joint.schedule;
   CHECK(to_toml(same) == to_toml(joint));
   CHECK(dae.schedule.kind == "dae");
+  const Recipe dcgan = load_recipe("dcgan-cifar10");
+  same = load_recipe("dcgan-simclr-cifar10", {"model.encoder=runs/simclr"});
+  same.model = dcgan.model;
+  CHECK(to_toml(same) == to_toml(dcgan));
 }
 
 TEST_CASE("a resolved recipe keeps every digit and odd characters") {

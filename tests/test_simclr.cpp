@@ -401,6 +401,10 @@ TEST_CASE("the program: a DCGAN on a SimCLR run, its pictures, and what it refus
            sets.substr(0, sets.rfind(" --set")) + steps,
        2,
        {"probe", "1039", "40"}},
+      {"train dcgan-cifar10 --out @/without" + sets.substr(0, sets.rfind(" --set")) +
+           " --set probe.every=1 --set probe.train=20 --set probe.test=15" + steps,
+       2,
+       {"probe.every", "without an encoder"}},
       {"sample @/simclr", 2, {"expected a model with a generator", "simclr"}},
       {"reconstruct @/simclr", 2, {"expected a model with an encoder and a decoder", "simclr"}},
   };

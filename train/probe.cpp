@@ -12,10 +12,13 @@ namespace {
 constexpr int64_t kChunk = 100;              // images, or queries, at a time
 constexpr uint32_t kProbeStep = 0xFFFFFFF9;  // the step number of the choice of examples
 
-Tensor features(Experiment& experiment, const Tensor& x) {
+Tensor features(Experiment& experiment, const Tensor& x, int64_t every) {
   std::vector<Tensor> parts;
-  for (int64_t begin = 0; begin < x.dim(0); begin += kChunk)
+  for (int64_t begin = 0; begin < x.dim(0); begin += kChunk) {
     parts.push_back(experiment.features(slice(x, 0, begin, std::min(begin + kChunk, x.dim(0)))));
+    if (!parts.back())
+      fail(Fault::usage, "probe.every: expected 0 for a model without an encoder, found {}", every);
+  }
   return concat(parts, 0);
 }
 
@@ -76,7 +79,8 @@ Probe::Part Probe::take(const Recipe& recipe, int64_t begin, int64_t count) {
   return part;
 }
 
-Probe::Probe(const Recipe& recipe) : k_(recipe.probe.neighbours), temperature_(recipe.probe.temperature) {
+Probe::Probe(const Recipe& recipe)
+    : every_(recipe.probe.every), k_(recipe.probe.neighbours), temperature_(recipe.probe.temperature) {
   bank_ = take(recipe, 0, recipe.probe.train);
   Recipe held_out = recipe;
   held_out.data.path += "/test_batch.bin";
@@ -91,6 +95,6 @@ Probe::Probe(const Recipe& recipe) : k_(recipe.probe.neighbours), temperature_(r
 
 double Probe::accuracy(Experiment& experiment) const {
   const NoGrad off;
-  return knn_accuracy(features(experiment, bank_.x), bank_.labels, features(experiment, queries_.x),
-                      queries_.labels, k_, temperature_);
+  return knn_accuracy(features(experiment, bank_.x, every_), bank_.labels,
+                      features(experiment, queries_.x, every_), queries_.labels, k_, temperature_);
 }

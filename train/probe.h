@@ -14,8 +14,8 @@ double knn_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_labels,
 // a folder the latter is of its test_batch.bin; otherwise of the data themselves, none of it in both.
 class Probe {
  public:
-  explicit Probe(const Recipe& recipe);  // Fault::usage if there are too few examples, or no labels
-  double accuracy(Experiment& experiment) const;
+  explicit Probe(const Recipe& recipe);           // Fault::usage if there are too few examples, or no labels
+  double accuracy(Experiment& experiment) const;  // Fault::usage for a model without an encoder
 
  private:
   struct Part {
@@ -23,7 +23,7 @@ class Probe {
     std::vector<int64_t> labels;
   };
   static Part take(const Recipe& recipe, int64_t begin, int64_t count);
-  int64_t k_;
+  int64_t every_, k_;
   double temperature_;
   Part bank_, queries_;
 };
