@@ -20,6 +20,7 @@
 
 #include "data/safetensors.h"
 #include "kernels/philox.h"
+#include "train/checkpoint.h"
 
 namespace fs = std::filesystem;
 
@@ -131,11 +132,18 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
     Words sets;
     int64_t scale = 1;  // how many steps make a twelfth of the run: the toy model's take no time
   };
+  // Outside kFolder, which each case begins anew.
+  const std::string encoder = kFolder.string() + "-encoder.safetensors";
+  const Recipe simclr =
+      load_recipe("simclr-cifar10", {"model.width=0.03125", "model.z_dim=8", "train.batch=4"});
+  save_checkpoint(encoder, *make_experiment(simclr), {});
   const std::vector<Case> cases = {
       {"toy", {"optimizer.ema=0.9", "optimizer.decay=linear"}, 100},
       {"toy", {"schedule.kind=dae", "schedule.weak=width", "optimizer.ema=0.9"}, 100},
       {"dcgan-cifar10", {"optimizer.ema=0.9"}},
       {"vaegan-cifar10", {"optimizer.decay=constant"}},
+      {"simclr-cifar10", {"probe.every=5", "probe.train=18", "probe.test=12", "probe.neighbours=7"}},
+      {"dcgan-simclr-cifar10", {"model.encoder=" + encoder}},
       {"dae-vaegan-cifar10", {"schedule.weak=width", "optimizer.ema=0.9"}},
       {"dae-vaegan-cifar10", {"schedule.weak=dropout"}}};
   for (const Case& c : cases) {
@@ -153,6 +161,7 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
     check_same(kFolder / "whole", kFolder / "stopped");
   }
   fs::remove_all(kFolder);
+  fs::remove(encoder);
 }
 
 TEST_CASE("kill -9 at any moment leaves a run that goes on to the same bytes") {
