@@ -11,8 +11,12 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "tests/rows.h"
+#include "train/checkpoint.h"
 #include "train/feed.h"
 
 namespace {
@@ -85,6 +89,23 @@ TEST_CASE("toy VAE") { compare("toy", {"model.encoder_hidden=13", "model.decoder
 const std::vector<std::string> kTiny = {"data.kind=procedural", "model.width=0.02", "model.z_dim=7",
                                         "optimizer.lr=1e-6"};
 TEST_CASE("DCGAN") { compare("dcgan-cifar10", kTiny); }
+TEST_CASE("SimCLR") {
+  std::vector<std::string> sets = kTiny;
+  // Three channels: the gradient of a gain or weight of one channel whose scale a batch norm takes out again
+  // is 0, so what is computed of it is rounding.
+  sets.insert(sets.end(), {"model.width=0.05", "probe.every=0"});
+  compare("simclr-cifar10", sets);
+}
+TEST_CASE("DCGAN on SimCLR's latents") {
+  const std::string encoder =
+      std::filesystem::temp_directory_path() / fmt::format("dae-twin-{}.safetensors", getpid());
+  std::vector<std::string> sets = kTiny;
+  sets.push_back("train.batch=3");
+  save_checkpoint(encoder, *make_experiment(load_recipe("simclr-cifar10", sets)), {});
+  sets.push_back("model.encoder=" + encoder);
+  compare("dcgan-simclr-cifar10", sets);
+  std::filesystem::remove(encoder);
+}
 TEST_CASE("VAEGAN") { compare("vaegan-cifar10", kTiny); }
 TEST_CASE("VAEGAN with channel dropout") {
   std::vector<std::string> sets = kTiny;
