@@ -92,7 +92,7 @@ TEST_CASE("NT-Xent: identical pairs far from the others have the loss of a sure 
   CHECK(std::abs(NtXent(2, 0.1, Dtype::f32, Device::cpu)(a, a).item() - expected) < 1e-6);
 }
 
-// Recorded in f32, the hue computed in it: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op
+// torchvision computes the hue in f32: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op
 // (a resize is two): two levels for one op. It cuts hue and shift down to bytes, 1/256 of a turn, which is
 // 6/256 of the range of a pixel's channels: twelve levels where there is a hue, and on the mean the two of
 // one op.

@@ -118,6 +118,7 @@ std::vector<Film> read_films(const std::string& folder) {
   std::vector<Film> films;
   for (const auto& [kind, pictures] : kinds) {
     Film film{kind == "sample"           ? "Samples from the prior"
+              : kind == "views"          ? "Training images in two views each, as augmented"
               : kind == "reconstruction" ? "Training images, each beside its reconstruction"
                                          : kind,
               {}};
