@@ -216,6 +216,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
     result["rows"].push_back(m);
   }
   if (options.json) fmt::print("{}\n", result.dump(1));
+  if (!arguments.save.empty()) write_file(arguments.save, result.dump(1) + "\n");
   return 0;
 }
 

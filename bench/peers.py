@@ -3,6 +3,10 @@
 only. Each row is tried plain and with torch.compile (where that works) and the faster one counts.
 
     peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] [--unfused] > torch.json
+    peers.py --device cuda --dtype bf16 ... > torch.json
+
+On CUDA: f32 without TF32, cuDNN autotuned, torch.compile as max-autotune, which captures CUDA graphs; times by events
+of the device.
 
 --unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
 """
@@ -19,8 +23,22 @@ def cl(x):
     return x.contiguous(memory_format=CL) if x.dim() == 4 else x
 
 
+DEVICE, DTYPE = "cpu", torch.float32
+
+
 def draw(*shape):
-    return cl(torch.randn(*shape))
+    return cl(torch.randn(*shape, device=DEVICE, dtype=DTYPE))
+
+
+def in_steps(run):
+    """A training step in 16 bits as PyTorch does it: weights and losses in f32, the rest by autocast."""
+    if DTYPE == torch.float32:
+        return run
+
+    def step(x):
+        with torch.autocast(DEVICE, DTYPE):
+            run(x)
+    return step
 
 
 # ---- models: PyTorch's own layers, shapes of models/dcgan.h and models/vaegan.h
@@ -30,7 +48,7 @@ def generator():
     for out, k, s, p in [(1024, 2, 1, 0), (512, 4, 2, 1), (256, 4, 2, 1), (128, 4, 2, 1)]:
         layers += [nn.ConvTranspose2d(c, out, k, s, p, bias=False), nn.BatchNorm2d(out), nn.ReLU(True)]
         c = out
-    return nn.Sequential(*layers, nn.ConvTranspose2d(c, 3, 4, 2, 1, bias=False), nn.Tanh()).to(memory_format=CL)
+    return nn.Sequential(*layers, nn.ConvTranspose2d(c, 3, 4, 2, 1, bias=False), nn.Tanh()).to(DEVICE, memory_format=CL)
 
 
 class Discriminator(nn.Module):
@@ -41,7 +59,7 @@ class Discriminator(nn.Module):
         self.first = nn.Sequential(conv(3, 64), act(), conv(64, 128), act(), nn.BatchNorm2d(128), conv(128, 256))
         self.rest = nn.Sequential(act(), nn.BatchNorm2d(256), conv(256, 512), act(), nn.BatchNorm2d(512))
         self.head = nn.Linear(2048, 1)
-        self.to(memory_format=CL)
+        self.to(DEVICE, memory_format=CL)
 
     def forward(self, x):
         features = self.first(x)
@@ -53,7 +71,7 @@ def encoder():
     for out in (256, 512, 1024):
         layers += [nn.Conv2d(c, out, 4, 2, 1, bias=False), nn.BatchNorm2d(out), nn.LeakyReLU(0.2, True)]
         c = out
-    return nn.Sequential(*layers, nn.Conv2d(c, 256, 2), nn.Flatten()).to(memory_format=CL)
+    return nn.Sequential(*layers, nn.Conv2d(c, 256, 2), nn.Flatten()).to(DEVICE, memory_format=CL)
 
 
 def adam(*modules):
@@ -66,7 +84,7 @@ def bce(logits, target):
 
 
 def z(n):
-    return torch.randn(n, 128, 1, 1)
+    return torch.randn(n, 128, 1, 1, device=DEVICE)
 
 
 def dcgan(batch, wrap):
@@ -85,7 +103,7 @@ def dcgan(batch, wrap):
         bce(d_(g_(z(2 * batch)))[0], 1).backward()
         d.requires_grad_(True)
         og.step()
-    return step, [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
+    return in_steps(step), [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
 
 
 def vaegan(batch, wrap, stage):
@@ -122,12 +140,12 @@ def vaegan(batch, wrap, stage):
         if oe:
             oe.step()
         og.step()
-    return step, [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
+    return in_steps(step), [torch.tanh(draw(batch, 3, 32, 32)) for _ in range(8)]
 
 
 def toy(batch, wrap):
     mlp = lambda a, b: nn.Sequential(nn.Linear(a, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, b))
-    e, d = mlp(10, 4), mlp(2, 10)
+    e, d = mlp(10, 4).to(DEVICE), mlp(2, 10).to(DEVICE)
     o = adam(e, d)
     e_, d_ = wrap(e), wrap(d)
 
@@ -139,7 +157,7 @@ def toy(batch, wrap):
         o.zero_grad(set_to_none=True)
         loss.backward()
         o.step()
-    return step, [torch.tanh(draw(batch, 10)) for _ in range(8)]
+    return in_steps(step), [torch.tanh(draw(batch, 10)) for _ in range(8)]
 
 
 # ---- single ops: (name, shape, input shapes in PyTorch's order, function)
@@ -169,7 +187,8 @@ def op_rows():
     add("group_norm + silu", "(4, 32, 32, 128)", [(4, 128, 32, 32), (128,), (128,)], gn)
     add("layer_norm", "(1024, 1024)", [(1024, 1024), (1024,), (1024,)], lambda x, w, b: F.layer_norm(x, (1024,), w, b, 1e-6))
     add("batch_norm + relu", "(64, 16, 16, 128)", [(64, 128, 16, 16), (128,), (128,)],
-        lambda x, w, b: F.relu(F.batch_norm(x, torch.zeros(128), torch.ones(128), w, b, True, 0.1, 1e-5)))
+        lambda x, w, b: F.relu(F.batch_norm(x, zeros, ones, w, b, True, 0.1, 1e-5)))
+    zeros, ones = torch.zeros(128, device=DEVICE, dtype=DTYPE), torch.ones(128, device=DEVICE, dtype=DTYPE)
     flat, nchw = "(64, 16, 16, 256)", (64, 256, 16, 16)
     for op, f in [("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("tanh", torch.tanh), ("silu", F.silu),
                   ("gelu", F.gelu), ("sum", torch.sum), ("dropout", lambda x: F.dropout(x, 0.5))]:
@@ -178,17 +197,17 @@ def op_rows():
     add("add", flat, [nchw, nchw], lambda a, b: a + b)
     add("mse_loss", flat, [nchw, nchw], F.mse_loss)
     add("upsample_nearest", "4x16x16x256 x2", [(4, 256, 16, 16)], lambda x: F.interpolate(x, scale_factor=2))
-    index = torch.arange(16 * 257).mul(7919).remainder(1024).view(16, 257)
+    index = torch.arange(16 * 257, device=DEVICE).mul(7919).remainder(1024).view(16, 257)
     add("embedding", "1024x1024, 16x257 tokens", [(1024, 1024)], lambda t: F.embedding(index, t))
     return rows
 
 
 def prepare_op(inputs, f, backward, wrap):
-    nbytes = 4 * sum(math.prod(s) for s in inputs)
+    nbytes = torch.finfo(DTYPE).bits // 8 * sum(math.prod(s) for s in inputs)
     with torch.no_grad():
         y = f(*[draw(*s) for s in inputs])
     sets = []
-    for _ in range(max(2, min(64, int(FOOTPRINT / (nbytes + 4 * y.numel()))))):
+    for _ in range(max(2, min(64, int((4 if DEVICE == "cuda" else 1) * FOOTPRINT / (nbytes + y.element_size() * y.numel()))))):
         x = [draw(*s).requires_grad_(backward) for s in inputs]
         sets.append((x, torch.randn_like(y)))
     g = wrap(f)
@@ -206,8 +225,8 @@ def adamw(wrap, fused):
     n = 8 << 20
     sets = []
     for _ in range(2):
-        p = torch.randn(n, requires_grad=True)
-        p.grad = torch.randn(n)
+        p = torch.randn(n, device=DEVICE, requires_grad=True)
+        p.grad = torch.randn(n, device=DEVICE)
         sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused), p.detach().clone()))
 
     def step(s):
@@ -230,15 +249,28 @@ def rows(fused):
     yield "adamw + ema", f"{8 << 20} parameters", lambda wrap: adamw(wrap, fused)
 
 
+def timed(run):
+    if DEVICE == "cpu":
+        before = time.perf_counter()
+        run()
+        return time.perf_counter() - before
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) * 1e-3
+
+
 def measure(run, sets, seconds):
-    for i in range(2):
+    """On a GPU a time is of all sets in turn, so that the host's work for one hides behind the device's for another."""
+    together = len(sets) if DEVICE == "cuda" else 1
+    for i in range(2 if DEVICE == "cpu" else 5):
         run(sets[i % len(sets)])
     taken, start, i = [], time.perf_counter(), 2
     while len(taken) < 5 or time.perf_counter() - start < seconds:
-        before = time.perf_counter()
-        run(sets[i % len(sets)])
-        taken.append(time.perf_counter() - before)
-        i += 1
+        taken.append(timed(lambda: [run(sets[(i + k) % len(sets)]) for k in range(together)]) / together)
+        i += together
     taken.sort()
     n = len(taken)
     return {"seconds": taken[n // 2], "low": taken[n // 4], "high": taken[n - 1 - n // 4], "runs": n}
@@ -251,15 +283,22 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--unfused", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="f32")
     args = parser.parse_args()
+    global DEVICE, DTYPE
+    DEVICE, DTYPE = args.device, {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[args.dtype]
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    compiled = lambda f: torch.compile(f, mode="max-autotune" if DEVICE == "cuda" else None)
     out = []
     for op, shape, make in rows(not args.unfused):
         if not re.search(args.filter, f"{op} {shape} torch", re.I):
             continue
         best = None
-        for name, wrap in [("eager", lambda f: f)] + ([] if args.no_compile else [("compile", torch.compile)]):
+        for name, wrap in [("eager", lambda f: f)] + ([] if args.no_compile else [("compile", compiled)]):
             try:
                 torch._dynamo.reset()
                 run, sets = make(wrap)
@@ -272,7 +311,8 @@ def main():
                 best = {"op": op, "shape": shape, "variant": "torch", "mode": name, "threads": args.threads, **found}
         if best:
             out.append(best)
-    json.dump({"machine": {"torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
+    gpu = {"gpu": torch.cuda.get_device_name()} if DEVICE == "cuda" else {}
+    json.dump({"machine": {**gpu, "dtype": args.dtype, "torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
                "rows": out}, sys.stdout, indent=1)
 
 

@@ -6,6 +6,7 @@
 //   second
 //          (from cache) writes.
 // Bound by memory: 2 n elements forward, 3 n backward. Not measured on a GPU yet.
+#include "kernels/gpu.h"
 #include "kernels/map.h"
 #include "kernels/softmax.h"
 
@@ -13,10 +14,25 @@ namespace {
 
 constexpr int kWarps = 8, kWarpChannels = 1024, kBlock = 256;
 
-// The log of a row's sum of e^x, minus x[label], is its loss; label and row_loss may be null.
+// The log of a row's sum of e^x, minus x[label], is its loss, of rows that have a label. One outside the
+// channels is reported (gpu.h), its loss 0.
+struct Target {
+  const int64_t* label = nullptr;
+  float* row_loss = nullptr;
+  WrongIndex* wrong = nullptr;
+  const char* op = nullptr;  // on the host
+
+  template <class T>
+  __device__ void write(int64_t r, const T* row, int64_t channels, float log_sum) const {
+    const int64_t k = label[r];
+    if (k >= 0 && k < channels) row_loss[r] = log_sum - float(row[k]);
+    else *wrong = {op, k, channels}, row_loss[r] = 0;
+  }
+};
+
 template <class T, int Values>  // Values: channels a lane holds
 __global__ void __launch_bounds__(32 * kWarps)
-    softmax_warp(T* y, const T* x, const int64_t* label, float* row_loss, int64_t rows, int channels) {
+    softmax_warp(T* y, const T* x, Target target, int64_t rows, int channels) {
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
   if (r >= rows) return;
   const T* in = x + r * channels;
@@ -35,7 +51,7 @@ __global__ void __launch_bounds__(32 * kWarps)
     sum += v[j];
   }
   sum = warp_reduce(sum, Sum());
-  if (label && lane_of_warp() == 0) row_loss[r] = top + logf(sum) - float(in[label[r]]);
+  if (target.label && lane_of_warp() == 0) target.write(r, in, channels, top + logf(sum));
   const float inverse = 1 / sum;
 #pragma unroll
   for (int j = 0; j < Values; ++j) {
@@ -56,8 +72,7 @@ struct Merge {
 };
 
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    softmax_block(T* y, const T* x, const int64_t* label, float* row_loss, int64_t channels) {
+__global__ void __launch_bounds__(kBlock) softmax_block(T* y, const T* x, Target target, int64_t channels) {
   const int64_t r = blockIdx.x;
   const T* in = x + r * channels;
   T* out = y + r * channels;
@@ -68,7 +83,7 @@ __global__ void __launch_bounds__(kBlock)
   }
   const float row_top = block_reduce(top, Maximum());
   const float row_sum = block_reduce(top == -INFINITY ? 0.0f : sum * expf(top - row_top), Sum());
-  if (label && threadIdx.x == 0) row_loss[r] = row_top + logf(row_sum) - float(in[label[r]]);
+  if (target.label && threadIdx.x == 0) target.write(r, in, channels, row_top + logf(row_sum));
   const float inverse = 1 / row_sum;
   for (int64_t c = threadIdx.x; c < channels; c += kBlock) out[c] = T(expf(float(in[c]) - row_top) * inverse);
 }
@@ -123,15 +138,15 @@ void with_values(int64_t channels, F f) {
 }
 
 template <class T>
-void launch_softmax(Cuda where, const char* name, T* y, const T* x, const int64_t* label, float* row_loss,
-                    int64_t rows, int64_t channels) {
+void launch_softmax(Cuda where, const char* name, T* y, const T* x, Target target, int64_t rows,
+                    int64_t channels) {
   if (channels > kWarpChannels) {
-    launch(where, name, softmax_block<T>, rows, kBlock, 0, y, x, label, row_loss, channels);
+    launch(where, name, softmax_block<T>, rows, kBlock, 0, y, x, target, channels);
     return;
   }
   with_values(channels, [&](auto values) {
-    launch(where, name, softmax_warp<T, values()>, ceil_div(rows, kWarps), 32 * kWarps, 0, y, x, label,
-           row_loss, rows, int(channels));
+    launch(where, name, softmax_warp<T, values()>, ceil_div(rows, kWarps), 32 * kWarps, 0, y, x, target, rows,
+           int(channels));
   });
 }
 
@@ -139,7 +154,7 @@ void launch_softmax(Cuda where, const char* name, T* y, const T* x, const int64_
 
 template <class T>
 void softmax_forward(Cuda where, T* y, const T* x, int64_t rows, int64_t channels) {
-  launch_softmax<T>(where, "softmax", y, x, nullptr, nullptr, rows, channels);
+  launch_softmax<T>(where, "softmax", y, x, {}, rows, channels);
 }
 template <class T>
 void softmax_backward(Cuda where, T* dx, const T* dy, const T* y, int64_t rows, int64_t channels) {
@@ -156,7 +171,8 @@ template <class T>
 void cross_entropy_forward(Cuda where, Wide<T>* loss, T* probability, const T* logits, const int64_t* label,
                            int64_t rows, int64_t channels) {
   float* row_loss = static_cast<float*>(workspace(where, size_t(rows) * sizeof(float)));
-  launch_softmax(where, "cross_entropy", probability, logits, label, row_loss, rows, channels);
+  launch_softmax(where, "cross_entropy", probability, logits,
+                 {label, row_loss, wrong_index(), "cross_entropy"}, rows, channels);
   launch(where, "cross_entropy mean", mean_loss, 1, kBlock, 0, loss, row_loss, rows);
 }
 template <class T>

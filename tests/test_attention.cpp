@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "kernels/attention/variants.h"
-#include "kernels/emulate.h"
 #include "kernels/philox.h"
+#include "tests/orders.h"
 
 namespace {
 
@@ -110,15 +110,6 @@ struct Problem {
   int64_t k_at, v_at, statistics;
   std::vector<T> q, k, v, dy;
 };
-
-template <class F>
-void in_every_order(F f) {
-  for (emulate::Schedule schedule : emulate::kSchedules) {
-    CAPTURE(int(schedule));
-    emulate::set_schedule(schedule, 7);
-    f();
-  }
-}
 
 template <class T, class Forward, class Backward>
 void compare(const std::string& variant, const Case& c, Forward forward, Backward backward) {

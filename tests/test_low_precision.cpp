@@ -37,13 +37,11 @@ Run train(const std::string& name, std::vector<std::string> sets, const std::str
   return run;
 }
 
-void check_near(const Metrics& found, const Metrics& expected, double limit,
-                const std::string& but_not = "") {
+void check_near(const Metrics& found, const Metrics& expected, double limit) {
   REQUIRE(found.size() == expected.size());
   for (size_t i = 0; i < found.size(); ++i) {
     INFO(expected[i].first, ": expected ", expected[i].second, ", found ", found[i].second);
     CHECK(std::isfinite(found[i].second));
-    if (expected[i].first == but_not) continue;
     CHECK(std::abs(found[i].second - expected[i].second) <= limit * std::abs(expected[i].second));
   }
 }
@@ -51,18 +49,45 @@ void check_near(const Metrics& found, const Metrics& expected, double limit,
 }  // namespace
 
 // The mean over the last steps of a course that falls by more than half. Rounding to 8 bits of activations
-// and weights moves the course, not where it leads: a tenth. The KL term alone is still
-// finding its size and only has to be finite.
+// and weights moves the course, not where it leads: a tenth. What is minimised is kReconstruction loss_rec +
+// loss_kl, and along its valley one trades for the other to first order; so the KL term, the smaller one, is
+// held to a tenth of that sum, and the sum itself to a tenth.
 TEST_CASE("the toy VAE learns in bf16 and f16 what it learns in f32") {
   const std::vector<std::string> sets = {"model.encoder_hidden=19", "model.decoder_hidden=21",
                                          "train.batch=32", "optimizer.lr=1e-2", "loss.reconstruction=20"};
+  constexpr double kReconstruction = 20;
+  const auto sum = [](const Metrics& m) { return kReconstruction * m[0].second + m[1].second; };
   const Run wide = train("toy", sets, "f32", 60);
   const Metrics expected = wide.mean_of_last(20);
   CHECK(expected[0].second < 0.5 * wide.metrics[0][0].second);
   for (const char* dtype : {"bf16", "f16"}) {
     CAPTURE(dtype);
     const Run run = train("toy", sets, dtype, 60);
-    check_near(run.mean_of_last(20), expected, 0.1, "loss_kl");
+    const Metrics found = run.mean_of_last(20);
+    REQUIRE(found.size() == 2);
+    check_near({found[0]}, {expected[0]}, 0.1);
+    INFO("KL: expected ", expected[1].second, ", found ", found[1].second, "; sum ", sum(expected));
+    CHECK(std::abs(found[1].second - expected[1].second) <= 0.1 * sum(expected));
+    CHECK(std::abs(sum(found) - sum(expected)) <= 0.1 * sum(expected));
+  }
+}
+
+// Two steps from the same weights. A step in 8 bits has errors of some percent in its gradients (a dozen
+// layers, each rounded to 2^-9), and Adam makes of a gradient little more than its sign.
+TEST_CASE("DCGAN and VAEGAN take steps in bf16 and f16 near those in f32") {
+  const std::vector<std::string> sets = {"data.kind=procedural", "model.width=0.02",
+                                         "model.z_dim=7",        "train.batch=2",
+                                         "optimizer.lr=1e-5",    "optimizer.loss_scale=128"};
+  for (const char* name : {"dcgan-cifar10", "dae-vaegan-cifar10"}) {
+    CAPTURE(name);
+    const Run wide = train(name, sets, "f32", 2);
+    for (const char* dtype : {"bf16", "f16"}) {
+      CAPTURE(dtype);
+      const Run run = train(name, sets, dtype, 2);
+      for (size_t step = 0; step < 2; ++step) check_near(run.metrics[step], wide.metrics[step], 0.1);
+      for (const auto& [optimizer_name, optimizer] : run.experiment->optimizers())
+        for (const Group& group : optimizer->groups()) CHECK(optimizer->steps(group.name) == 2);
+    }
   }
 }
 

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "engine/optimizer.h"
-#include "kernels/emulate.h"
+#include "tests/orders.h"
 #include "tests/rows.h"
 
 namespace {
@@ -28,13 +28,11 @@ Outcome run_on_cuda(const Row& row, Dtype dtype) {
   const auto run = [&] { return run_row(row, row.run, dtype, dtype, Device::cuda); };
   if constexpr (kCuda == CudaBuild::emulated) {
     Outcome first;
-    for (const emulate::Schedule schedule : emulate::kSchedules) {
-      emulate::set_schedule(schedule, 7);
+    in_every_order([&] {
       Outcome again = run();
-      CAPTURE(int(schedule));
       if (first.y) CHECK(same_bits(again, first));
       else first = std::move(again);
-    }
+    });
     return first;
   } else {
     Outcome first = run();
@@ -98,6 +96,25 @@ TEST_CASE("an index outside the table is one clear error on both devices, and th
       CHECK(same_bits(embedding(table, good).to(Device::cpu).part(8, {8}),
                       table.to(Device::cpu).part(16, {8})));
     }
+}
+
+TEST_CASE("a label outside the classes is one clear error on both devices, in either kernel") {
+  for (const Device device : {Device::cpu, Device::cuda})
+    for (const int64_t classes : {5, 1100})  // a warp a row, a block a row
+      for (const double wrong : {-1.0, double(classes)}) {
+        const Tensor logits = uniform({3, classes}, -1, 1, Key{5, 0, 0}).to(device);
+        const Tensor label = Tensor::of({3}, {0, wrong, 4}, Dtype::i64).to(device);
+        const Tensor good = Tensor::of({3}, {0, 2, 4}, Dtype::i64).to(device);
+        std::string line;
+        try {
+          cross_entropy(logits, label).item();
+        } catch (const Error& e) { line = e.what(); }
+        CAPTURE(line);
+        CHECK(line.find("cross_entropy: ") == 0);
+        CHECK(line.find(fmt::format("{} ", wrong)) != std::string::npos);
+        CHECK(line.find(fmt::format("is not in [0, {})", classes)) != std::string::npos);
+        CHECK(cross_entropy(logits, good).item() > 0);
+      }
 }
 
 TEST_CASE("tensors move between devices and types, and each device's memory is its own") {

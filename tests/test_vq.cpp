@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/emulate.h"
 #include "kernels/philox.h"
 #include "kernels/vq/variants.h"
+#include "tests/orders.h"
 
 namespace {
 
@@ -45,15 +45,13 @@ void compare(const Case& c) {
   }
   std::vector<int64_t> expected(static_cast<size_t>(c.rows));
   nearest_code(Cpu{}, expected.data(), rounded.data(), codebook.data(), c.rows, c.codes, c.channels);
-  for (emulate::Schedule schedule : emulate::kSchedules) {
-    CAPTURE(int(schedule));
-    emulate::set_schedule(schedule, 7);
-    for (auto variant : {nearest_code_naive<T>, nearest_code_tensor<T>}) {
+  in_every_order([&] {
+    for (const NearestVariant v : kNearestVariants) {
       std::vector<int64_t> found(expected.size(), -1);
-      variant(Cuda{}, found.data(), z.data(), codebook.data(), c.rows, c.codes, c.channels);
+      nearest_code_by(v, Cuda{}, found.data(), z.data(), codebook.data(), {c.rows, c.codes, c.channels});
       CHECK(found == expected);
     }
-  }
+  });
 }
 
 }  // namespace
@@ -72,11 +70,10 @@ TEST_CASE("usage counts are those of the CPU") {
     std::vector<int64_t> index(static_cast<size_t>(n)), expected(codes, -1);
     for (int64_t i = 0; i < n; ++i) index[size_t(i)] = int64_t((draw(3, i) + 1) * 5);
     code_usage(Cpu{}, expected.data(), index.data(), n, codes);
-    for (emulate::Schedule schedule : emulate::kSchedules) {
-      emulate::set_schedule(schedule, 7);
+    in_every_order([&] {
       std::vector<int64_t> found(codes, -1);
       code_usage(Cuda{}, found.data(), index.data(), n, codes);
       CHECK(found == expected);
-    }
+    });
   }
 }

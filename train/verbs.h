@@ -130,6 +130,7 @@ struct BenchArguments {
   std::string filter;         // a regular expression over "op shape variant"
   double seconds = 0.5;       // a row
   bool markdown = false;      // tables as Markdown
+  std::string save;           // a file for the result as JSON, beside what is printed
   std::string first, second;  // compare: files written with --json
 };
 int run_bench(const BenchArguments& arguments, const Options& options);      // times steps and ops

@@ -24,34 +24,46 @@ namespace {
 constexpr int kMost = 256;       // tokens
 constexpr int kWarps = 8;        // at most
 constexpr int kKeysAtOnce = 64;  // scores that a warp holds, forward
+// Beside k, dk and dv the registers have room for v, or it comes from the first-level cache for each product.
+template <int D>
+constexpr bool kKeepValues = D <= 112;
 
-// f: the left side of products with 16 rows (have of them, head_dim) of memory, zeros outside.
-template <int D, class T>
-__device__ void load_fragments(uint32_t (&f)[D / 16][4], const T* from, int64_t stride, int have,
-                               int head_dim) {
+// f: the left side of a product with 16 rows (have of them, head_dim) of memory from column d on, zeros
+// outside.
+template <class T>
+__device__ void load_fragment(uint32_t (&f)[4], const T* from, int64_t stride, int have, int head_dim,
+                              int d) {
   struct alignas(4) Two {
     T v[2];
   };
   const int lane = lane_of_warp(), row = lane / 4, column = lane % 4 * 2;
 #pragma unroll
-  for (int d = 0; d < D / 16; ++d)
+  for (int i = 0; i < 4; ++i) {
+    const int r = row + i % 2 * 8, c = d + column + i / 2 * 8;
+    f[i] = 0;
+    if (r >= have || c >= head_dim) continue;
+    const Two two = *reinterpret_cast<const Two*>(from + r * stride + c);
+    f[i] = uint32_t(two.v[0].bits) | uint32_t(two.v[1].bits) << 16;
+  }
+}
+template <int D, class T>
+__device__ void load_fragments(uint32_t (&f)[D / 16][4], const T* from, int64_t stride, int have,
+                               int head_dim) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int r = row + i % 2 * 8, c = d * 16 + column + i / 2 * 8;
-      f[d][i] = 0;
-      if (r >= have || c >= head_dim) continue;
-      const Two two = *reinterpret_cast<const Two*>(from + r * stride + c);
-      f[d][i] = uint32_t(two.v[0].bits) | uint32_t(two.v[1].bits) << 16;
-    }
+  for (int d = 0; d < D / 16; ++d) load_fragment(f[d], from, stride, have, head_dim, d * 16);
 }
 
-// acc (16, 8 N) = a (16, D) b (8 N, D)^T, a in registers.
-template <int D, int N, class T>
-__device__ void multiply_transposed(float (&acc)[N][4], const uint32_t (&a)[D / 16][4], Shared<T> b) {
+template <int N>
+__device__ void clear(float (&acc)[N][4]) {
 #pragma unroll
   for (int n = 0; n < N; ++n)
 #pragma unroll
     for (int e = 0; e < 4; ++e) acc[n][e] = 0;
+}
+// acc (16, 8 N) = a (16, D) b (8 N, D)^T, a in registers.
+template <int D, int N, class T>
+__device__ void multiply_transposed(float (&acc)[N][4], const uint32_t (&a)[D / 16][4], Shared<T> b) {
+  clear(acc);
 #pragma unroll
   for (int d = 0; d < D / 16; ++d) multiply_transposed_step<D>(acc, a[d], b, d * 16);
 }
@@ -188,9 +200,10 @@ __global__ void __launch_bounds__(kWarps * 32) whole_backward(AttentionBackward<
   __syncthreads();
   for (int i = 0; my_tile(i) * 16 < key_rows; ++i) {
     const int begin = my_tile(i) * 16, have = min(16, seen - begin);
-    uint32_t k[D / 16][4], v[D / 16][4];
+    uint32_t k[D / 16][4], v[kKeepValues<D> ? D / 16 : 1][4];
     load_fragments<D>(k, a.k + head.kv + begin * s.kv_stride, s.kv_stride, have, head_dim);
-    load_fragments<D>(v, a.v + head.kv + begin * s.kv_stride, s.kv_stride, have, head_dim);
+    const T* const my_values = a.v + head.kv + begin * s.kv_stride;
+    if constexpr (kKeepValues<D>) load_fragments<D>(v, my_values, s.kv_stride, have, head_dim);
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
     int first = 0;  // the first 16 queries of which one sees one of these keys
     while (first < query_rows && visible(s, min(first + 16, queries) - 1) <= begin) first += 16;
@@ -207,7 +220,16 @@ __global__ void __launch_bounds__(kWarps * 32) whole_backward(AttentionBackward<
           p[n][e] = seen_by ? exp2f(p[n][e] * (scale * kLog2e) - lse[query(n, e)]) : 0.0f;
         }
       multiply<D>(dv, p, other + j * kStride<D>);
-      multiply_transposed<D>(ds, v, other + j * kStride<D>);
+      if constexpr (kKeepValues<D>) {
+        multiply_transposed<D>(ds, v, other + j * kStride<D>);
+      } else {
+        clear(ds);
+#pragma unroll 1
+        for (int d = 0; d < D; d += 16) {
+          load_fragment(v[0], my_values, s.kv_stride, have, head_dim, d);
+          multiply_transposed_step<D>(ds, v[0], other + j * kStride<D>, d);
+        }
+      }
 #pragma unroll
       for (int n = 0; n < 2; ++n)
 #pragma unroll
