@@ -7,7 +7,7 @@
 # tests.log, bench.json, bench.md, torch.json, machine.txt. Options of the build: CMAKE_FLAGS, for
 # instance -DDAE_CUBLAS=ON -DDAE_CUDNN=ON. DEVICE=emulated tries the script where there is no GPU, with dae-emulated.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 filter=${1:-}
 seconds=${2:-0.2}
 build=${BUILD:-build}
