@@ -167,6 +167,44 @@ TEST_CASE("AdamW steps on CUDA as on the CPU, and the 16-bit copies follow") {
   }
 }
 
+// The limit of the test before; and what overflows in the last of them is seen.
+TEST_CASE("a group of more parameters than one launch takes") {
+  struct Many : Module {
+    explicit Many(const Build& build) : Module(build) {
+      for (int i = 0; i < 230; ++i) add_uniform(p[i], fmt::format("p{}", i), {1 + i % 7, 3}, 1);
+    }
+    Param p[230];
+  };
+  std::vector<std::vector<Tensor>> values;
+  for (const Device device : {Device::cpu, Device::cuda}) {
+    Rng init(3);
+    Many many(Build{Dtype::f32, &init, device});
+    AdamW optimizer({.ema = 0.7, .loss_scale = device == Device::cuda ? 4.0 : 0.0});
+    optimizer.add_group({.name = "many", .params = many.params(), .lr = 1e-2, .weight_decay = 0.1});
+    const double scale_now = device == Device::cuda ? 4 : 1;
+    for (uint32_t step = 1; step <= 3; ++step) {
+      for (uint32_t i = 0; i < 230; ++i)
+        many.p[i].grad =
+            scale(uniform(many.p[i].value.shape(), -1, 1, Key{23, step, i}), scale_now).to(device);
+      optimizer.step();
+    }
+    std::vector<Tensor> mine;
+    for (Param& p : many.p) mine.push_back(p.value.to(Device::cpu)), mine.push_back(optimizer.moments(p).ema);
+    if (device == Device::cuda) {
+      for (Param& p : many.p) p.grad = Tensor::full(p.value.shape(), 1, Dtype::f32, device);
+      many.p[229].grad = Tensor::full(many.p[229].value.shape(), INFINITY, Dtype::f32, device);
+      optimizer.step();
+      CHECK(optimizer.loss_scale().scale == 2);
+      CHECK(same_bits(many.p[0].value, mine[0]));
+    }
+    values.push_back(mine);
+  }
+  for (size_t i = 0; i < values[0].size(); ++i) {
+    CAPTURE(i);
+    CHECK(relative_error(values[1][i], values[0][i]) <= 2e-6);
+  }
+}
+
 TEST_CASE("exhaustion of the device names its tensors and leaves the host's alone") {
   // Sizes that no other test has left in the pool.
   limit_memory(Device::cuda, memory_stats(Device::cuda).live + (int64_t{64} << 20));
