@@ -1,3 +1,4 @@
+// The calls of attention.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include "kernels/attention/attention.h"
 #include "kernels/defaults.h"
 

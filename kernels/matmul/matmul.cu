@@ -1,3 +1,4 @@
+// The calls of matmul.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include <algorithm>
 
 #include "kernels/activate.h"

@@ -1,3 +1,4 @@
+// The calls of vq.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include "kernels/defaults.h"
 #include "kernels/vq/vq.h"
 
