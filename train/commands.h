@@ -16,7 +16,7 @@ struct Commands {
 void add_training(Commands& commands);   // train, sample, reconstruct
 void add_reproduce(Commands& commands);  // reproduce main, cifar10, toy, theory; compare
 void add_weights(Commands& commands);    // convert, forward
-void add_inspect(Commands& commands);    // inspect, inspect compare
+void add_inspect(Commands& commands);    // inspect; inspect compare, lipschitz, latent
 void add_eval(Commands& commands);       // eval METRIC
 void add_doctor(Commands& commands);     // doctor
 void add_bench(Commands& commands);      // bench, bench compare; defined in bench/

@@ -42,6 +42,7 @@ class Experiment {
   // empty: it has no encoder, or no decoder.
   virtual Tensor encode(const Tensor& x) = 0;
   virtual Tensor reconstruct(const Tensor& x) = 0;
+  virtual Tensor decode(const Tensor&) { return {}; }             // encode(x) -> reconstruct(x), likewise
   virtual Tensor features(const Tensor& x) { return encode(x); }  // (N, D): what a probe judges, likewise
   // Its networks as functions in eval mode, to compare them with another framework's. What they take: name
   // and shape of an example. forward() computes all that follows from the inputs given, row by row; images

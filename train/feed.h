@@ -1,6 +1,7 @@
 // What a training step reads: batches of the recipe's data as tensors, its noise, and pictures written.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ class Examples {
   Device device_;
   int64_t size_;
 };
+
+// The recipe of examples that are not trained on: CIFAR-10's test_batch.bin, where it lies in its folder;
+// otherwise nothing.
+std::optional<Recipe> held_out(const Recipe& recipe);
 
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,

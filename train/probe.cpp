@@ -82,15 +82,8 @@ Probe::Part Probe::take(const Recipe& recipe, int64_t begin, int64_t count) {
 Probe::Probe(const Recipe& recipe)
     : every_(recipe.probe.every), k_(recipe.probe.neighbours), temperature_(recipe.probe.temperature) {
   bank_ = take(recipe, 0, recipe.probe.train);
-  Recipe held_out = recipe;
-  held_out.data.path += "/test_batch.bin";
-  std::error_code none;
-  if (recipe.data.kind == "cifar10" && std::filesystem::exists(held_out.data.path, none)) {
-    held_out.data.count = 0;
-    queries_ = take(held_out, 0, recipe.probe.test);
-  } else {
-    queries_ = take(recipe, recipe.probe.train, recipe.probe.test);
-  }
+  if (const std::optional<Recipe> others = held_out(recipe)) queries_ = take(*others, 0, recipe.probe.test);
+  else queries_ = take(recipe, recipe.probe.train, recipe.probe.test);
 }
 
 double Probe::accuracy(Experiment& experiment) const {

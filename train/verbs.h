@@ -65,6 +65,24 @@ struct InspectArguments {
 int inspect_file(const InspectArguments& arguments, const Options& options);
 int inspect_compare(const InspectArguments& arguments, const Options& options);  // 1: over the tolerance
 
+struct LipschitzArguments {
+  std::string run;                // RUN or RUN@STEP
+  std::vector<std::string> sets;  // "a.b=c"
+  int64_t pairs = 10000;
+  std::string weights;  // LPIPS; empty: L2 alone
+  bool rms = false;     // distances of a value in place of those of the whole
+};
+int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options);
+
+struct LatentArguments {
+  std::vector<std::string> of;    // RUN, RUN@STEP or a file with `latents` and maybe `labels`
+  std::vector<std::string> sets;  // "a.b=c", for the runs
+  int64_t count = 10000;          // examples
+  bool features = false;          // what a probe judges, in place of the latent
+  std::string out;                // .html: a page with the spectra
+};
+int inspect_latent(const LatentArguments& arguments, const Options& options);
+
 struct ToyArguments {
   int64_t seeds = 10;
   double variance = 0.025;                  // of each cluster, per dimension

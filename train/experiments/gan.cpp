@@ -229,7 +229,8 @@ class Vaegan : public Experiment {
     return evaluate(*generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
   }
   Tensor encode(const Tensor& x) override { return posterior(x).mu; }
-  Tensor reconstruct(const Tensor& x) override { return evaluate(*generator_, encode(x)); }
+  Tensor reconstruct(const Tensor& x) override { return decode(encode(x)); }
+  Tensor decode(const Tensor& z) override { return evaluate(*generator_, z); }
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
     return {{"x", example_shape()}, {"z", {recipe_.model.z_dim}}};
   }

@@ -44,7 +44,8 @@ class Toy : public Experiment {
     NoGrad off;
     return model_.encode(x).mu;
   }
-  Tensor reconstruct(const Tensor& x) override { return evaluate(encode(x)); }
+  Tensor reconstruct(const Tensor& x) override { return decode(encode(x)); }
+  Tensor decode(const Tensor& z) override { return evaluate(z); }
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
     return {{"x", example_shape()}, {"z", {model_.latent}}};
   }

@@ -43,6 +43,10 @@ std::vector<double> product(const std::vector<double>& a, const std::vector<doub
 
 }  // namespace
 
+std::vector<double> symmetric_eigenvalues(std::vector<double> matrix) {
+  return symmetric_eigen(matrix, int(std::lround(std::sqrt(double(matrix.size())))), false);
+}
+
 Statistics statistics_of(const Tensor& rows) {
   constexpr int64_t kChunk = 64;
   const int64_t count = rows.dim(0), d = rows.dim(1);

@@ -16,6 +16,9 @@ struct Statistics {
 // the number of threads.
 Statistics statistics_of(const Tensor& rows);
 
+// Eigenvalues of a symmetric matrix (n, n), ascending, by LAPACK on one thread.
+std::vector<double> symmetric_eigenvalues(std::vector<double> matrix);
+
 // |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^{1/2}. With S1 = U L U^T the last trace is the sum of the roots
 // of the eigenvalues of L^{1/2} U^T S2 U L^{1/2}, which is symmetric. LAPACK runs on one thread, as
 // OpenBLAS's bits change with their number. Fault::usage if the widths differ.
