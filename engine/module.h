@@ -50,7 +50,7 @@ class Module {
   // path.
   std::vector<Param*> params() const;           // trained ones
   std::vector<Param*> state() const;            // trained ones and buffers: what a file holds
-  std::vector<Module*> modules() const;       // its members and theirs, likewise
+  std::vector<Module*> modules() const;         // its members and theirs, likewise
   void name_params(const std::string& prefix);  // sets Param::name throughout; call once on a root
   void train(bool on);                          // batch norm, dropout
   bool training() const { return training_; }
