@@ -8,7 +8,7 @@
 
 #include "engine/ops.h"
 #include "tests/program.h"
-#include "train/paired.h"
+#include "train/confidence.h"
 
 TEST_CASE("Student's t, two-sided 95 and 99 %: the values of any printed table") {
   for (const auto& [probability, freedom, t] : {std::tuple{0.95, 1, 12.706},

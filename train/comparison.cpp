@@ -79,12 +79,6 @@ std::vector<std::string> find_data(const char* verb, const std::vector<std::stri
       verb, named_by, folder);
 }
 
-std::optional<std::vector<std::string>> held_out(const Recipe& recipe) {
-  if (recipe.data.kind == "procedural") return {{fmt::format("seed={}", recipe.seed + 1)}};
-  if (recipe.data.kind == "cifar10") return {{"data.path=" + toml_string(recipe.data.path + "/test_batch.bin")}};
-  return {};
-}
-
 void add_runs(Report& page, const std::vector<RunRecord>& records) {
   page.section("Curves");
   page.curves(metric_charts(records));

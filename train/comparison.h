@@ -1,7 +1,6 @@
 // Recipes trained to be judged side by side, one run folder each: what `reproduce main`, `reproduce cifar10`
 // and `compare` have in common.
 #pragma once
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +29,6 @@ std::string toml_string(const std::string& path);
 // Settings for the training data: CIFAR-10 if it is named, by data=FOLDER or DAE_DATA, otherwise built-in
 // images. verb: in messages.
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);
-// Settings for images that a run of this recipe did not train on: CIFAR-10's test batch, or the procedural
-// pictures of another seed. Nothing for other data.
-std::optional<std::vector<std::string>> held_out(const Recipe& recipe);
 
 // Curves overlaid, pictures side by side, the cost of each stage, recipes.
 void add_runs(Report& page, const std::vector<RunRecord>& records);

@@ -135,8 +135,12 @@ Batch Examples::draw(int64_t count, Key key) const {
 
 std::optional<Recipe> held_out(const Recipe& recipe) {
   Recipe out = recipe;
-  out.data.path += "/test_batch.bin";
   out.data.count = 0;
+  if (recipe.data.kind == "procedural") {
+    ++out.seed;
+    return out;
+  }
+  out.data.path += "/test_batch.bin";
   std::error_code none;
   if (recipe.data.kind == "cifar10" && std::filesystem::exists(out.data.path, none)) return out;
   return {};

@@ -49,7 +49,7 @@ class Examples {
 };
 
 // The recipe of examples that are not trained on: CIFAR-10's test_batch.bin, where it lies in its folder;
-// otherwise nothing.
+// procedural pictures of another seed; otherwise nothing.
 std::optional<Recipe> held_out(const Recipe& recipe);
 
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).

@@ -9,7 +9,8 @@ void add_train(Commands& commands) {
   sub->add_option("--set", t->sets, "key=value in place of the recipe's, e.g. train.steps=100")
       ->allow_extra_args(false);
   sub->add_option("--out", t->out, "run folder");
-  CLI::Option* init = sub->add_option("--init", t->init, "weights to start from: safetensors, .pth, .ckpt or .npz");
+  CLI::Option* init =
+      sub->add_option("--init", t->init, "weights to start from: safetensors, .pth, .ckpt or .npz");
   CLI::Option* resume = sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint");
   sub->add_option("--stage", t->stage, "2: start with the second stage")->check(CLI::Range(1, 2));
   CLI::Option* from =

@@ -118,8 +118,7 @@ LpipsNetwork load_lpips(const std::string& path, Device device, Dtype dtype) {
          "SqueezeNet 1.1, found none of these together",
          path);
   Rng init(0);
-  LpipsNetwork out{std::make_unique<Lpips>(Build{dtype, &init, device}, net), net, path, crc32,
-                   device};
+  LpipsNetwork out{std::make_unique<Lpips>(Build{dtype, &init, device}, net), net, path, crc32, device};
   out.model->name_params("");
   for (Param* p : out.model->state()) {
     const auto found = tensors.find(p->name);

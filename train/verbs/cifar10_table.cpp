@@ -5,15 +5,17 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "data/file.h"
 #include "kernels/error.h"
 #include "train/comparison.h"
+#include "train/confidence.h"
 #include "train/encoder.h"
+#include "train/feed.h"
 #include "train/metrics/features.h"
 #include "train/metrics/frechet.h"
 #include "train/metrics/scores.h"
-#include "train/paired.h"
 #include "train/run_images.h"
 #include "train/signals.h"
 
@@ -99,16 +101,16 @@ class Judge {
     }
     if (!quiet_) fmt::print(stderr, "\njudging {}\n", run.name);
     Judged out;
-    const auto load = [&](std::vector<std::string> sets) {
-      sets.push_back(kBatch);
-      return load_trained(run.run, run.recipe.device, sets);
-    };
-    if (reconstructions)
-      out.error = reconstruct_data(load(*held_out(run.recipe)), std::min<int64_t>(images_, 10000)).value();
+    Trained trained = load_trained(run.run, run.recipe.device, {kBatch});
+    if (reconstructions) {
+      const Recipe training = std::exchange(trained.recipe, *held_out(trained.recipe));
+      out.error = reconstruct_data(trained, std::min<int64_t>(images_, 10000)).value();
+      trained.recipe = training;
+    }
     if (network_) {
       const std::unique_ptr<ImageSet> images = reconstructions
-                                                   ? reconstructions_of(load({}), images_).reconstructions
-                                                   : samples_of(load({}), images_);
+                                                   ? reconstructions_of(trained, images_).reconstructions
+                                                   : samples_of(std::move(trained), images_);
       const Features features = extract(*images);
       out.crc32 = features.crc32;
       out.fid = frechet_distance(statistics_of(features.at(layer_)), *reference_);
@@ -279,7 +281,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
                     load_recipe(recipe, all)};
       out.recipe.device = options.device;
       if (!held_out(out.recipe))
-        fail(Fault::usage, "{}: data.kind: expected cifar10 or procedural, found {}", verb,
+        fail(Fault::usage, "{}: data: expected cifar10 with its test batch, or procedural, found {}", verb,
              out.recipe.data.kind);
       check_same_settings(verb, {out});
       return out;

@@ -8,7 +8,8 @@
 
 #include "kernels/error.h"
 #include "train/comparison.h"
-#include "train/paired.h"
+#include "train/confidence.h"
+#include "train/feed.h"
 #include "train/signals.h"
 #include "train/trained.h"
 
@@ -63,8 +64,9 @@ std::vector<Measure> measure(const std::vector<Contender>& runs, const std::vect
   };
   std::vector<double> errors;
   for (const Contender& run : runs)
-    if (const auto sets = held_out(run.recipe)) {
-      const Trained trained = load_trained(run.run, run.recipe.device, *sets);
+    if (const auto others = held_out(run.recipe)) {
+      Trained trained = load_trained(run.run, run.recipe.device);
+      trained.recipe = *others;
       if (const auto error = reconstruct_data(trained, images)) errors.push_back(*error);
     }
   if (errors.size() == runs.size()) add("reconstruction error, held out", errors);

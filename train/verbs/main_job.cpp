@@ -8,6 +8,7 @@
 
 #include "kernels/error.h"
 #include "train/comparison.h"
+#include "train/feed.h"
 #include "train/signals.h"
 #include "train/trained.h"
 #include "train/verbs/toy_table.h"
@@ -40,13 +41,11 @@ void clear_old_runs(const std::vector<Contender>& pair) {
 }
 
 Side judge(const Contender& contender, int64_t images) {
-  const auto error_on = [&](std::vector<std::string> sets) {
-    sets.push_back("train.batch=100");
-    const Trained trained = load_trained(contender.run, contender.recipe.device, sets);
-    return reconstruct_data(trained, images).value();
-  };
-  return {contender, error_on(*held_out(contender.recipe)), error_on({}),
-          read_run(contender.run, contender.name)};
+  Trained trained = load_trained(contender.run, contender.recipe.device, {"train.batch=100"});
+  const double training = reconstruct_data(trained, images).value();
+  trained.recipe = *held_out(trained.recipe);
+  const double held_out = reconstruct_data(trained, images).value();
+  return {contender, held_out, training, read_run(contender.run, contender.name)};
 }
 
 std::string label_of(const Recipe& recipe) {
@@ -158,7 +157,8 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     pair.push_back({name, arguments.out + "/" + recipe, load_recipe(recipe, sets)});
     pair.back().recipe.device = options.device;
     if (!held_out(pair.back().recipe))
-      fail(Fault::usage, "reproduce main: data.kind: expected cifar10 or procedural, found {}",
+      fail(Fault::usage,
+           "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
            pair.back().recipe.data.kind);
   }
   clear_old_runs(pair);

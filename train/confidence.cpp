@@ -1,4 +1,4 @@
-#include "train/paired.h"
+#include "train/confidence.h"
 
 #include <cmath>
 #include <limits>
