@@ -69,8 +69,8 @@ int reconstruct(const PictureArguments& arguments, const Options& options) {
         parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
       });
   if (!mse)
-    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder, found a {}", run.folder,
-         run.recipe.model.kind);
+    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder and a decoder, found a {}",
+         run.folder, run.recipe.model.kind);
   save(path, concat(parts, 0), 8);
   tell(path, arguments.count, run, options, {{"mse", *mse}});
   return 0;
