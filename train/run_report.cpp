@@ -106,7 +106,7 @@ std::string thousands(double v) {
 }
 
 // samples/step-00000020-sample.png: one film a kind.
-std::vector<Film> read_films(const std::string& folder) {
+std::vector<Film> read_films(const std::string& folder, const Recipe& recipe) {
   std::map<std::string, std::map<int64_t, std::string>> kinds;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder + "/samples", none)) {
@@ -115,9 +115,11 @@ std::vector<Film> read_films(const std::string& folder) {
     if (entry.path().extension() == ".png" && name.rfind("step-", 0) == 0 && dash != std::string::npos)
       kinds[name.substr(dash + 1)][std::atoll(name.c_str() + 5)] = entry.path().string();
   }
+  const char* samples = recipe.model.kind == "dcgan-simclr" ? "Samples, from encodings of training images"
+                                                            : "Samples from the prior";
   std::vector<Film> films;
   for (const auto& [kind, pictures] : kinds) {
-    Film film{kind == "sample"           ? "Samples from the prior"
+    Film film{kind == "sample"           ? samples
               : kind == "views"          ? "Training images in two views each, as augmented"
               : kind == "reconstruction" ? "Training images, each beside its reconstruction"
                                          : kind,
@@ -213,7 +215,7 @@ RunRecord read_run(const std::string& folder, const std::string& name) {
   run.timing = series_of(timing);
   const std::vector<ordered_json> starts = read_lines(folder + "/environment.jsonl");
   run.stages = stage_costs(timing, starts.empty() ? 0 : starts[0]["step"].get<int64_t>());
-  run.films = read_films(folder);
+  run.films = read_films(folder, run.recipe);
   if (!metrics.empty()) run.step = metrics.back()["step"].get<int64_t>();
   return run;
 }
