@@ -3,6 +3,7 @@
 
 #include "bench/bench.h"
 #include "engine/nn.h"
+#include "engine/optimizer.h"
 #include "kernels/matmul/gemm.h"
 #include "kernels/optim.h"
 
@@ -169,6 +170,45 @@ Row adamw_row(int64_t n) {
   return row;
 }
 
+struct OneParameter : Module {
+  OneParameter(const Build& build, int64_t n) : Module(build) { add_normal(weight, "weight", {n}, 0.1); }
+  Param weight;
+};
+
+// As a training step calls it: rates and step on the device; 16-bit weights written in the same pass.
+Row adamw_row_on_cuda(int64_t n, Dtype dtype) {
+  Row row;
+  row.op = "adamw + ema";
+  row.shape = fmt::format("{} parameters", n);
+  row.variant = variant_name("cuda", dtype);
+  row.dtype = dtype, row.device = Device::cuda;
+  row.flops = 15.0 * double(n);
+  row.bytes = (dtype == Dtype::f32 ? 36.0 : 38.0) * double(n);
+  row.captured = sets_for(Device::cuda, 20.0 * double(n));
+  row.prepare = [=, sets = row.captured]() -> std::function<void(int64_t)> {
+    struct Set {
+      std::unique_ptr<OneParameter> net;
+      std::unique_ptr<AdamW> optimizer;
+      Tensor gradient;
+    };
+    auto all = std::make_shared<std::vector<Set>>();
+    for (int64_t i = 0; i < sets; ++i) {
+      Rng init{uint64_t(i)};
+      Set set{std::make_unique<OneParameter>(Build{dtype, &init, Device::cuda}, n),
+              std::make_unique<AdamW>(AdamOptions{.ema = 0.999}), drawn({n}, Dtype::f32, Device::cuda)};
+      set.net->weight.in(dtype);
+      set.optimizer->add_group({.name = "all", .params = set.net->params(), .lr = 1e-4});
+      all->push_back(std::move(set));
+    }
+    return [=](int64_t turn) {
+      const Set& set = (*all)[size_t(turn) % all->size()];
+      set.net->weight.grad = set.gradient;
+      set.optimizer->step();
+    };
+  };
+  return row;
+}
+
 }  // namespace
 
 std::vector<Row> op_rows(Device device, Dtype dtype) {
@@ -250,7 +290,8 @@ std::vector<Row> op_rows(Device device, Dtype dtype) {
   const Tensor index = Tensor::of({16, length}, ids, Dtype::i64).to(device);
   add(rows, "embedding", fmt::format("{}x{}, 16x{} tokens", entries, width, length), {{entries, width}}, 0, 0,
       [=](const Tensors& x) { return embedding(x[0], index); });
-  if (device == Device::cpu) rows.rows.push_back(adamw_row(8 << 20));
+  const int64_t parameters = rows.cut(8 << 20, 1000);
+  rows.rows.push_back(device == Device::cpu ? adamw_row(parameters) : adamw_row_on_cuda(parameters, dtype));
   return rows.rows;
 }
 
