@@ -10,6 +10,7 @@
 #include "data/npz.h"
 #include "kernels/error.h"
 #include "tests/elements.h"
+#include "tests/error_of.h"
 #include "tests/folder.h"
 
 using namespace std::string_literals;
@@ -17,16 +18,6 @@ using namespace std::string_literals;
 namespace {
 
 const std::string kGolden = DAE_SOURCE "/tests/golden/";
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.fault == Fault::data);
-    return e.what();
-  }
-  return "";
-}
 
 std::string little(uint64_t value, int count) {
   std::string out;

@@ -2,7 +2,6 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <map>
 
 #include "data/file.h"
@@ -10,6 +9,7 @@
 #include "data/tensor_file.h"
 #include "kernels/error.h"
 #include "tests/elements.h"
+#include "tests/error_of.h"
 #include "tests/folder.h"
 
 using namespace std::string_literals;
@@ -17,16 +17,6 @@ using namespace std::string_literals;
 namespace {
 
 const std::string kGolden = DAE_SOURCE "/tests/golden/";
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.fault == Fault::data);
-    return e.what();
-  }
-  return "";
-}
 
 using Names = std::vector<std::string>;
 Names names(const TorchFile& file) {

@@ -126,6 +126,12 @@ Batch Examples::get(const std::vector<int64_t>& numbers) const {
   return {x.to(dtype_).to(device_), labels.to(device_)};
 }
 
+Batch Examples::range(int64_t begin, int64_t end) const {
+  std::vector<int64_t> numbers;
+  for (int64_t i = begin; i < end; ++i) numbers.push_back(i % size_);
+  return get(numbers);
+}
+
 Batch Examples::draw(int64_t count, Key key) const {
   std::vector<int64_t> numbers;
   for (int64_t i = 0; i < count; ++i)

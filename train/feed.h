@@ -33,13 +33,16 @@ class Feed {
   std::unique_ptr<State> state_;
 };
 
+inline constexpr int64_t kExamplesAtOnce = 100;  // that a verb reads and a model takes
+
 // The examples of the recipe's data by their numbers: not flipped, not augmented, cut from the middle.
 class Examples {
  public:
   explicit Examples(const Recipe& recipe);
   int64_t size() const { return size_; }
   Batch get(const std::vector<int64_t>& numbers) const;
-  Batch draw(int64_t count, Key key) const;  // with replacement
+  Batch range(int64_t begin, int64_t end) const;  // in their own order; after the last comes the first again
+  Batch draw(int64_t count, Key key) const;       // with replacement
 
  private:
   std::shared_ptr<const Dataset> data_;

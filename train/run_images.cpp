@@ -1,7 +1,6 @@
 #include "train/run_images.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "engine/ops.h"
 #include "train/feed.h"
@@ -52,24 +51,20 @@ std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
 }
 
 std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
-  Feed data(in_order(recipe), 0);
+  const Examples examples(recipe);
   std::vector<uint8_t> bytes;
   Shape shape;
-  for (int64_t done = 0; done < count; done += shape[0]) {
-    const Tensor x = data.next().x;
-    shape = x.shape(), shape[0] = std::min(shape[0], count - done);
-    const std::vector<uint8_t> some = bytes_of(slice(x, 0, 0, shape[0]));
+  for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
+    const Tensor x = examples.range(begin, std::min(begin + kExamplesAtOnce, count)).x;
+    const std::vector<uint8_t> some = bytes_of(x);
     bytes.insert(bytes.end(), some.begin(), some.end());
+    shape = x.shape();
   }
   return images_of(std::move(bytes), shape[1], shape[2], shape[3]);
 }
 
 Reconstructed reconstructions_of(const Trained& run, int64_t count) {
-  if (count == 0) {
-    Feed data(run.recipe, 0);
-    count = nlohmann::json::parse(data.manifest()).at("count").get<int64_t>() / run.recipe.train.batch *
-            run.recipe.train.batch;
-  }
+  if (count == 0) count = Examples(run.recipe).size();
   std::vector<uint8_t> before, after;
   int64_t h = 0, w = 0, c = 0;
   reconstruct_data(run, count, [&](const Tensor& x, const Tensor& y) {

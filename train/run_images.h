@@ -13,7 +13,7 @@ std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count);
 // The first `count` images of a recipe's data as they are, in their own order.
 std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count);
 
-// The first `count` examples of the run's data (0: all of it, as far as whole batches go) and their
+// The first `count` examples of the run's data (0: all of it) and their
 // reconstructions.
 struct Reconstructed {
   std::unique_ptr<ImageSet> originals, reconstructions;

@@ -14,24 +14,18 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
   return out;
 }
 
-Recipe in_order(Recipe recipe) {
-  recipe.data.shuffle = recipe.data.flip = false, recipe.data.augment = "none";
-  return recipe;
-}
-
 std::optional<double> reconstruct_data(const Trained& run, int64_t count,
                                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
   const NoGrad off;
-  Feed data(in_order(run.recipe), 0);
+  const Examples examples(run.recipe);
   double squares = 0;
   int64_t values = 0;
-  for (int64_t done = 0; done < count;) {
-    Tensor x = data.next().x;
-    x = slice(x, 0, 0, std::min(x.dim(0), count - done));
+  for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
+    const Tensor x = examples.range(begin, std::min(begin + kExamplesAtOnce, count)).x;
     const Tensor y = run.experiment->reconstruct(x);
     if (!y) return std::nullopt;
     for (const double d : sub(x, y).values()) squares += d * d;
-    values += x.size(), done += x.dim(0);
+    values += x.size();
     if (f) f(x, y);
   }
   return squares / double(values);

@@ -18,9 +18,6 @@ Trained load_trained(const std::string& run_at_step, Device device,
 
 inline constexpr int64_t kSamplesAtOnce = 100;  // images drawn at a time: fixes which noise an image gets
 
-// The recipe with its data as they are: in their own order, neither flipped nor augmented.
-Recipe in_order(Recipe recipe);
-
 // Reconstructs the first `count` examples of the recipe's data, in their own order and not flipped. Returns
 // the mean squared error of a value, nothing for a model without an encoder; calls f, if given, with each
 // batch and its reconstruction.

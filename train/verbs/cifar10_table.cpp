@@ -101,7 +101,7 @@ class Judge {
     }
     if (!quiet_) fmt::print(stderr, "\njudging {}\n", run.name);
     Judged out;
-    Trained trained = load_trained(run.run, run.recipe.device, {kBatch});
+    Trained trained = load_trained(run.run, run.recipe.device);
     if (reconstructions) {
       const Recipe training = std::exchange(trained.recipe, *held_out(trained.recipe));
       out.error = reconstruct_data(trained, std::min<int64_t>(images_, 10000)).value();
@@ -130,7 +130,6 @@ class Judge {
   }
 
  private:
-  static constexpr const char* kBatch = "train.batch=100";  // divides every data set
   static Judged from_json(const ordered_json& json) {
     const auto number = [&](const char* key) {
       return json.contains(key) && json[key].is_number() ? json[key].get<double>() : NAN;
@@ -149,9 +148,7 @@ class Judge {
   void fit_reference(const Recipe& recipe) {
     if (!network_ || reference_) return;
     if (!quiet_) fmt::print(stderr, "\nreference: {} training images\n", images_);
-    Recipe in_hundreds = recipe;
-    in_hundreds.train.batch = 100;
-    const Features features = extract(*data_of(in_hundreds, images_));
+    const Features features = extract(*data_of(recipe, images_));
     reference_ = statistics_of(features.at(layer_));
     reference_crc32_ = features.crc32;
   }

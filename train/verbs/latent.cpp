@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "engine/ops.h"
 #include "train/feed.h"
@@ -15,8 +14,6 @@
 #include "train/weights.h"
 
 namespace {
-
-constexpr int64_t kChunk = 100;  // examples encoded at a time
 
 std::vector<int64_t> whole(const Tensor& labels) {
   std::vector<int64_t> out;
@@ -31,10 +28,8 @@ LatentReport of_run(const std::string& path, const LatentArguments& arguments, c
   const int64_t count = std::min(arguments.count, examples.size());
   std::vector<Tensor> parts;
   std::vector<int64_t> labels;
-  for (int64_t begin = 0; begin < count; begin += kChunk) {
-    std::vector<int64_t> numbers(size_t(std::min(kChunk, count - begin)));
-    std::iota(numbers.begin(), numbers.end(), begin);
-    const Batch batch = examples.get(numbers);
+  for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
+    const Batch batch = examples.range(begin, std::min(begin + kExamplesAtOnce, count));
     const Tensor z = arguments.features ? run.experiment->features(batch.x) : run.experiment->encode(batch.x);
     if (!z)
       fail(Fault::usage, "latent: {}: expected a model with an encoder, found a {}", path,

@@ -41,7 +41,7 @@ void clear_old_runs(const std::vector<Contender>& pair) {
 }
 
 Side judge(const Contender& contender, int64_t images) {
-  Trained trained = load_trained(contender.run, contender.recipe.device, {"train.batch=100"});
+  Trained trained = load_trained(contender.run, contender.recipe.device);
   const double training = reconstruct_data(trained, images).value();
   trained.recipe = *held_out(trained.recipe);
   const double held_out = reconstruct_data(trained, images).value();
