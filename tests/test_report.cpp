@@ -332,3 +332,16 @@ TEST_CASE("dae train writes the page, the events and the environment") {
   CHECK(stages[1].trainable < stages[0].trainable);
   CHECK(stages[1].peak_bytes < stages[0].peak_bytes);
 }
+
+TEST_CASE("a table as text: columns as wide as their widest cell, and Markdown of it") {
+  const Table table{{"", "error", "note"}, {{"VAEGAN", "0.17", "-"}, {"B", "10.5", "a longer one"}}, ""};
+  CHECK(plain_text(table) ==
+        "          error          note\n"
+        "  VAEGAN   0.17             -\n"
+        "  B        10.5  a longer one\n");
+  CHECK(markdown(table) ==
+        "|        | error |         note |\n"
+        "|---|--:|--:|\n"
+        "| VAEGAN |  0.17 |            - |\n"
+        "| B      |  10.5 | a longer one |\n");
+}

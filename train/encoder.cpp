@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "data/file.h"
-#include "data/safetensors.h"
 #include "train/checkpoint.h"
+#include "train/weights.h"
 
 namespace fs = std::filesystem;
 
@@ -17,36 +17,34 @@ fs::path weights_file(const Recipe& recipe) {
   return fs::is_regular_file(path, none) ? path : find_checkpoint(recipe.model.encoder);
 }
 
-std::string hash_of(const Safetensors& file) {
-  std::vector<const TensorEntry*> weights;
-  for (const TensorEntry& entry : file.entries())
-    if (entry.name.rfind("optimizer.", 0) != 0) weights.push_back(&entry);
-  std::sort(weights.begin(), weights.end(), [](auto* a, auto* b) { return a->name < b->name; });
+std::string hash_of(std::vector<TensorEntry> weights) {
+  std::sort(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   uint32_t crc = 0;
-  for (const TensorEntry* entry : weights)
-    crc = crc_of({static_cast<const char*>(entry->bytes), entry->size}, crc_of(entry->name, crc));
+  for (const TensorEntry& entry : weights)
+    crc = crc_of({static_cast<const char*>(entry.bytes), entry.size}, crc_of(entry.name, crc));
   return fmt::format("{:08x}", crc);
 }
 
 // How many rows a weight has; Fault::data if the file does not have it.
-int64_t rows(const Safetensors& file, const char* name) {
-  const TensorEntry* entry = file.find(name);
-  if (!entry || entry->shape.empty())
-    fail(Fault::data, "model.encoder: {}: expected the weights of a SimCLR run, found no {}; name such a run",
-         file.path(), name);
-  return entry->shape[0];
+int64_t rows(const TensorFile& file, const std::vector<TensorEntry>& weights, const char* name) {
+  for (const TensorEntry& entry : weights)
+    if (entry.name == name && !entry.shape.empty()) return entry.shape[0];
+  fail(Fault::data, "model.encoder: {}: expected the weights of a SimCLR run, found no {}; name such a run",
+       file.path(), name);
 }
 
 }  // namespace
 
 std::unique_ptr<Simclr> load_encoder(const Recipe& recipe) {
   const fs::path path = weights_file(recipe);
-  const Safetensors file(path.string());
-  const int64_t stem = rows(file, "backbone.conv1.weight"), projection = rows(file, "head.3.weight");
+  const TensorFile file(path.string());
+  const std::vector<TensorEntry> weights = weight_entries(file);
+  const int64_t stem = rows(file, weights, "backbone.conv1.weight"),
+                projection = rows(file, weights, "head.3.weight");
   if (projection != recipe.model.z_dim)
     fail(Fault::usage, "model.z_dim: expected {}, which the encoder {} projects to, found {}", projection,
          path.string(), recipe.model.z_dim);
-  if (const std::string hash = hash_of(file), &expected = recipe.model.encoder_hash;
+  if (const std::string hash = hash_of(weights), &expected = recipe.model.encoder_hash;
       !expected.empty() && hash != expected)
     fail(Fault::usage,
          "model.encoder: {}: expected weights of hash {}, found {}; name the encoder of the run",
@@ -54,9 +52,12 @@ std::unique_ptr<Simclr> load_encoder(const Recipe& recipe) {
   Rng init(recipe.seed);
   auto encoder = std::make_unique<Simclr>(Build{dtype_from(recipe.dtype), &init, recipe.device},
                                           recipe.model.z_dim, double(stem) / 64);
-  load_weights(path, encoder->state());
+  fill(file.path(), weights, encoder->state());
   encoder->freeze(true);
   return encoder;
 }
 
-std::string encoder_hash(const Recipe& recipe) { return hash_of(Safetensors(weights_file(recipe).string())); }
+std::string encoder_hash(const Recipe& recipe) {
+  const TensorFile file(weights_file(recipe).string());
+  return hash_of(weight_entries(file));
+}

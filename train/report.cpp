@@ -108,6 +108,41 @@ std::vector<Picture> earlier(const std::vector<Picture>& all) {
 
 }  // namespace
 
+namespace {
+
+// Cells padded to the widest of their column, each line between `open` and `close`.
+std::vector<std::string> aligned(const Table& table, const char* open, const char* between,
+                                 const char* close) {
+  std::vector<const std::vector<std::string>*> rows = {&table.header};
+  for (const auto& row : table.rows) rows.push_back(&row);
+  std::vector<size_t> widths(table.header.size(), 0);
+  for (const auto* row : rows)
+    for (size_t i = 0; i < row->size(); ++i) widths[i] = std::max(widths[i], (*row)[i].size());
+  std::vector<std::string> lines;
+  for (const auto* row : rows) {
+    std::string line = open;
+    for (size_t i = 0; i < row->size(); ++i)
+      line += i ? fmt::format("{}{:>{}}", between, (*row)[i], widths[i])
+                : fmt::format("{:<{}}", (*row)[i], widths[i]);
+    lines.push_back(line + close);
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string plain_text(const Table& table) {
+  return fmt::format("{}\n", fmt::join(aligned(table, "  ", "  ", ""), "\n"));
+}
+
+std::string markdown(const Table& table) {
+  std::vector<std::string> lines = aligned(table, "| ", " | ", " |");
+  std::string rule = "|---|";
+  for (size_t i = 1; i < table.header.size(); ++i) rule += "--:|";
+  lines.insert(lines.begin() + 1, rule);
+  return fmt::format("{}\n", fmt::join(lines, "\n"));
+}
+
 Report::Report(const std::string& title, const std::string& subtitle) : title_(title) {
   body_ = fmt::format("<h1>{}</h1>\n", escape_html(title));
   if (!subtitle.empty()) body_ += fmt::format("<p class=\"soft\">{}</p>\n", escape_html(subtitle));

@@ -15,6 +15,10 @@ struct Table {
   std::string caption;
 };
 
+// The table on a terminal: the first column to the left, the others to the right.
+std::string plain_text(const Table& table);
+std::string markdown(const Table& table);
+
 struct Picture {
   std::string caption, path;  // a PNG file
 };

@@ -63,7 +63,7 @@ struct Plan {
     check(cudnnSetConvolutionMathType(conv, std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH),
           "a convolution");
   }
-  // find(most, count, results): one of cudnnFind..., which sorts by time.
+  // find(most, count, results): one of cudnnFind..., which sort by time.
   template <class Result, class Find>
   void choose(const ConvShape& s, Find find) {
     constexpr int kMost = 16;
@@ -81,14 +81,21 @@ struct Plan {
   }
 };
 
-template <class P, class Make>
-const P& plan_for(const ConvShape& s, Make make) {
+// The plan of a shape, made at its first call. find(plan, most, count, results): one of cudnnFind..., of
+// which each pass and type has its own.
+template <class T, class Result, class Find>
+const auto& plan_for(const ConvShape& s, Find find) {
+  using P = Plan<decltype(Result::algo)>;
   using Key = std::array<int64_t, 12>;
-  static std::map<Key, P> plans;  // of a pass and type: each has its own Make
+  static std::map<Key, P> plans;
   const Key key{s.n,  s.h,      s.w,       s.ci,       s.co,         s.kh,
                 s.kw, s.stride, s.pad_top, s.pad_left, s.pad_bottom, s.pad_right};
-  const auto found = plans.find(key);
-  return found != plans.end() ? found->second : plans[key] = make();
+  if (const auto found = plans.find(key); found != plans.end()) return found->second;
+  P made;
+  made.describe(T(), s);
+  made.template choose<Result>(
+      s, [&](int most, int* count, Result* results) { return find(made, most, count, results); });
+  return plans[key] = made;
 }
 
 constexpr float kOne = 1, kZero = 0;
@@ -98,14 +105,9 @@ constexpr float kOne = 1, kZero = 0;
 template <class T>
 void conv_forward_cudnn(Cuda where, T* y, const T* x, const T* weight, const Wide<T>* bias, ConvShape s) {
   const cudnnHandle_t h = handle(where);
-  using P = Plan<cudnnConvolutionFwdAlgo_t>;
-  const P& p = plan_for<P>(s, [&] {
-    P made;
-    made.describe(T(), s);
-    made.choose<cudnnConvolutionFwdAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
-      return cudnnFindConvolutionForwardAlgorithm(h, made.x, made.w, made.conv, made.y, most, count, results);
-    });
-    return made;
+  using Result = cudnnConvolutionFwdAlgoPerf_t;
+  const auto& p = plan_for<T, Result>(s, [&](const auto& p, int most, int* count, Result* results) {
+    return cudnnFindConvolutionForwardAlgorithm(h, p.x, p.w, p.conv, p.y, most, count, results);
   });
   check(cudnnConvolutionForward(h, &kOne, p.x, x, p.w, weight, p.conv, p.algorithm, workspace(where, p.bytes),
                                 p.bytes, &kZero, p.y, y),
@@ -119,15 +121,9 @@ void conv_forward_cudnn(Cuda where, T* y, const T* x, const T* weight, const Wid
 template <class T>
 void conv_backward_input_cudnn(Cuda where, T* dx, const T* dy, const T* weight, ConvShape s) {
   const cudnnHandle_t h = handle(where);
-  using P = Plan<cudnnConvolutionBwdDataAlgo_t>;
-  const P& p = plan_for<P>(s, [&] {
-    P made;
-    made.describe(T(), s);
-    made.choose<cudnnConvolutionBwdDataAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
-      return cudnnFindConvolutionBackwardDataAlgorithm(h, made.w, made.y, made.conv, made.x, most, count,
-                                                       results);
-    });
-    return made;
+  using Result = cudnnConvolutionBwdDataAlgoPerf_t;
+  const auto& p = plan_for<T, Result>(s, [&](const auto& p, int most, int* count, Result* results) {
+    return cudnnFindConvolutionBackwardDataAlgorithm(h, p.w, p.y, p.conv, p.x, most, count, results);
   });
   check(cudnnConvolutionBackwardData(h, &kOne, p.w, weight, p.y, dy, p.conv, p.algorithm,
                                      workspace(where, p.bytes), p.bytes, &kZero, p.x, dx),
@@ -137,15 +133,9 @@ void conv_backward_input_cudnn(Cuda where, T* dx, const T* dy, const T* weight, 
 template <class T>
 void conv_backward_weight_cudnn(Cuda where, Wide<T>* dw, const T* dy, const T* x, ConvShape s) {
   const cudnnHandle_t h = handle(where);
-  using P = Plan<cudnnConvolutionBwdFilterAlgo_t>;
-  const P& p = plan_for<P>(s, [&] {
-    P made;
-    made.describe(T(), s);
-    made.choose<cudnnConvolutionBwdFilterAlgoPerf_t>(s, [&](int most, int* count, auto* results) {
-      return cudnnFindConvolutionBackwardFilterAlgorithm(h, made.x, made.y, made.conv, made.w, most, count,
-                                                         results);
-    });
-    return made;
+  using Result = cudnnConvolutionBwdFilterAlgoPerf_t;
+  const auto& p = plan_for<T, Result>(s, [&](const auto& p, int most, int* count, Result* results) {
+    return cudnnFindConvolutionBackwardFilterAlgorithm(h, p.x, p.y, p.conv, p.w, most, count, results);
   });
   const int64_t size = s.co * s.kh * s.kw * s.ci;
   const size_t scratch = (p.bytes + 255) / 256 * 256;

@@ -215,22 +215,6 @@ Table table_of(const std::vector<Row>& rows, const Judge& judge) {
   return table;
 }
 
-void print(const Table& table, bool markdown) {
-  const auto line = [&](const std::vector<std::string>& row) {
-    for (size_t i = 0; i < row.size(); ++i)
-      fmt::print("{}{}", markdown ? "| " : "",
-                 i ? fmt::format("{:>17} ", row[i]) : fmt::format("{:<14}", row[i]));
-    fmt::print("{}\n", markdown ? " |" : "");
-  };
-  line(table.header);
-  if (markdown) {
-    fmt::print("|---|");
-    for (size_t i = 1; i < table.header.size(); ++i) fmt::print("--:|");
-    fmt::print("\n");
-  }
-  for (const auto& row : table.rows) line(row);
-}
-
 std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& arguments, uint64_t first,
                      int64_t images) {
   const Recipe& recipe = rows.front().runs.front().recipe;
@@ -343,7 +327,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
     return 0;
   }
   fmt::print("{}\n\n", label);
-  print(table, arguments.markdown);
+  fmt::print("{}", arguments.markdown ? markdown(table) : plain_text(table));
   fmt::print("\n{}\n\n", kNote);
   if (!judge.has_fid()) fmt::print("FID and Inception Score need Inception's weights: --weights FILE.\n\n");
   for (const Claim& claim : claims)

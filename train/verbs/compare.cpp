@@ -110,14 +110,6 @@ ordered_json to_json(const std::vector<Measure>& measures) {
   return rows;
 }
 
-void print(const Table& table) {
-  const auto line = [](const std::vector<std::string>& row) {
-    fmt::print("  {:<32} {:>18} {:>18} {:>11} {:>24}  {}\n", row[0], row[1], row[2], row[3], row[4], row[5]);
-  };
-  line(table.header);
-  for (const auto& row : table.rows) line(row);
-}
-
 Recipe side(const std::string& recipe, const CompareArguments& arguments, const std::vector<std::string>& own,
             uint64_t seed, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
@@ -182,7 +174,7 @@ int compare(const CompareArguments& arguments, const Options& options) {
                            .dump());
   } else {
     fmt::print("{}\n\n", label);
-    print(table);
+    fmt::print("{}", plain_text(table));
     fmt::print("\n  {}\n\nReport: {}\n", note, page_path);
   }
   return 0;

@@ -108,8 +108,8 @@ int plan(const TrainArguments& arguments, const Options& options) {
     fmt::print("{}\n", out.dump(1));
     return 0;
   }
-  fmt::print("{}: {} steps of {} examples, {} on {}; nothing was allocated or trained for this\n",
-             arguments.recipe, recipe.train.steps, recipe.train.batch, recipe.dtype, name(recipe.device));
+  fmt::print("{}: {} steps of {} examples, {} on {}; by a dry run\n", arguments.recipe, recipe.train.steps,
+             recipe.train.batch, recipe.dtype, name(recipe.device));
   for (const Plan::Phase& phase : plan.phases) print(phase);
   fmt::print("\nmemory: {} at most in tensors", bytes(double(plan.peak())));
   if (available > 0 && recipe.device == Device::cpu)
