@@ -30,6 +30,16 @@ TEST_CASE("a worked pair, by hand") {
   CHECK(!paired({1}, {100}).decided());  // one pair has no spread
 }
 
+TEST_CASE("an order of rows: found, not found, undecided, not measured") {
+  const std::string holds = lies_below(paired({1}, {2})), not_so = lies_below(paired({2}, {1}));
+  CHECK(holds == "holds");
+  CHECK(not_so == "does not hold");
+  CHECK(std::string(lies_below(paired({1, 2, 4}, {2.1, 3, 4.9}))) == "holds");
+  CHECK(std::string(lies_below(paired({2.1, 3, 4.9}, {1, 2, 4}))) == "does not hold");
+  CHECK(std::string(lies_below(paired({1, 2, 4}, {2, 2, 7}))) == "undecided");
+  CHECK(std::string(lies_below(paired({1, NAN}, {2, 3}))) == "not measured");
+}
+
 TEST_CASE("the interval holds the truth in 95 of 100 experiments") {
   constexpr int kTrials = 4000, kPairs = 4;
   int held = 0;

@@ -57,3 +57,9 @@ Paired paired(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 bool Paired::decided() const { return std::fabs(difference) > half_width; }
+
+const char* lies_below(const Paired& p) {
+  if (std::isnan(p.difference)) return "not measured";
+  if (p.count > 1 && !p.decided()) return "undecided";
+  return p.difference > 0 ? "holds" : "does not hold";
+}

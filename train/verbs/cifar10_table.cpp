@@ -182,15 +182,6 @@ std::string text(const Row& row, double Judged::*which, int decimals) {
   return out;
 }
 
-// Whether the paper's order of two rows is found here: by the interval of the paired seeds if there are some.
-std::string verdict(const Row& better, const Row& worse, double Judged::*which, bool lower) {
-  const Paired p = paired(better.all(which), worse.all(which));
-  if (std::isnan(p.difference)) return "not measured";
-  const bool holds = lower ? p.difference > 0 : p.difference < 0;
-  if (p.count > 1 && !p.decided()) return "undecided";
-  return holds ? "holds" : "does not hold";
-}
-
 struct Claim {
   std::string statement, verdict;
 };
@@ -199,9 +190,9 @@ std::vector<Claim> claims_of(const std::vector<Row>& rows, const Judge& judge) {
   for (const auto& [better, worse] : kClaims) {
     const Row &a = rows[better], &b = rows[worse];
     out.push_back({fmt::format("{} has a lower {} than {}", a.paper->name, judge.fid_name(), b.paper->name),
-                   verdict(a, b, &Judged::fid, true)});
+                   lies_below(paired(a.all(&Judged::fid), b.all(&Judged::fid)))});
     out.push_back({fmt::format("{} has a higher Inception Score than {}", a.paper->name, b.paper->name),
-                   verdict(a, b, &Judged::inception_score, false)});
+                   lies_below(paired(b.all(&Judged::inception_score), a.all(&Judged::inception_score)))});
   }
   return out;
 }
