@@ -78,6 +78,7 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
                    const Recipe& recipe) {
   if (x.rank() != 4) return;
   const NoGrad off;
+  const Averages averages(experiment);
   if (recipe.data.augment != "none") {
     const auto views = split(x, 0, 2);
     const int64_t some = std::min<int64_t>(32, views[0].dim(0));

@@ -20,31 +20,41 @@ using Json = nlohmann::ordered_json;
 struct Inputs {
   std::unique_ptr<ImageSet> a, b;  // either null: saved statistics, or not given
   int64_t count, reference_count;
+  Json run_a = Json::object(), run_b = Json::object();  // what provenance says of a run, besides its path
 };
 
+Trained load(const std::string& path, const EvalArguments& arguments, const Options& options, Json& about) {
+  Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
+  about = {{"averaged", run.averages != nullptr}};
+  return run;
+}
+
 std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const EvalArguments& arguments,
-                               const Options& options) {
+                               const Options& options, Json& about) {
   if (!is_run(path)) return open_images(path);
   if (count == 0)
     fail(Fault::usage, "{}: expected --count, how many samples to draw of the run, found none", path);
-  return samples_of(load_trained(path, options.device, arguments.sets), count);
+  return samples_of(load(path, arguments, options, about), count);
 }
 
 Inputs open_both(const EvalArguments& arguments, const Options& options, bool a_is_saved, bool b_is_saved) {
   Inputs in{nullptr, nullptr, arguments.count, arguments.reference_count.value_or(arguments.count)};
   if (arguments.reconstructions) {
     if (!is_run(arguments.a)) fail(Fault::usage, "--reconstructions: expected a run, found {}", arguments.a);
-    Reconstructed both =
-        reconstructions_of(load_trained(arguments.a, options.device, arguments.sets), arguments.count);
+    Reconstructed both = reconstructions_of(load(arguments.a, arguments, options, in.run_a), arguments.count);
     in.a = std::move(both.reconstructions);
     if (arguments.b.empty()) in.b = std::move(both.originals);
-  } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options);
-  if (!arguments.b.empty() && !b_is_saved) in.b = open(arguments.b, in.reference_count, arguments, options);
+  } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options, in.run_a);
+  if (!arguments.b.empty() && !b_is_saved)
+    in.b = open(arguments.b, in.reference_count, arguments, options, in.run_b);
   return in;
 }
 
-Json described(const std::string& path, int64_t count, const std::string& crc32) {
-  return {{"path", path}, {"count", count}, {"crc32", crc32}};
+Json described(const std::string& path, int64_t count, const std::string& crc32,
+               const Json& run = Json::object()) {
+  Json out{{"path", path}, {"count", count}, {"crc32", crc32}};
+  out.update(run);
+  return out;
 }
 template <class Network>
 Json described(const Network& network) {
@@ -57,12 +67,13 @@ std::string reference_path(const EvalArguments& arguments) {
 
 int tell(const std::string& metric, const Json& value, const Json& more, Json provenance,
          const Options& options, const std::string& line) {
+  const bool averaged = provenance["samples"].value("averaged", false);
   provenance["program"] = version();
   Json out{{"metric", metric}, {"value", value}};
   for (const auto& [key, of] : more.items()) out[key] = of;
   out["provenance"] = provenance;
   if (options.json) fmt::print("{}\n", out.dump());
-  else fmt::print("{} {}\n", metric, line);
+  else fmt::print("{} {}{}\n", metric, line, averaged ? ", averaged weights" : "");
   return 0;
 }
 
@@ -123,7 +134,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
   // Both kinds go into saved statistics, as far as the weights and the images reach.
   const InceptionLayer other = spatial ? layer_named(arguments.layer) : InceptionLayer::spatial;
   const auto fit = [&](const std::string& path, std::optional<Statistics>& saved, ImageSet* images,
-                       int64_t count, bool save) {
+                       int64_t count, const Json& run, bool save) {
     if (saved) {
       const Fitted out{std::move(*saved),
                        described(path, saved->count, fmt::format("{:08x}", crc_of(read_file(path))))};
@@ -134,7 +145,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
       return out;
     }
     const int64_t available = count ? count : images->size();
-    Fitted out{{}, described(path, available, "")};
+    Fitted out{{}, described(path, available, "", run)};
     out.statistics.count = available;
     check_count(out, layer);  // before the work
     std::vector<InceptionLayer> wanted = {layer};
@@ -153,14 +164,14 @@ int frechet(const EvalArguments& arguments, const Options& options) {
     }
     return out;
   };
-  const Fitted a = fit(arguments.a, saved_a, in.a.get(), in.count, !arguments.save_stats.empty());
+  const Fitted a = fit(arguments.a, saved_a, in.a.get(), in.count, in.run_a, !arguments.save_stats.empty());
   provenance["samples"] = a.source;
   const std::string metric = spatial ? "sFID" : named("FID", layer);
   if (only_save)
     return tell(metric, nullptr, {{"file", arguments.save_stats}}, provenance, options,
                 fmt::format("statistics of {} images: {}", a.statistics.count, arguments.save_stats));
   const std::string reference = reference_path(arguments);
-  const Fitted b = fit(reference, saved_b, in.b.get(), in.reference_count, false);
+  const Fitted b = fit(reference, saved_b, in.b.get(), in.reference_count, in.run_b, false);
   provenance["reference"] = b.source;
   const double value = frechet_distance(a.statistics, b.statistics);
   return tell(metric, value, Json::object(), provenance, options,
@@ -179,7 +190,7 @@ int inception(const EvalArguments& arguments, const Options& options) {
   const Json provenance{{"protocol", protocol.name},
                         {"layer", name(InceptionLayer::unbiased)},
                         {"weights", described(network)},
-                        {"samples", described(arguments.a, features.count, features.crc32)}};
+                        {"samples", described(arguments.a, features.count, features.crc32, in.run_a)}};
   return tell(
       "IS", score.mean, {{"std", score.std}}, provenance, options,
       fmt::format("{:.6g} +- {:.3g}  ({}, {} images)", score.mean, score.std, protocol.name, features.count));
@@ -205,8 +216,8 @@ int of_features(const EvalArguments& arguments, const Options& options) {
   Json provenance{{"protocol", protocol.name},
                   {"layer", name(layer)},
                   {"weights", described(network)},
-                  {"samples", described(arguments.a, a.count, a.crc32)},
-                  {"reference", described(reference_path(arguments), b.count, b.crc32)}};
+                  {"samples", described(arguments.a, a.count, a.crc32, in.run_a)},
+                  {"reference", described(reference_path(arguments), b.count, b.crc32, in.run_b)}};
   const std::string against = fmt::format("({}, {} images against {})", protocol.name, a.count, b.count);
   if (kid) {
     const MeanStd score = kernel_distance(a.at(layer), b.at(layer), arguments.subsets, arguments.subset_size);
@@ -233,8 +244,8 @@ int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric 
                                           arguments.resize, options.quiet);
   const int64_t count = int64_t(scores.values.size());
   provenance["resize"] = arguments.resize;
-  provenance["samples"] = described(arguments.a, count, scores.crc32_a);
-  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b);
+  provenance["samples"] = described(arguments.a, count, scores.crc32_a, in.run_a);
+  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b, in.run_b);
   const std::string name = metric == PairMetric::psnr   ? "PSNR"
                            : metric == PairMetric::ssim ? "SSIM"
                                                         : fmt::format("LPIPS-{}", ::name(network->net));
