@@ -20,8 +20,7 @@ struct Outcomes {
 // give back memory.
 Outcomes train(const std::string& name, std::vector<std::string> sets, int64_t steps, bool graph) {
   sets.push_back(graph ? "train.graph=true" : "train.graph=false");
-  Recipe recipe = load_recipe(name, sets);
-  recipe.device = Device::cuda;
+  const Recipe recipe = load_recipe(name, sets, Device::cuda, Sets::shared);
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
   Stepper stepper(*experiment, recipe);
   CHECK((stepper.clock() != nullptr) == graph);

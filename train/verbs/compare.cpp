@@ -115,8 +115,8 @@ Recipe side(const std::string& recipe, const CompareArguments& arguments, const 
   std::vector<std::string> sets = arguments.sets;
   sets.insert(sets.end(), own.begin(), own.end());
   sets.push_back(fmt::format("seed={}", seed));
-  Recipe out = load_recipe(recipe, sets);
-  out.device = options.device;
+  const Recipe out = load_recipe(recipe, sets, options.device, Sets::shared);
+  check_effect(own, {out});
   return out;
 }
 
@@ -129,6 +129,7 @@ int compare(const CompareArguments& arguments, const Options& options) {
   for (uint64_t seed = first; seed < first + uint64_t(arguments.seeds); ++seed) {
     const Recipe a = side(arguments.a, arguments, arguments.sets_a, seed, options);
     const Recipe b = side(arguments.b, arguments, arguments.sets_b, seed, options);
+    check_effect(arguments.sets, {a, b});
     if (a.train.steps != b.train.steps || a.train.batch != b.train.batch)
       fail(Fault::usage,
            "compare: expected the same budget for both, found {} steps of {} and {} of {}; set train.steps "

@@ -154,13 +154,14 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     sets.push_back(fmt::format("seed={}", seed));
     sets.insert(sets.end(), data.begin(), data.end());
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
-    pair.push_back({name, arguments.out + "/" + recipe, load_recipe(recipe, sets)});
-    pair.back().recipe.device = options.device;
+    pair.push_back(
+        {name, arguments.out + "/" + recipe, load_recipe(recipe, sets, options.device, Sets::shared)});
     if (!held_out(pair.back().recipe))
       fail(Fault::usage,
            "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
            pair.back().recipe.data.kind);
   }
+  check_effect(arguments.sets, {pair[0].recipe, pair[1].recipe});
   clear_old_runs(pair);
 
   const ToyTable toy =
