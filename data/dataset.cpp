@@ -10,6 +10,7 @@
 
 #include "data/file.h"
 #include "data/safetensors.h"
+#include "data/streams.h"
 #include "data/toy.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
@@ -124,7 +125,7 @@ class Tensors : public Dataset {
 
 class Procedural : public Dataset {
  public:
-  Procedural(uint64_t seed, int64_t side) : key_{seed, 0, 0}, side_(side) {}
+  Procedural(uint64_t seed, int64_t side) : key_{seed, kProceduralStep, 0}, side_(side) {}
   int64_t size() const override { return 50000; }
   std::vector<int64_t> shape() const override { return {side_, side_, 3}; }
   int64_t label(int64_t index) const override { return int64_t(random_bits(key_, uint64_t(index) * 32) % 4); }

@@ -11,15 +11,14 @@
 #include <thread>
 
 #include "data/augment.h"
+#include "data/image.h"
+#include "data/streams.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
 namespace {
 
 constexpr size_t kAhead = 2;  // batches kept ready
-// Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
-constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB,
-                   kAugmentStep = 0xFFFFFFFA;
 
 // One image of a batch of `shape`, left to right.
 void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
