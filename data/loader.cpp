@@ -171,5 +171,6 @@ std::string Loader::manifest() const {
   nlohmann::ordered_json manifest{
       {"kind", s.options.kind}, {"path", s.options.path}, {"count", s.count}, {"shape", s.data->shape()}};
   for (const auto& [name, value] : s.data->hashes()) manifest[name] = fmt::format("{:08x}", value);
+  if (s.options.kind == "folder") manifest["jpeg_decoder"] = jpeg_decoder();
   return manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
