@@ -6,6 +6,7 @@
 #include "engine/graph.h"
 #include "engine/ops.h"
 #include "tests/rows.h"
+#include "train/checkpoint.h"
 #include "train/feed.h"
 #include "train/stepper.h"
 
@@ -109,6 +110,23 @@ TEST_CASE(
   graph.launch();
   CHECK(y.values() == std::vector<double>(1000, 28));
   for (int i = 0; i < 8; ++i) CHECK(others[size_t(i)].values() == std::vector<double>(1000, i));
+}
+
+TEST_CASE("whether weights are finite is found where they lie: not one value is read") {
+  std::vector<Param> params(3);
+  std::vector<Param*> all;
+  for (Param& p : params) p.value = Tensor::full({37}, 3e38, Dtype::f32, Device::cuda), all.push_back(&p);
+  Tensor found;
+  Graph graph;
+  graph.record([&] { found = zero_if_finite(all); });
+  for (const auto& [value, finite] :
+       {std::pair(-1e30, true), {INFINITY, false}, {-INFINITY, false}, {NAN, false}}) {
+    Tensor values = Tensor::full({37}, 3e38);
+    values.data<float>()[23] = float(value);
+    params[1].value.copy_from(values);
+    graph.launch();
+    CHECK(std::isfinite(found.item()) == finite);
+  }
 }
 
 TEST_CASE("a step that reads or writes the host's memory cannot be captured, and the device goes on") {

@@ -160,6 +160,16 @@ void load_weights(const fs::path& path, const std::vector<Param*>& state) {
   fill(file.path(), weight_entries(file), state);
 }
 
+Tensor zero_if_finite(const std::vector<Param*>& params) {
+  const NoGrad off;
+  Tensor all;
+  for (const Param* p : params) {
+    const Tensor zero = sum(scale(p->value, 0));  // infinity times 0 is NaN, and NaN spreads
+    all = all ? all + zero : zero;
+  }
+  return all;
+}
+
 void prune_checkpoints(const std::string& run, const Recipe& recipe) {
   if (recipe.train.keep == 0) return;
   const std::vector<int64_t> steps = checkpoint_steps(run);

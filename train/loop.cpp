@@ -59,7 +59,9 @@ void check_finite(const Metrics& metrics, int64_t step, const std::string& run) 
 
 // A checkpoint is only worth keeping if a run can go on from it.
 void check_finite_weights(Experiment& experiment, int64_t step, const std::string& run) {
-  for (const Param* p : experiment.state())
+  const std::vector<Param*> state = experiment.state();
+  if (std::isfinite(zero_if_finite(state).item())) return;
+  for (const Param* p : state)
     for (const double v : p->value.values())
       if (!std::isfinite(v)) check_finite({{p->name, v}}, step, run);
 }
