@@ -16,6 +16,7 @@
 #include "data/file.h"
 #include "engine/graph.h"
 #include "kernels/error.h"
+#include "train/environment.h"
 #include "train/verbs.h"
 
 namespace bench {
@@ -167,7 +168,9 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
          arguments.filter);
 
   const int threads = omp_get_max_threads();
-  ordered_json machine = {{"cpu", cpu_model()}, {"threads", threads}};
+  ordered_json machine = {{"cpu", cpu_model()}, {"threads", threads}}, made;
+  for (const auto& [name, value] : environment(options.device)) made[name] = value;
+  made["date"] = utc_now();
   std::string ceilings = cpu_model();
   Ceiling one, all;
   if (gpu) {
@@ -187,7 +190,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
       ceilings += fmt::format("; {} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s", c.threads,
                               c.threads == 1 ? "" : "s", c.flops / 1e9, c.bytes / 1e9);
   }
-  ordered_json result = {{"machine", machine}, {"rows", ordered_json::array()}};
+  ordered_json result = {{"machine", machine}, {"environment", made}, {"rows", ordered_json::array()}};
   std::optional<Table> table;
   if (!options.json) {
     fmt::print("{}\n\n", ceilings);
