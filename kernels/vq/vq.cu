@@ -1,5 +1,6 @@
 // The calls of vq.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include "kernels/defaults.h"
+#include "kernels/gpu.h"
 #include "kernels/vq/vq.h"
 
 namespace {
