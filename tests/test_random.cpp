@@ -63,19 +63,19 @@ static const char* name(RandomStream stream) {
 
 TEST_CASE("streams of random numbers: each its own, out of the steps' way, and named in one place alone") {
   static constexpr RandomStream all[] = {kInitStep,
-                                                kToyMapStep,
-                                                kToyDataStep,
-                                                kProceduralStep,
-                                                kPlanStep,
-                                                kCropStep,
-                                                kSecondDiscriminatorStep,
-                                                kPairStep,
-                                                kProbeStep,
-                                                kAugmentStep,
-                                                kOrderStep,
-                                                kSecondDecoderStep,
-                                                kFlipStep,
-                                                kPictureStep};
+                                         kToyMapStep,
+                                         kToyDataStep,
+                                         kProceduralStep,
+                                         kPlanStep,
+                                         kCropStep,
+                                         kSecondDiscriminatorStep,
+                                         kPairStep,
+                                         kProbeStep,
+                                         kAugmentStep,
+                                         kOrderStep,
+                                         kSecondDecoderStep,
+                                         kFlipStep,
+                                         kPictureStep};
   std::set<uint32_t> values, first;
   for (const RandomStream s : all) {
     INFO(std::string(name(s)));
