@@ -1,5 +1,5 @@
 // The real device behind kernel.h's host functions. The driver is looked up when it is first needed, so that
-// the program starts on a machine that has none. The emulated device has its own in emulate.cpp.
+// the program starts on a machine that has none. The emulated device has its own in emulate/launch.cpp.
 #ifdef __CUDACC__
 #include <cuda.h>
 

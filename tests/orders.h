@@ -2,7 +2,7 @@
 #pragma once
 #include <doctest/doctest.h>
 
-#include "kernels/emulate.h"
+#include "kernels/emulate/emulate.h"
 
 // Calls f in the four schedules with copies as late as allowed, and once with copies as early as allowed.
 template <class F>

@@ -14,7 +14,7 @@
 
 #include "kernels/activate.h"
 #include "kernels/conv/variants.h"
-#include "kernels/emulate.h"
+#include "kernels/emulate/emulate.h"
 #include "kernels/gpu.h"
 #include "kernels/matmul/variants.h"
 #include "kernels/philox.h"
