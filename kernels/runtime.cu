@@ -1,8 +1,5 @@
 // The real device behind kernel.h's host functions. The driver is looked up when it is first needed, so that
-// the program starts on a machine that has none. The emulated device has its own in emulate/launch.cpp.
-#ifdef __CUDACC__
-#include <cuda.h>
-
+// the program starts on a machine that has none. The emulated device has its own in emulate/.
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -11,10 +8,44 @@
 
 namespace {
 
-int attribute(cudaDeviceAttr which) {
-  int device = 0, value = 0;
+#ifdef __CUDACC__
+int current_device() {
+  int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return device;
+}
+void set_dynamic_shared(const char* name, const void* kernel, size_t bytes) {
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), name);
+}
+#else
+int current_device() { return 0; }
+void set_dynamic_shared(const char*, const void* kernel, size_t bytes) {
+  emulate::set_dynamic_shared(kernel, bytes);
+}
+#endif
+
+}  // namespace
+
+void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes) {
+  if (bytes < 32 << 10) return;  // no kernel has 16 KB of its own
+  if (int64_t(bytes) > shared_memory_limit(where))
+    fail(Fault::internal, "kernel {}: {} bytes of shared memory; a block of this device has {}", name, bytes,
+         shared_memory_limit(where));
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> most;  // by device and kernel
+  std::lock_guard lock(mutex);
+  size_t& given = most[{current_device(), kernel}];
+  if (bytes <= given) return;
+  set_dynamic_shared(name, kernel, bytes);
+  given = bytes;
+}
+
+#ifdef __CUDACC__
+namespace {
+
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, current_device()), "cudaDeviceGetAttribute");
   return value;
 }
 
@@ -45,6 +76,10 @@ int compute_capability(Cuda) {
 int multiprocessors(Cuda) {
   static const int count = attribute(cudaDevAttrMultiProcessorCount);
   return count;
+}
+int64_t shared_memory_limit(Cuda) {
+  static const int bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return bytes;
 }
 
 void* workspace(Cuda where, size_t bytes) {

@@ -8,7 +8,13 @@
 #define __forceinline__ inline
 #define __noinline__
 #define __grid_constant__
+// A function cannot be asked for its attributes; but it can begin with so many instructions that do nothing,
+// here one for each warp of the bounds, which a launch counts (rules.cpp).
+#ifdef __x86_64__
+#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(((threads) + 31) / 32)))
+#else
 #define __launch_bounds__(...)
+#endif
 #define __align__(n) alignas(n)
 
 struct dim3 {
@@ -50,8 +56,25 @@ void run_or_record(F work) {
   else work();
 }
 
-void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
+struct Launch {
+  const char* name;
+  const void* kernel;
+  size_t argument_bytes = 0;
+};
+void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
+
+// What launches of a kernel may ask for in dynamic shared memory, beyond what every kernel has
+// (allow_shared_memory in kernel.h).
+void set_dynamic_shared(const void* kernel, size_t bytes);
+
+// Of a kernel's arguments, each on its own boundary.
+template <class... P>
+constexpr size_t argument_bytes() {
+  size_t end = 0;
+  ((end = (end + alignof(P) - 1) / alignof(P) * alignof(P) + sizeof(P)), ...);
+  return end;
+}
 
 // Shared memory. All of it takes part in a check of the running block.
 void* dynamic_shared(int64_t begin, int64_t bytes, Line line);
@@ -243,11 +266,14 @@ inline cudaError_t cudaMemsetAsync(void* p, int byte, size_t bytes, Stream) {
 // ----------------------------------------------------------------------------------------------
 
 template <class... P, class... A>
-void launch(Cuda, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
+void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
   if (grid.empty()) return;
+  const emulate::Launch what{name, reinterpret_cast<const void*>(kernel),
+                             emulate::argument_bytes<std::decay_t<P>...>()};
+  allow_shared_memory(where, name, what.kernel, shared_bytes);
   emulate::run_or_record([=, values = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] {
-    emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
+    emulate::run(what, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
                  [&] { std::apply(kernel, values); });
   });
 }
