@@ -2,6 +2,10 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <exception>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/gpu.h"
@@ -43,3 +47,32 @@ struct Array {
     return values;
   }
 };
+
+// The host's values on the device for the time of one expression, at the end of which they are taken back:
+// launch(device(), "twice", twice, 1, 32, 0, there(y), there(x)).
+template <class T>
+struct There {
+  There(T* host, size_t n)
+      : host(host), array(std::vector<std::remove_const_t<T>>(host, host + n)), data(array.data) {}
+  ~There() noexcept(false) {
+    if (std::uncaught_exceptions()) return;
+    const auto values = array.download();
+    if constexpr (!std::is_const_v<T>) std::copy(values.begin(), values.end(), host);
+  }
+  operator T*() const { return data; }
+  T* host;
+  Array<std::remove_const_t<T>> array;
+  T* data;
+};
+template <class T>
+There<T> there(std::vector<T>& values) {
+  return {values.data(), values.size()};
+}
+template <class T>
+There<const T> there(const std::vector<T>& values) {
+  return {values.data(), values.size()};
+}
+template <class T, size_t N>
+There<T> there(T (&values)[N]) {
+  return {values, N};
+}

@@ -80,7 +80,7 @@ template <class T, Bug B>
 bool run_gemm_mma() {
   Product<T> p(100, 72, 88);
   launch(kCudaDevice, "gemm_mma", gemm_mma<T, B>, Grid(ceil_div(p.m, 64), ceil_div(p.n, 64)), 128, 0,
-         p.y.data(), p.a.data(), p.b.data(), int(p.m), int(p.n), int(p.k));
+         there(p.y), there(p.a), there(p.b), int(p.m), int(p.n), int(p.k));
   return p.right();
 }
 
@@ -169,8 +169,9 @@ bool run_gemm_wgmma() {
   Product<T> p(200, N + 16, 192 + 8);  // two blocks of rows, edges everywhere
   const size_t bytes = kStages * (128 + N) * 64 * sizeof(T) + 128 * N * sizeof(float) + 2 * kStages * 8;
   launch(kCudaDevice, "gemm_wgmma", gemm_wgmma<T, N, B>, Grid(2, 2).in_clusters(2), 384, bytes,
-         tensor_map(p.a.data(), {p.m, p.k}, {128, 64}), tensor_map(p.b.data(), {p.n, p.k}, {N / 2, 64}),
-         tensor_map(p.y.data(), {p.m, p.n}, {128, N}, Swizzle::none), int(ceil_div(p.k, 64)));
+         tensor_map(there(p.a).data, {p.m, p.k}, {128, 64}),
+         tensor_map(there(p.b).data, {p.n, p.k}, {N / 2, 64}),
+         tensor_map(there(p.y).data, {p.m, p.n}, {128, N}, Swizzle::none), int(ceil_div(p.k, 64)));
   return p.right();
 }
 
@@ -223,8 +224,8 @@ bool run_other_operands() {
     for (size_t k = 0; k < 64; ++k) bt[k * 128 + j] = p.b[j * 64 + k];
   const int64_t s = 64;
   launch(kCudaDevice, "other_operands", other_operands<FromRegisters>, 1, 128, 3 * 64 * 64 * 2 + 64,
-         tensor_map(at.data(), {s, s}, {64, 64}), tensor_map(bt.data(), {s, 2 * s}, {64, 64}), p.y.data(),
-         p.a.data());
+         tensor_map(there(at).data, {s, s}, {64, 64}), tensor_map(there(bt).data, {s, 2 * s}, {64, 64}),
+         there(p.y), there(p.a));
   return p.right();
 }
 
@@ -236,7 +237,7 @@ TEST_CASE("cp.async, ldmatrix and mma multiply exactly") {
   bf16 x[256];
   uint32_t y[128 + 256];
   for (int i = 0; i < 256; ++i) x[i] = bf16(i);
-  launch(kCudaDevice, "transposes", transposes, 1, 32, 0, y, x);
+  launch(kCudaDevice, "transposes", transposes, 1, 32, 0, there(y), there(x));
   for (uint32_t difference : y) CHECK(difference == 0);
 }
 

@@ -14,9 +14,9 @@
 
 #include "kernels/activate.h"
 #include "kernels/conv/variants.h"
-#include "kernels/emulate/emulate.h"
 #include "kernels/matmul/variants.h"
 #include "tests/device_array.h"
+#include "tests/orders.h"
 
 namespace {
 
@@ -40,16 +40,11 @@ void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const 
     first = found;
   };
   if constexpr (kCuda == CudaBuild::emulated) {
-    for (const emulate::Schedule schedule : emulate::kSchedules) {
-      emulate::set_schedule(schedule, 7);
-      run();
-      if (variant.ends_with("naive") || variant.ends_with("chosen")) break;  // no threads meet; run already
-    }
-    if (!variant.ends_with("naive")) {
-      emulate::set_schedule(emulate::Schedule::one_warp_first, 0, emulate::Copies::early);
-      run();
-    }
-    emulate::set_schedule(emulate::Schedule::round_robin);
+    // No threads meet in the naive ones; the chosen one ran in every order already.
+    const bool naive = variant.ends_with("naive"), chosen = variant.ends_with("chosen");
+    for (const Order& order : kOrders)
+      if (&order == &kOrders[0] || (!naive && (!chosen || order.copies == emulate::Copies::early)))
+        in_order(order, run);
   } else {
     run(), run();
   }

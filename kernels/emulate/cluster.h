@@ -175,7 +175,8 @@ struct Settings {
   Schedule schedule = Schedule::round_robin;
   uint64_t seed = 0;
   Copies copies = Copies::late;
-  int capability = 90;
+  int capability = 90, multiprocessors = 3;
+  bool late = false;  // streams
 };
 Settings& settings();
 
@@ -184,6 +185,7 @@ extern constinit thread_local Worker* worker;
 extern constinit thread_local Thread* now;
 
 [[noreturn]] void stop(Line line, const std::string& what);
+[[noreturn]] void abandon(const std::string& what);  // the same from a signal's handler
 std::string at(const Line& line);
 std::string name(const dim3& i);
 

@@ -28,6 +28,12 @@ enum class Copies { late, early };
 void set_schedule(Schedule schedule, uint64_t seed = 0, Copies copies = Copies::late);
 void set_compute_capability(int capability);  // 90 at the start
 
+// Whether streams do their work when somebody waits for it, and not at once. At the start: DAE_STREAM,
+// "late".
+void set_late(bool late);
+// Of either device. At the start: DAE_MULTIPROCESSORS, else 3.
+void set_multiprocessors(int count);
+
 }  // namespace emulate
 
 #ifdef DAE_EMULATE
@@ -38,10 +44,10 @@ void set_compute_capability(int capability);  // 90 at the start
 #include <concepts>
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <source_location>
 #include <tuple>
 #include <vector>
 
 #include "kernels/emulate/instructions.h"
+#include "kernels/emulate/runtime.h"
 #endif  // DAE_EMULATE

@@ -1,4 +1,4 @@
-// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics, launching. Part of
+// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics. Part of
 // kernels/emulate/emulate.h.
 #pragma once
 
@@ -41,14 +41,6 @@ struct Place {  // of the running thread; for a debugger's conditions, too
   dim3 thread, block, block_size, grid_size;
 };
 extern constinit thread_local const Place* place;
-
-// A captured graph (gpu.h) is the work that was queued while `recorded` held a list.
-inline std::optional<std::vector<std::function<void()>>> recorded;
-template <class F>
-void run_or_record(F work) {
-  if (recorded) recorded->push_back(work);
-  else work();
-}
 
 void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
@@ -228,26 +220,4 @@ template <class A, class B>
 auto max(A a, B b) {
   using C = std::common_type_t<A, B>;
   return C(a) < C(b) ? C(b) : C(a);
-}
-
-// The few functions of CUDA's runtime that launchers use. Work is done when a call returns.
-using cudaError_t = int;
-inline constexpr cudaError_t cudaSuccess = 0;
-inline void check(cudaError_t, const char*) {}
-inline cudaError_t cudaMemsetAsync(void* p, int byte, size_t bytes, Stream) {
-  emulate::run_or_record([=] { std::memset(p, byte, bytes); });
-  return cudaSuccess;
-}
-
-// ---- launching
-// ----------------------------------------------------------------------------------------------
-
-template <class... P, class... A>
-void launch(Cuda, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
-            A&&... args) {
-  if (grid.empty()) return;
-  emulate::run_or_record([=, values = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] {
-    emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
-                 [&] { std::apply(kernel, values); });
-  });
 }

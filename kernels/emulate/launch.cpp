@@ -1,5 +1,4 @@
-// Launches on the emulated device: its settings, the clusters of a launch over the cores, and the host
-// functions of kernels/kernel.h.
+// Launches on the emulated device: its settings, and the clusters of a launch over the cores.
 #include <omp.h>
 
 #include <cstdlib>
@@ -12,6 +11,17 @@ namespace {
 
 Settings from_environment() {
   Settings s;
+  if (const char* stream = std::getenv("DAE_STREAM")) {
+    const std::string text = stream;
+    if (text != "late" && text != "at_once")
+      fail(Fault::usage, "DAE_STREAM: expected at_once or late, found \"{}\"", text);
+    s.late = text == "late";
+  }
+  if (const char* count = std::getenv("DAE_MULTIPROCESSORS")) {
+    s.multiprocessors = std::atoi(count);
+    if (s.multiprocessors < 1 || s.multiprocessors > 1024)
+      fail(Fault::usage, "DAE_MULTIPROCESSORS: expected 1 to 1024, found \"{}\"", count);
+  }
   if (const char* copies = std::getenv("DAE_COPIES")) {
     const std::string text = copies;
     if (text != "early" && text != "late")
@@ -45,6 +55,8 @@ void set_schedule(Schedule schedule, uint64_t seed, Copies copies) {
   settings().copies = copies;
 }
 void set_compute_capability(int capability) { settings().capability = capability; }
+void set_late(bool late) { settings().late = late; }
+void set_multiprocessors(int count) { settings().multiprocessors = count; }
 
 void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel) {
@@ -82,17 +94,3 @@ void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block
 }
 
 }  // namespace emulate
-
-int compute_capability(Cuda) { return emulate::settings().capability; }
-int multiprocessors(Cuda) { return 3; }
-
-void* workspace(Cuda, size_t bytes) {
-  static std::vector<std::unique_ptr<unsigned char[]>> kept;
-  static size_t size = 0;
-  if (bytes > size) {
-    size = std::max(bytes, 2 * size);
-    kept.push_back(std::make_unique<unsigned char[]>(size));
-  }
-  if (bytes) std::memset(kept.back().get(), 0xFF, bytes);
-  return bytes ? kept.back().get() : nullptr;
-}
