@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/error.h"
 #include "kernels/gpu.h"
 #include "kernels/philox.h"
 
@@ -24,7 +25,11 @@ struct Array {
   }
   Array(int64_t n, uint64_t seed) : Array(normals(n, seed)) {}
   Array(const Array&) = delete;
-  ~Array() { gpu_free(data); }
+  ~Array() {
+    try {
+      gpu_free(data);
+    } catch (const Error& e) { FAIL_CHECK(e.what()); }
+  }
   size_t bytes() const { return host.size() * sizeof(T); }
   void upload() { gpu_upload(data, host.data(), bytes()); }
   void poison() { gpu_fill_bytes(data, 0xff, bytes()); }  // NaN, or -1

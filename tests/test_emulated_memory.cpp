@@ -15,7 +15,7 @@
 
 namespace {
 
-void wait() { check(cudaStreamSynchronize(gpu_stream()), "waiting"); }
+void synchronise() { check(cudaStreamSynchronize(gpu_stream()), "waiting"); }
 
 template <class F>
 std::string stopped(F f) {
@@ -108,7 +108,7 @@ TEST_CASE("an argument of a kernel cannot be memory of the host, wherever in it 
             }),
             "kernel of_struct: an argument holds 0x");
   const float* pointer = host.data();
-  const auto f = [pointer](int i) { return pointer[i]; };
+  auto f = [pointer](int i) { return pointer[i]; };
   check_has(stopped([&] { launch(device(), "of_lambda", of_lambda<decltype(f)>, 1, 5, 0, y.data, f); }),
             line);
   // Pinned memory and the name of an op are not.
@@ -123,13 +123,14 @@ TEST_CASE("one element beside an allocation stops") {
     copy(y.data, x.data, unsigned(n));
     CHECK(y.download() == x.host);
     const std::string beside = " an allocation of " + std::to_string(4 * n) + " bytes of device 0";
-    check_has(stopped([&] { copy(y.data, x.data, unsigned(n), 1), wait(); }),
+    check_has(stopped([&] { copy(y.data, x.data, unsigned(n), 1), synchronise(); }),
               (n == 64 ? "writes byte " : "wrote byte ") + std::to_string(4 * n) + " of" + beside);
-    check_has(stopped([&] { copy(y.data, x.data, unsigned(n), -1), wait(); }), "wrote byte -4 of" + beside);
+    check_has(stopped([&] { copy(y.data, x.data, unsigned(n), -1), synchronise(); }),
+              "wrote byte -4 of" + beside);
     copy(y.data, x.data, unsigned(n));  // what was written beside it is gone
-    wait();
+    synchronise();
     if (n == 64)
-      check_has(stopped([&] { copy(y.data, x.data, unsigned(n), 0, 1), wait(); }),
+      check_has(stopped([&] { copy(y.data, x.data, unsigned(n), 0, 1), synchronise(); }),
                 "kernel copy: block (0, 0, 0), thread (63, 0, 0): reads byte 256 of" + beside);
     copy(y.data, x.data, unsigned(n) - 1, 0, 1);
     const std::vector<float> in_range = y.download();
@@ -159,7 +160,7 @@ TEST_CASE("freed memory cannot be used, and its address is not given out again")
   gpu_free(freed);
   const Array<float> later(5);
   CHECK(later.data != freed);
-  check_has(stopped([&] { copy(y.data, freed, 5), wait(); }),
+  check_has(stopped([&] { copy(y.data, freed, 5), synchronise(); }),
             "kernel copy: block (0, 0, 0), thread (0, 0, 0): reads byte 0 of a freed allocation of 20 bytes");
   check_has(stopped([&] { gpu_copy(y.data, freed, 20); }), "a freed allocation of 20 bytes");
   check_has(stopped([&] { gpu_free(freed); }), "a release of");
@@ -170,7 +171,7 @@ TEST_CASE("freed memory cannot be used, and its address is not given out again")
 TEST_CASE("a kernel cannot touch memory that it was not given") {
   const Array<float> x(5), other(5);
   Array<float> y(5);
-  check_has(stopped([&] { copy(y.data, x.data, 5, 0, int(other.data - x.data)), wait(); }),
+  check_has(stopped([&] { copy(y.data, x.data, 5, 0, int(other.data - x.data)), synchronise(); }),
             "reads byte 0 of an allocation of 20 bytes");
 }
 
@@ -185,7 +186,8 @@ TEST_CASE("of the memory for a function's kernels the next call spoils what the 
   CHECK(std::isnan(y.download()[0]));
   copy(second, x.data, 5);
   CHECK(workspace(device(), 20) == first);
-  check_has(stopped([&] { copy(first, x.data, 5, 1), wait(); }), "wrote byte 20 of an allocation of 20");
+  check_has(stopped([&] { copy(first, x.data, 5, 1), synchronise(); }),
+            "wrote byte 20 of an allocation of 20");
 }
 
 // ---- streams
@@ -213,7 +215,7 @@ TEST_CASE("late streams show a missing wait, and not one that is there") {
   };
   fetch();
   CHECK(std::equal(host, host + 5, std::vector<float>(5).begin()));  // the planted bug: no wait
-  wait();
+  synchronise();
   CHECK(std::equal(host, host + 5, x.host.begin()));
   // A place that is filled again before the device has read it, as it would be without the wait for the
   // event.
@@ -252,9 +254,9 @@ TEST_CASE("late work happens when memory is freed, a queue is full, or its error
   }
   CHECK(y.download() == x.host);
   copy(x.data, y.data, 5, 1);  // past the end: nobody has noticed yet
-  check_has(stopped(wait), "wrote byte 20");
+  check_has(stopped(synchronise), "wrote byte 20");
   for (int i = 0; i < 2000; ++i) copy(x.data, y.data, 5);
-  CHECK(x.download() == y.host);
+  CHECK(x.download() == x.host);
 }
 
 TEST_CASE("work on the default stream, and waits within a capture, stop") {
@@ -263,7 +265,7 @@ TEST_CASE("work on the default stream, and waits within a capture, stop") {
             "copy: on the default stream, for which nobody waits; expected gpu_stream()");
   gpu_begin_capture();
   copy(y.data, x.data, 5);
-  check_has(stopped(wait), "a wait: in a capture");
+  check_has(stopped(synchronise), "a wait: in a capture");
   check_has(stopped([] { gpu_seconds([] {}); }), "a wait for an event: in a capture");
   check_has(stopped([] { gpu_begin_capture(); }), "a capture: within another");
   gpu_drop_capture();

@@ -71,6 +71,13 @@ int device_of(Stream stream, const char* what);  // stops unless the stream is o
 // Queues work that touches the allocations of these addresses, or adds it to the graph that is captured.
 void enqueue(Stream stream, const char* what, std::vector<const void*> addresses, std::function<void()> work);
 
+// find_addresses of an argument, except what lies between its members.
+template <class T>
+void find_addresses_in(const char* kernel, T argument, int device, std::vector<const void*>& found) {
+  __builtin_clear_padding(&argument);
+  if (alignof(T) >= alignof(void*)) find_addresses(kernel, &argument, sizeof(T), device, found);
+}
+
 }  // namespace emulate
 
 // kernels/ptx.h says what it does.
@@ -78,18 +85,12 @@ template <class... P, class... A>
 void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
   if (grid.empty()) return;
-  const int device = emulate::device_of(where.stream, name);
-  std::tuple<std::decay_t<P>...> values(static_cast<P>(args)...);
+  [[maybe_unused]] const int device = emulate::device_of(where.stream, name);
   std::vector<const void*> addresses;
-  const auto look = [&](auto& value) {
-    using T = std::remove_reference_t<decltype(value)>;
-    static_assert(std::is_trivially_copyable_v<T>);
-    __builtin_clear_padding(&value);
-    if (alignof(T) >= alignof(void*)) emulate::find_addresses(name, &value, sizeof(T), device, addresses);
-  };
-  std::apply([&](auto&... value) { (look(value), ...); }, values);
-  emulate::enqueue(where.stream, name, std::move(addresses), [=] {
+  (emulate::find_addresses_in(name, static_cast<P>(args), device, addresses), ...);
+  // Not in a std::tuple, which asks whether a closure can be assigned: for GCC 12 it is then no plain data.
+  emulate::enqueue(where.stream, name, std::move(addresses), [=, ... values = static_cast<P>(args)] {
     emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
-                 [&] { std::apply(kernel, values); });
+                 [&] { kernel(values...); });
   });
 }
