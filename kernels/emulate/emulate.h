@@ -1,12 +1,12 @@
 // The emulated device: every .cu file compiles as C++ (-DDAE_EMULATE) and runs on the processor, one fiber a
 // CUDA thread, blocks spread over the cores. It is for tests and for reading along in a debugger, not fast.
 //
-// It is as unkind as the rules allow. Shared memory starts as NaN, global memory too. wgmma happens when somebody
-// waits for it, not before; asynchronous copies likewise, or else at once. Threads run as far as they can, in one
-// of four orders. What the rules forbid stops with a message that names kernel, block, thread and line: an index
-// outside shared memory, a barrier that not all threads reach, a wait that cannot end, a TMA or wgmma that reads
-// what was written without a proxy fence; and global memory that a kernel was not given (memory.h). It cannot
-// show bank conflicts, spills, occupancy or the order of global memory.
+// It is as unkind as the rules allow. Shared memory starts as NaN, global memory too. wgmma happens when
+// somebody waits for it, not before; asynchronous copies likewise, or else at once. Threads run as far as
+// they can, in one of four orders. What the rules forbid stops with a message that names kernel, block,
+// thread and line: an index outside shared memory, a barrier that not all threads reach, a wait that cannot
+// end, a TMA or wgmma that reads what was written without a proxy fence; and global memory that a kernel was
+// not given (memory.h). It cannot show bank conflicts, spills, occupancy or the order of global memory.
 #pragma once
 #include <cstdint>
 
