@@ -17,6 +17,7 @@
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "engine/ops.h"
+#include "kernels/gpu.h"
 #include "kernels/parallel.h"
 #include "train/environment.h"
 
@@ -102,13 +103,15 @@ Feature driver() {
 }
 
 Feature devices() {
-  if (const std::vector<std::string> found = gpu_models(); !found.empty()) {
-    const int usable = kHasCuda ? gpu_count() : 0;
-    return {"GPUs", usable > 0,
-            fmt::format("{}; {} can be used by this build", fmt::join(found, ", "), usable),
-            usable > 0 ? "" : "training runs on the processor"};
-  }
-  return {"GPUs", false, "none", "training runs on the processor"};
+  const std::string found = fmt::format("{}", fmt::join(gpu_models(), ", "));
+  if constexpr (kHasCuda)
+    if (const int usable = gpu_count(); usable > 0)
+      return {"GPUs", true,
+              fmt::format("{}{}{} can be used by this build, chosen is {}", found, found.empty() ? "" : "; ",
+                          usable, gpu_name()),
+              ""};
+  return {"GPUs", false, found.empty() ? "none" : found + "; none can be used by this build",
+          "training runs on the processor"};
 }
 
 // ---- the self-test
