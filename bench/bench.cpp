@@ -214,9 +214,9 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
                    m["roof"]});
     else if (!options.quiet) fmt::print(stderr, "{} {}: {}\n", row.name(), row.variant, duration(seconds));
     result["rows"].push_back(m);
+    if (!arguments.save.empty()) write_file(arguments.save, result.dump(1) + "\n");
   }
   if (options.json) fmt::print("{}\n", result.dump(1));
-  if (!arguments.save.empty()) write_file(arguments.save, result.dump(1) + "\n");
   return 0;
 }
 
