@@ -12,7 +12,7 @@ rows so far, written after each, so that none is lost when the time is up.
 
 --unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
 """
-import argparse, json, math, os, platform, re, sys, time
+import argparse, contextlib, json, math, os, platform, re, subprocess, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -190,6 +190,16 @@ def op_rows():
     add("layer_norm", "(1024, 1024)", [(1024, 1024), (1024,), (1024,)], lambda x, w, b: F.layer_norm(x, (1024,), w, b, 1e-6))
     add("batch_norm + relu", "(64, 16, 16, 128)", [(64, 128, 16, 16), (128,), (128,)],
         lambda x, w, b: F.relu(F.batch_norm(x, zeros, ones, w, b, True, 0.1, 1e-5)))
+    for n, c in [(16, 1024)]:
+        add("modulated_norm", f"({n}, 64, {c})", [(n, 64, c), (n, c), (n, c)],
+            lambda x, shift, scale: torch.addcmul(shift[:, None], F.layer_norm(x, (x.shape[-1],), eps=1e-6), 1 + scale[:, None]))
+    for label, b, t, h, d, causal in [("prior", 2, 256, 16, 64, True), ("DiT-L/4", 16, 64, 16, 64, False),
+                                      ("VQGAN", 2, 256, 1, 512, False), ("KL-f8", 1, 1024, 1, 512, False)]:
+        def attention(qkv, h=h, causal=causal):
+            b, t, width = qkv.shape
+            q, k, v = qkv.view(b, t, 3, h, width // 3 // h).permute(2, 0, 3, 1, 4)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(b, t, -1)
+        add("attention", f"{label} {b}x{t}x{h}x{d}", [(b, t, 3 * h * d)], attention)
     zeros, ones = torch.zeros(128, device=DEVICE, dtype=DTYPE), torch.ones(128, device=DEVICE, dtype=DTYPE)
     flat, nchw = "(64, 16, 16, 256)", (64, 256, 16, 16)
     for op, f in [("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("tanh", torch.tanh), ("silu", F.silu),
@@ -246,6 +256,9 @@ def rows(fused):
         for batch in (64, 128):
             yield f"step vaegan, {label}", f"batch {batch}", lambda wrap, b=batch, s=stage: vaegan(b, wrap, s)
     yield "step toy", "batch 128", lambda wrap: toy(128, wrap)
+    if DEVICE == "cpu":
+        for busy in (2, 4):
+            yield f"step dcgan beside {busy} busy loops", "batch 64", lambda wrap: dcgan(64, wrap)
     for op, shape, inputs, f in op_rows():
         for kind, backward in (("fwd", False), ("fwd+bwd", True)):
             yield f"{op} {kind}", shape, lambda wrap, i=inputs, f=f, b=backward: prepare_op(i, f, b, wrap)
@@ -294,6 +307,20 @@ def measure(run, sets, seconds):
     return {"seconds": taken[n // 2], "low": taken[n // 4], "high": taken[n - 1 - n // 4], "runs": n}
 
 
+@contextlib.contextmanager
+def beside(found):
+    """As many processes that keep a processor busy as the row's name says."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(loop) for _ in range(int(found[1]) if found else 0)]
+    time.sleep(0.5 if others else 0)
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -334,7 +361,8 @@ def main():
                 count = len(sets) if name == "graph" else 1
                 if name == "graph":
                     run, sets = captured(run, sets)
-                found = {k: v / count if k != "runs" else v for k, v in measure(run, sets, args.seconds).items()}
+                with beside(re.search(r"beside (\d+) busy", op)):
+                    found = {k: v / count if k != "runs" else v for k, v in measure(run, sets, args.seconds).items()}
             except Exception as e:
                 print(f"{op} {shape}: {name} failed: {str(e).splitlines()[0]}", file=sys.stderr)
                 continue

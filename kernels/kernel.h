@@ -1,4 +1,4 @@
-// What every .cu file has, through device.h: launch(), shared memory and instructions (ptx.h, or emulate.h on
+// What every .cu file has, through device.h: launch(), shared memory and instructions (ptx.h, or emulate/ on
 // the processor), and below it 16-byte loads, reductions in a fixed order, tensor maps.
 #pragma once
 #include <cstdint>
@@ -31,7 +31,7 @@ struct alignas(16) Pack {
 };
 
 #ifdef DAE_EMULATE
-#include "kernels/emulate.h"
+#include "kernels/emulate/emulate.h"
 #else
 #include "kernels/ptx.h"
 #endif

@@ -1,6 +1,6 @@
 // The device as nvcc sees it: launching, shared memory, and a function for every instruction that has no name
 // in CUDA C++. This is the only file with inline PTX and <<<>>>-like launches (tests/check_layers.sh);
-// kernels include kernels/device.h. kernels/emulate.h has the same names for the processor.
+// kernels include kernels/device.h. kernels/emulate/ has the same names for the processor.
 //
 // Instructions of sm_90a trap elsewhere, so that every kernel compiles for every architecture; the launchers
 // ask compute_capability() before they choose such a kernel.

@@ -1,7 +1,7 @@
-// The real device behind kernel.h's host functions. The driver is looked up when it is first needed, so that
-// the program starts on a machine that has none. The emulated device has its own in emulate.cpp.
+// The device behind kernel.h's host functions, by CUDA's runtime or the emulated one.
 #ifdef __CUDACC__
 #include <cuda.h>
+#endif
 
 #include <algorithm>
 #include <map>
@@ -18,6 +18,45 @@ int attribute(cudaDeviceAttr which) {
   return value;
 }
 
+}  // namespace
+
+int compute_capability(Cuda) {
+  return 10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
+}
+int multiprocessors(Cuda) { return attribute(cudaDevAttrMultiProcessorCount); }
+
+void* workspace(Cuda where, size_t bytes) {
+  struct Memory {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  static std::map<Stream, Memory> of_stream;
+  Memory& m = of_stream[where.stream];
+#ifdef DAE_EMULATE
+  // The least that the promise allows: of the exact size, undefined, and what the last call gave is spoilt.
+  static std::map<std::pair<Stream, size_t>, void*> of_size;
+  const auto spoil = [&] { check(cudaMemsetAsync(m.data, 0xFF, m.bytes, where.stream), "workspace"); };
+  if (m.data) spoil();
+  void*& data = of_size[{where.stream, bytes}];
+  if (!data) check(cudaMalloc(&data, bytes), "workspace");
+  m = {data, bytes};
+  spoil();
+#else
+  if (bytes > m.bytes) {
+    const size_t size = std::max(bytes, 2 * m.bytes);
+    check(cudaMalloc(&m.data, size), "workspace");
+    m.bytes = size;
+  }
+#endif
+  return m.data;
+}
+
+#ifdef __CUDACC__
+namespace {
+
+// The driver is looked up when it is first needed, so that the program starts on a machine that has none.
 using Encode = decltype(&cuTensorMapEncodeTiled);
 Encode encoder() {
   void* function = nullptr;
@@ -36,33 +75,6 @@ Encode encoder() {
 }
 
 }  // namespace
-
-int compute_capability(Cuda) {
-  static const int capability =
-      10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
-  return capability;
-}
-int multiprocessors(Cuda) {
-  static const int count = attribute(cudaDevAttrMultiProcessorCount);
-  return count;
-}
-
-void* workspace(Cuda where, size_t bytes) {
-  struct Memory {
-    void* data = nullptr;
-    size_t bytes = 0;
-  };
-  static std::mutex mutex;
-  static std::map<Stream, Memory> of_stream;
-  std::lock_guard lock(mutex);
-  Memory& m = of_stream[where.stream];
-  if (bytes > m.bytes) {
-    const size_t size = std::max(bytes, 2 * m.bytes);
-    check(cudaMalloc(&m.data, size), "workspace");
-    m.bytes = size;
-  }
-  return m.data;
-}
 
 TensorMap tensor_map(const void* data, int element_bytes, bool bfloat, const TensorBox& b, Swizzle swizzle) {
   static const Encode encode = encoder();

@@ -1,19 +1,19 @@
 // A training step in its steady state, and the program's bench verb.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/memory.h"
 #include "engine/ops.h"
+#include "kernels/parallel.h"
 #include "tests/program.h"
 #include "train/experiment.h"
 #include "train/feed.h"
 
 TEST_CASE("after its second step a training run asks the system for no memory") {
-  omp_set_num_threads(1);
+  set_thread_count(1);
   for (const char* kind : {"toy", "dcgan", "vaegan"})
     for (int stage : {1, 2}) {
       if (stage == 2 && std::string(kind) == "dcgan") continue;
