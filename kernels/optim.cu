@@ -22,8 +22,7 @@ struct Table {
 // Calls launch_one(table, blocks) for each table full of segments.
 template <class T, class F>
 void each_table(std::span<const AdamSegment<T>> segments, F launch_one) {
-  Table<T> table;
-  table.count = 0;
+  Table<T> table{};
   int64_t blocks = 0;
   const auto flush = [&] {
     if (table.count) launch_one(table, blocks);

@@ -11,11 +11,10 @@
 #include "kernels/attention/variants.h"
 #include "kernels/device.h"
 #include "kernels/gpu.h"
-#include "kernels/philox.h"
+#include "tests/device_array.h"
 
 namespace {
 
-constexpr Cuda kDevice{};
 constexpr int64_t kKilo = 1024;
 
 // What f stops with; empty if it does not.
@@ -48,7 +47,7 @@ __global__ void both_kinds(int floats) {
 }
 template <int Case>
 void launch_both_kinds(int64_t bytes) {
-  launch(kDevice, "both_kinds", both_kinds<Case>, 1, 32, size_t(bytes), int(bytes / 4));
+  launch(device(), "both_kinds", both_kinds<Case>, 1, 32, size_t(bytes), int(bytes / 4));
 }
 // The same, but nobody asks for more than 48 KB.
 template <int Case>
@@ -93,7 +92,8 @@ TEST_CASE("a kernel that asked for more keeps it when a later launch needs less"
   launch_both_kinds<3>(4 * kKilo);
   CHECK(stopped([&] { gpu_launch(graph); }).empty());
   // Planted: somebody lowers it.
-  emulate::set_dynamic_shared(reinterpret_cast<const void*>(both_kinds<3>), 60 * kKilo);
+  cudaFuncSetAttribute(reinterpret_cast<const void*>(both_kinds<3>),
+                       cudaFuncAttributeMaxDynamicSharedMemorySize, 60 * kKilo);
   CHECK_STOPPED("122880 bytes of dynamic shared memory, and the kernel asked for 61440",
                 { gpu_launch(graph); });
   gpu_free(graph);
@@ -108,7 +108,7 @@ TEST_CASE("a block's shared memory ends where that of the compute capability doe
     CAPTURE(capability);
     const Capability of(capability);
     const int64_t limit = kilobytes * kKilo;
-    CHECK(shared_memory_limit(kDevice) == limit);
+    CHECK(shared_memory_limit(device()) == limit);
     CHECK(stopped([&] { launch_both_kinds<4>(limit - kKilo); }).empty());
     CHECK_STOPPED("bytes of shared memory; a block",
                   { launch_both_kinds<4>(limit - kKilo + 4); });  // with `own`
@@ -117,63 +117,43 @@ TEST_CASE("a block's shared memory ends where that of the compute capability doe
 }
 
 TEST_CASE("the arguments of a kernel have 4 KB") {
-  CHECK(stopped([] { launch(kDevice, "fits", takes_argument<Bytes4096>, 1, 32, 0, Bytes4096{}); }).empty());
+  CHECK(stopped([] { launch(device(), "fits", takes_argument<Bytes4096>, 1, 32, 0, Bytes4096{}); }).empty());
   struct Bytes4097 {
     Bytes4096 data;
     char more;
   };
   CHECK_STOPPED("kernel large: 4097 bytes of arguments; at most 4096",
-                { launch(kDevice, "large", takes_argument<Bytes4097>, 1, 32, 0, Bytes4097{}); });
+                { launch(device(), "large", takes_argument<Bytes4097>, 1, 32, 0, Bytes4097{}); });
   static_assert(emulate::argument_bytes<Bytes4095, double>() == 4104);  // with what aligns the second
   static_assert(emulate::argument_bytes<>() == 0);
 }
 
 TEST_CASE("a block has no more threads than the kernel's launch bounds") {
-  CHECK(stopped([] { launch(kDevice, "small_block", small_block, 1, 128, 0); }).empty());
+  CHECK(stopped([] { launch(device(), "small_block", small_block, 1, 128, 0); }).empty());
   CHECK_STOPPED("kernel small_block: 160 threads a block; its launch bounds are 128",
-                { launch(kDevice, "small_block", small_block, 1, 160, 0); });
-  CHECK(stopped([] { launch(kDevice, "small_block", small_block_of<352>, 1, 384, 0); }).empty());
+                { launch(device(), "small_block", small_block, 1, 160, 0); });
+  CHECK(stopped([] { launch(device(), "small_block", small_block_of<352>, 1, 384, 0); }).empty());
   CHECK_STOPPED("its launch bounds are 384",
-                { launch(kDevice, "small_block", small_block_of<352>, 1, dim3(8, 49), 0); });
-  CHECK(stopped([] { launch(kDevice, "any_block", any_block, 1, 1024, 0); }).empty());
-  CHECK_STOPPED("1025 threads", { launch(kDevice, "any_block", any_block, 1, 1025, 0); });
-  CHECK(stopped([] { launch(kDevice, "any_block", any_block, 1, dim3(4, 4, 64), 0); }).empty());
-  CHECK_STOPPED("65 deep", { launch(kDevice, "any_block", any_block, 1, dim3(1, 1, 65), 0); });
+                { launch(device(), "small_block", small_block_of<352>, 1, dim3(8, 49), 0); });
+  CHECK(stopped([] { launch(device(), "any_block", any_block, 1, 1024, 0); }).empty());
+  CHECK_STOPPED("1025 threads", { launch(device(), "any_block", any_block, 1, 1025, 0); });
+  CHECK(stopped([] { launch(device(), "any_block", any_block, 1, dim3(4, 4, 64), 0); }).empty());
+  CHECK_STOPPED("65 deep", { launch(device(), "any_block", any_block, 1, dim3(1, 1, 65), 0); });
 }
 
 TEST_CASE("clusters are there from compute capability 90 on") {
-  CHECK(stopped([] { launch(kDevice, "any_block", any_block, Grid(4).in_clusters(2), 32, 0); }).empty());
+  CHECK(stopped([] { launch(device(), "any_block", any_block, Grid(4).in_clusters(2), 32, 0); }).empty());
   const Capability of(89);
-  CHECK_STOPPED("clusters", { launch(kDevice, "any_block", any_block, Grid(4).in_clusters(2), 32, 0); });
+  CHECK_STOPPED("clusters", { launch(device(), "any_block", any_block, Grid(4).in_clusters(2), 32, 0); });
 }
 
 namespace {
 
-// n elements of the device, freed with it.
 template <class T>
-struct Array {
-  explicit Array(int64_t n) : size(n), data(static_cast<T*>(gpu_allocate(size_t(n) * sizeof(T)))) {
-    gpu_fill_bytes(data, 0xFF, size_t(n) * sizeof(T));  // NaN
-  }
-  Array(int64_t n, uint32_t op) : Array(n) {
-    std::vector<T> x;
-    for (int64_t i = 0; i < n; ++i)
-      x.push_back(T(float(double(random_bits(Key{5, 0, op}, uint64_t(i))) * 0x1p-31 - 1)));
-    gpu_upload(data, x.data(), size_t(n) * sizeof(T));
-  }
-  Array(const Array&) = delete;
-  ~Array() { gpu_free(data); }
-  std::vector<double> values() const {
-    std::vector<T> x(static_cast<size_t>(size));
-    gpu_download(x.data(), data, size_t(size) * sizeof(T));
-    std::vector<double> wide;
-    for (const T v : x) wide.push_back(double(float(v)));
-    return wide;
-  }
-  int64_t size;
-  T* data;
-};
-
+std::vector<double> values(const Array<T>& x) {
+  const std::vector<T> narrow = x.download();
+  return {narrow.begin(), narrow.end()};
+}
 double error(const std::vector<double>& a, const std::vector<double>& b) {
   double d = 0, n = 0;
   for (size_t i = 0; i < b.size(); ++i) d += (a[i] - b[i]) * (a[i] - b[i]), n += b[i] * b[i];
@@ -191,19 +171,19 @@ void check_attention(int64_t tokens, int64_t head_dim) {
   const int64_t n = tokens * head_dim;
   const Array<T> q(n, 1), k(n, 2), v(n, 3), dy(n, 4), y(n), dq(n), dk(n), dv(n);
   const Array<float> lse(tokens);
-  attention_forward(kDevice, y.data, lse.data, q.data, k.data, v.data, s);
-  attention_backward(kDevice, dq.data, dk.data, dv.data, dy.data, y.data, lse.data, q.data, k.data, v.data,
+  attention_forward(device(), y.data, lse.data, q.data, k.data, v.data, s);
+  attention_backward(device(), dq.data, dk.data, dv.data, dy.data, y.data, lse.data, q.data, k.data, v.data,
                      s);
-  const auto q64 = q.values(), k64 = k.values(), v64 = v.values(), dy64 = dy.values();
+  const auto q64 = values(q), k64 = values(k), v64 = values(v), dy64 = values(dy);
   std::vector<double> ey(q64.size()), edq(q64.size()), edk(q64.size()), edv(q64.size());
   std::vector<double> elses(static_cast<size_t>(tokens));
   attention_forward(Cpu{}, ey.data(), elses.data(), q64.data(), k64.data(), v64.data(), s);
   attention_backward(Cpu{}, edq.data(), edk.data(), edv.data(), dy64.data(), ey.data(), elses.data(),
                      q64.data(), k64.data(), v64.data(), s);
-  CHECK(error(y.values(), ey) < limit);
-  CHECK(error(dq.values(), edq) < limit);
-  CHECK(error(dk.values(), edk) < limit);
-  CHECK(error(dv.values(), edv) < limit);
+  CHECK(error(values(y), ey) < limit);
+  CHECK(error(values(dq), edq) < limit);
+  CHECK(error(values(dk), edk) < limit);
+  CHECK(error(values(dv), edv) < limit);
 }
 
 }  // namespace
@@ -218,8 +198,8 @@ TEST_CASE("attention takes a variant whose blocks fit the device") {
     check_attention<bf16>(33, 512);   // blocks: 107 KB forward, 150 KB backward
     check_attention<float>(37, 256);
     const AttentionShape s{1, 1, 256, 256, 128, 128, 128, false};
-    CHECK(attention_takes(AttentionVariant::whole, kDevice, AttentionForward<bf16>{.shape = s}) ==
+    CHECK(attention_takes(AttentionVariant::whole, device(), AttentionForward<bf16>{.shape = s}) ==
           (capability != 86));
-    CHECK(attention_takes(AttentionVariant::blocks, kDevice, AttentionBackward<bf16>{.shape = s}));
+    CHECK(attention_takes(AttentionVariant::blocks, device(), AttentionBackward<bf16>{.shape = s}));
   }
 }

@@ -174,10 +174,12 @@ struct Settings {
   Schedule schedule = Schedule::round_robin;
   uint64_t seed = 0;
   Copies copies = Copies::late;
-  int capability = 90;
+  int capability = 90, multiprocessors = 3;
+  bool late = false;  // streams
 };
 Settings& settings();
 
+int64_t shared_limit(int capability);  // bytes a block can have
 // Stops a launch that the hardware would refuse; the bytes of shared memory that its blocks may have.
 int64_t check_launch(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block,
                      int64_t shared_bytes);
@@ -190,6 +192,7 @@ extern constinit thread_local Worker* worker;
 extern constinit thread_local Thread* now;
 
 [[noreturn]] void stop(Line line, const std::string& what);
+[[noreturn]] void abandon(const std::string& what);  // the same from a signal's handler
 std::string at(const Line& line);
 std::string name(const dim3& i);
 

@@ -1,12 +1,12 @@
 // The emulated device: every .cu file compiles as C++ (-DDAE_EMULATE) and runs on the processor, one fiber a
 // CUDA thread, blocks spread over the cores. It is for tests and for reading along in a debugger, not fast.
 //
-// It is as unkind as the rules allow. Shared memory starts as NaN. wgmma happens when somebody waits for it,
-// not before; asynchronous copies likewise, or else at once. Threads run as far as they can, in one of four
-// orders. What the rules forbid stops with a message that names kernel, block, thread and line: an index
-// outside shared memory, a barrier that not all threads reach, a wait that cannot end, a TMA or wgmma that
-// reads what was written without a proxy fence. It cannot show bank conflicts, spills, occupancy or the order
-// of global memory.
+// It is as unkind as the rules allow. Shared memory starts as NaN, global memory too. wgmma happens when
+// somebody waits for it, not before; asynchronous copies likewise, or else at once. Threads run as far as
+// they can, in one of four orders. What the rules forbid stops with a message that names kernel, block,
+// thread and line: an index outside shared memory, a barrier that not all threads reach, a wait that cannot
+// end, a TMA or wgmma that reads what was written without a proxy fence; and global memory that a kernel was
+// not given (memory.h). It cannot show bank conflicts, spills, occupancy or the order of global memory.
 #pragma once
 #include <cstdint>
 
@@ -28,6 +28,12 @@ enum class Copies { late, early };
 void set_schedule(Schedule schedule, uint64_t seed = 0, Copies copies = Copies::late);
 void set_compute_capability(int capability);  // 90 at the start
 
+// Whether streams do their work when somebody waits for it, and not at once. At the start: DAE_STREAM,
+// "late".
+void set_late(bool late);
+// Of either device. At the start: DAE_MULTIPROCESSORS, else 3.
+void set_multiprocessors(int count);
+
 }  // namespace emulate
 
 #ifdef DAE_EMULATE
@@ -38,10 +44,10 @@ void set_compute_capability(int capability);  // 90 at the start
 #include <concepts>
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <source_location>
 #include <tuple>
 #include <vector>
 
 #include "kernels/emulate/instructions.h"
+#include "kernels/emulate/runtime.h"
 #endif  // DAE_EMULATE

@@ -1,4 +1,4 @@
-// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics, launching. Part of
+// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics. Part of
 // kernels/emulate/emulate.h.
 #pragma once
 
@@ -48,25 +48,14 @@ struct Place {  // of the running thread; for a debugger's conditions, too
 };
 extern constinit thread_local const Place* place;
 
-// A captured graph (gpu.h) is the work that was queued while `recorded` held a list.
-inline std::optional<std::vector<std::function<void()>>> recorded;
-template <class F>
-void run_or_record(F work) {
-  if (recorded) recorded->push_back(work);
-  else work();
-}
-
 struct Launch {
   const char* name;
   const void* kernel;
   size_t argument_bytes = 0;
+  int device = 0;
 };
 void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
-
-// What launches of a kernel may ask for in dynamic shared memory, beyond what every kernel has
-// (allow_shared_memory in kernel.h).
-void set_dynamic_shared(const void* kernel, size_t bytes);
 
 // Of a kernel's arguments, each on its own boundary.
 template <class... P>
@@ -251,29 +240,4 @@ template <class A, class B>
 auto max(A a, B b) {
   using C = std::common_type_t<A, B>;
   return C(a) < C(b) ? C(b) : C(a);
-}
-
-// The few functions of CUDA's runtime that launchers use. Work is done when a call returns.
-using cudaError_t = int;
-inline constexpr cudaError_t cudaSuccess = 0;
-inline void check(cudaError_t, const char*) {}
-inline cudaError_t cudaMemsetAsync(void* p, int byte, size_t bytes, Stream) {
-  emulate::run_or_record([=] { std::memset(p, byte, bytes); });
-  return cudaSuccess;
-}
-
-// ---- launching
-// ----------------------------------------------------------------------------------------------
-
-template <class... P, class... A>
-void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
-            A&&... args) {
-  if (grid.empty()) return;
-  const emulate::Launch what{name, reinterpret_cast<const void*>(kernel),
-                             emulate::argument_bytes<std::decay_t<P>...>()};
-  allow_shared_memory(where, name, what.kernel, shared_bytes);
-  emulate::run_or_record([=, values = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] {
-    emulate::run(what, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
-                 [&] { std::apply(kernel, values); });
-  });
 }

@@ -12,7 +12,7 @@ constexpr int64_t kUnasked = 48 << 10;     // shared memory of a block whose ker
 constexpr size_t kMaxArguments = 4 << 10;  // bytes; more need CUDA 12.1 and its driver
 
 std::mutex mutex;
-std::map<const void*, int64_t> asked_for;  // by kernel, if it asked
+std::map<std::pair<int, const void*>, int64_t> asked_for;  // by device and kernel, if it asked
 
 // The threads a block of this kernel may have: its __launch_bounds__, rounded up to whole warps.
 int64_t launch_bounds(const void* kernel) {
@@ -31,9 +31,19 @@ int64_t launch_bounds(const void* kernel) {
 
 }  // namespace
 
-void set_dynamic_shared(const void* kernel, size_t bytes) {
-  std::lock_guard lock(mutex);
-  asked_for[kernel] = int64_t(bytes);
+// "Maximum amount of shared memory per thread block" in the CUDA C++ Programming Guide's table.
+int64_t shared_limit(int capability) {
+  switch (capability) {
+    case 80:
+    case 87:
+      return 163 << 10;
+    case 90:
+    case 100:
+    case 103:
+      return 227 << 10;
+    default:  // 86, 89, 120
+      return 99 << 10;
+  }
 }
 
 int64_t shared_total(int64_t static_bytes, int64_t dynamic_bytes) {
@@ -63,28 +73,21 @@ int64_t check_launch(const Launch& launch, const dim3& grid, unsigned cluster, c
     fail(Fault::internal, "kernel {}: {} bytes of arguments; at most {}", name, launch.argument_bytes,
          kMaxArguments);
   std::lock_guard lock(mutex);
-  const auto asked = asked_for.find(launch.kernel);
+  const auto asked = asked_for.find({launch.device, launch.kernel});
   if (asked != asked_for.end() && shared_bytes > asked->second)
     fail(Fault::internal, "kernel {}: {} bytes of dynamic shared memory, and the kernel asked for {}", name,
          shared_bytes, asked->second);
-  const int64_t most = asked != asked_for.end() ? shared_memory_limit(Cuda{}) : kUnasked;
+  const int64_t most = asked != asked_for.end() ? shared_limit(settings().capability) : kUnasked;
   if (shared_bytes > most) refuse_shared(name, shared_bytes, most);
   return most;
 }
 
 }  // namespace emulate
 
-// "Maximum amount of shared memory per thread block" of the CUDA C++ Programming Guide's table.
-int64_t shared_memory_limit(Cuda where) {
-  switch (compute_capability(where)) {
-    case 80:
-    case 87:
-      return 163 << 10;
-    case 90:
-    case 100:
-    case 103:
-      return 227 << 10;
-    default:  // 86, 89, 120
-      return 99 << 10;
-  }
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  int device = 0;
+  cudaGetDevice(&device);
+  std::lock_guard lock(emulate::mutex);
+  emulate::asked_for[{device, kernel}] = value;
+  return cudaSuccess;
 }
