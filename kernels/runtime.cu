@@ -11,10 +11,15 @@
 
 namespace {
 
-int attribute(cudaDeviceAttr which) {
-  int device = 0, value = 0;
+int current_device() {
+  int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return device;
+}
+// Asked for each time, in no time: it follows the device in use.
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, current_device()), "cudaDeviceGetAttribute");
   return value;
 }
 
@@ -24,6 +29,21 @@ int compute_capability(Cuda) {
   return 10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
 }
 int multiprocessors(Cuda) { return attribute(cudaDevAttrMultiProcessorCount); }
+int64_t shared_memory_limit(Cuda) { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
+
+void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes) {
+  if (bytes < 32 << 10) return;  // no kernel has 16 KB of its own
+  if (int64_t(bytes) > shared_memory_limit(where))
+    fail(Fault::internal, "kernel {}: {} bytes of shared memory; a block of this device has {}", name, bytes,
+         shared_memory_limit(where));
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> most;  // by device and kernel
+  std::lock_guard lock(mutex);
+  size_t& given = most[{current_device(), kernel}];
+  if (bytes <= given) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), name);
+  given = bytes;
+}
 
 void* workspace(Cuda where, size_t bytes) {
   struct Memory {

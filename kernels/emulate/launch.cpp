@@ -58,15 +58,9 @@ void set_compute_capability(int capability) { settings().capability = capability
 void set_late(bool late) { settings().late = late; }
 void set_multiprocessors(int count) { settings().multiprocessors = count; }
 
-void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
+void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel) {
-  const int64_t threads = int64_t(block.x) * block.y * block.z;
-  if (threads < 1 || threads > 1024)
-    fail(Fault::internal, "kernel {}: {} threads a block; expected 1 to 1024", name, threads);
-  if (int64_t(shared_bytes) > kMaxShared)
-    fail(Fault::internal, "kernel {}: {} bytes of shared memory; at most {}", name, shared_bytes, kMaxShared);
-  if (cluster < 1 || cluster > 8 || grid.x % cluster)
-    fail(Fault::internal, "kernel {}: clusters of {} in a grid of {} blocks along x", name, cluster, grid.x);
+  const int64_t most_shared = check_launch(launch, grid, cluster, block, int64_t(shared_bytes));
   const int64_t clusters = int64_t(grid.x / cluster) * grid.y * grid.z;
   const Settings set = settings();
   std::exception_ptr error;
@@ -79,7 +73,7 @@ void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block
     if (failed < i) continue;
     thread_local Worker mine;
     worker = &mine;
-    mine.kernel_name = name, mine.kernel = &kernel, mine.set = set;
+    mine.kernel_name = launch.name, mine.kernel = &kernel, mine.set = set, mine.most_shared = most_shared;
     std::exception_ptr thrown;
     try {
       mine.run(i, grid, cluster, block, int64_t(shared_bytes));

@@ -99,9 +99,10 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
   const emulate::Settings& set = emulate::settings();
-  *value = which == cudaDevAttrComputeCapabilityMajor   ? set.capability / 10
-           : which == cudaDevAttrComputeCapabilityMinor ? set.capability % 10
-                                                        : set.multiprocessors;
+  *value = which == cudaDevAttrComputeCapabilityMajor         ? set.capability / 10
+           : which == cudaDevAttrComputeCapabilityMinor       ? set.capability % 10
+           : which == cudaDevAttrMaxSharedMemoryPerBlockOptin ? emulate::shared_memory_of(set.capability)
+                                                              : set.multiprocessors;
   return cudaSuccess;
 }
 
