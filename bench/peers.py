@@ -4,13 +4,15 @@ only. Each row is tried plain and with torch.compile (where that works) and the 
 
     peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] [--unfused] > torch.json
     peers.py --device cuda --dtype bf16 ... > torch.json
+    peers.py --device cuda --dtype bf16 --graphs --save torch.json
 
 On CUDA: f32 without TF32, cuDNN autotuned, torch.compile as max-autotune, which captures CUDA graphs; times by events
-of the device.
+of the device. --graphs: plain and as a captured CUDA graph in place of torch.compile, which takes minutes. --save: the
+rows so far, written after each, so that none is lost when the time is up.
 
 --unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
 """
-import argparse, contextlib, json, math, platform, re, subprocess, sys, time
+import argparse, contextlib, json, math, os, platform, re, subprocess, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -76,7 +78,7 @@ def encoder():
 
 def adam(*modules):
     params = [p for m in modules for p in m.parameters()]
-    return torch.optim.Adam(params, 2e-4, (0.5, 0.9), fused=True)
+    return torch.optim.Adam(params, 2e-4, (0.5, 0.9), fused=True, capturable=DEVICE == "cuda")
 
 
 def bce(logits, target):
@@ -237,7 +239,8 @@ def adamw(wrap, fused):
     for _ in range(2):
         p = torch.randn(n, device=DEVICE, requires_grad=True)
         p.grad = torch.randn(n, device=DEVICE)
-        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused), p.detach().clone()))
+        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused, capturable=DEVICE == "cuda"),
+                     p.detach().clone()))
 
     def step(s):
         s[1].step()
@@ -275,6 +278,21 @@ def timed(run):
     return begin.elapsed_time(end) * 1e-3
 
 
+def captured(run, sets):
+    """All sets in turn as one CUDA graph: its replay and the one set that stands for them."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for i in range(3):
+            run(sets[i % len(sets)])
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for s in sets:
+            run(s)
+    return lambda _: graph.replay(), [None]
+
+
 def measure(run, sets, seconds):
     """On a GPU a time is of all sets in turn, so that the host's work for one hides behind the device's for another."""
     together = len(sets) if DEVICE == "cuda" else 1
@@ -309,7 +327,9 @@ def main():
     parser.add_argument("--filter", default="")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--graphs", action="store_true")
     parser.add_argument("--unfused", action="store_true")
+    parser.add_argument("--save", default="")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="f32")
     args = parser.parse_args()
@@ -320,17 +340,29 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     compiled = lambda f: torch.compile(f, mode="max-autotune" if DEVICE == "cuda" else None)
-    out = []
+    plain = lambda f: f
+    modes = [("eager", plain)]
+    if args.graphs and DEVICE == "cuda":
+        modes.append(("graph", plain))
+    elif not args.graphs and not args.no_compile:
+        modes.append(("compile", compiled))
+    gpu = {"gpu": torch.cuda.get_device_name()} if DEVICE == "cuda" else {}
+    out = {"machine": {**gpu, "dtype": args.dtype, "torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
+           "rows": []}
     for op, shape, make in rows(not args.unfused):
         if not re.search(args.filter, f"{op} {shape} torch", re.I):
             continue
         best = None
-        for name, wrap in [("eager", lambda f: f)] + ([] if args.no_compile else [("compile", compiled)]):
+        for name, wrap in modes:
             try:
-                torch._dynamo.reset()
+                if name == "compile":
+                    torch._dynamo.reset()
                 run, sets = make(wrap)
+                count = len(sets) if name == "graph" else 1
+                if name == "graph":
+                    run, sets = captured(run, sets)
                 with beside(re.search(r"beside (\d+) busy", op)):
-                    found = measure(run, sets, args.seconds)
+                    found = {k: v / count if k != "runs" else v for k, v in measure(run, sets, args.seconds).items()}
             except Exception as e:
                 print(f"{op} {shape}: {name} failed: {str(e).splitlines()[0]}", file=sys.stderr)
                 continue
@@ -338,10 +370,13 @@ def main():
             if best is None or found["seconds"] < best["seconds"]:
                 best = {"op": op, "shape": shape, "variant": "torch", "mode": name, "threads": args.threads, **found}
         if best:
-            out.append(best)
-    gpu = {"gpu": torch.cuda.get_device_name()} if DEVICE == "cuda" else {}
-    json.dump({"machine": {**gpu, "dtype": args.dtype, "torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
-               "rows": out}, sys.stdout, indent=1)
+            out["rows"].append(best)
+        if args.save:
+            with open(args.save + ".tmp", "w") as file:
+                json.dump(out, file, indent=1)
+            os.replace(args.save + ".tmp", args.save)
+    if not args.save:
+        json.dump(out, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ Feature cuda_in_this_build() {
           nvcc.empty()
               ? "no --device cuda: install CUDA 12.0 or later and build again; dae-emulated runs the "
                 "kernels slowly"
-              : "no --device cuda: build again with CMAKE_FLAGS=-DDAE_CUDA=ON"};
+              : "no --device cuda: make CUDA=ON"};
 }
 
 Feature driver() {

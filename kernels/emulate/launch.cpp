@@ -1,9 +1,9 @@
 // Launches on the emulated device: its settings, and the clusters of a launch over the cores.
-#include <omp.h>
-
 #include <cstdlib>
+#include <utility>
 
 #include "kernels/emulate/cluster.h"
+#include "kernels/parallel.h"
 
 namespace emulate {
 
@@ -63,28 +63,13 @@ void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& b
   const int64_t most_shared = check_launch(launch, grid, cluster, block, int64_t(shared_bytes));
   const int64_t clusters = int64_t(grid.x / cluster) * grid.y * grid.z;
   const Settings set = settings();
-  std::exception_ptr error;
-  int64_t error_at = clusters;
-#pragma omp parallel for schedule(dynamic) if (clusters > 1)
-  for (int64_t i = 0; i < clusters; ++i) {
-    int64_t failed;
-#pragma omp atomic read
-    failed = error_at;
-    if (failed < i) continue;
+  parallel_for(clusters, 1, [&](int64_t i, int64_t) {
     thread_local Worker mine;
     worker = &mine;
     mine.kernel_name = launch.name, mine.kernel = &kernel, mine.set = set, mine.most_shared = most_shared;
-    std::exception_ptr thrown;
-    try {
-      mine.run(i, grid, cluster, block, int64_t(shared_bytes));
-      thrown = mine.error;
-      mine.error = nullptr;
-    } catch (...) { thrown = std::current_exception(); }
-    if (!thrown) continue;
-#pragma omp critical(emulate_error)
-    if (i < error_at) error_at = i, error = thrown;
-  }
-  if (error) std::rethrow_exception(error);
+    mine.run(i, grid, cluster, block, int64_t(shared_bytes));
+    if (mine.error) std::rethrow_exception(std::exchange(mine.error, nullptr));
+  });
 }
 
 }  // namespace emulate
