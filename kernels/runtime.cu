@@ -11,10 +11,14 @@
 
 namespace {
 
-int attribute(cudaDeviceAttr which) {
-  int device = 0, value = 0;
+int current_device() {
+  int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return device;
+}
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, current_device()), "cudaDeviceGetAttribute");
   return value;
 }
 
@@ -24,6 +28,20 @@ int compute_capability(Cuda) {
   return 10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
 }
 int multiprocessors(Cuda) { return attribute(cudaDevAttrMultiProcessorCount); }
+int64_t shared_memory_limit(Cuda) { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
+
+void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes) {
+  if (bytes < 32 << 10) return;  // no kernel has 16 KB of its own
+  if (const int64_t most = shared_memory_limit(where); int64_t(bytes) > most)
+    fail(Fault::internal, "kernel {}: {} bytes of shared memory; a block has {}", name, bytes, most);
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> given;  // by device and kernel
+  std::lock_guard lock(mutex);
+  size_t& now = given[{current_device(), kernel}];
+  if (bytes <= now) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), name);
+  now = bytes;
+}
 
 void* workspace(Cuda where, size_t bytes) {
   struct Memory {

@@ -86,7 +86,7 @@ TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside th
   const auto result = bench(
       "DCGAN disc 1x8x8x3|matmul NT DiT-L/4 qkv|attention .*wide prior|nearest code VQGAN batch 8"
       "|layer_norm fwd .*bf16|step toy");
-  CHECK(result["machine"]["gpu"] == "emulated device");
+  CHECK(result["machine"]["gpu"] == "emulated device 0, sm_90");
   for (const char* roof : {"flops_f32", "flops_16", "bytes_all"}) CHECK(result["machine"][roof] > 1e5);
   std::set<std::string> found;
   for (const auto& row : result["rows"]) {

@@ -108,7 +108,7 @@ constexpr int kStages = 2;
 // 2 multiply 64 rows each; a ring of kStages tiles, each with a barrier for full and one for empty. The two
 // blocks of a cluster have the same columns, and each loads half of b for both.
 template <class T, int N, Hopper B>
-__global__ void __launch_bounds__(384)
+__global__ void __launch_bounds__(384, 1)
     gemm_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                const __grid_constant__ TensorMap y, int steps) {
   DynamicShared shared;

@@ -123,21 +123,23 @@ void check_attention(int64_t batch, int64_t heads, int64_t tokens, int64_t head_
   const Tensor packed = drawn({batch, tokens, 3 * width}, dtype, 1),
                dy = drawn({batch, tokens, width}, dtype, 2);
   const T *q = data<T>(packed), *k = q + width, *v = k + width;
-  const auto takes = [&](AttentionVariant variant) { return attention_takes<T>(variant, s); };
   Tensor y, lse;  // the last variant's, which the backward passes share
   against_naive(
-      kAttentionVariants, dy.shape(), dtype, 2 * 3 * kRounding<T>, takes,
+      kAttentionVariants, dy.shape(), dtype, 2 * 3 * kRounding<T>,
+      [&](AttentionVariant v) { return attention_takes(v, device(), AttentionForward<T>{.shape = s}); },
       [&](AttentionVariant variant, const Tensor& to) {
         y = to, lse = Tensor::full({batch, heads, tokens}, NAN, Dtype::f32, Device::cuda);
         attention_by(variant, device(), AttentionForward<T>{data<T>(y), data<float>(lse), q, k, v, s});
       });
-  against_naive(kAttentionVariants, packed.shape(), dtype, 2 * 3 * kRounding<T>, takes,
-                [&](AttentionVariant variant, const Tensor& to) {
-                  T* dq = data<T>(to);
-                  attention_by(variant, device(),
-                               AttentionBackward<T>{dq, dq + width, dq + 2 * width, data<T>(dy), data<T>(y),
-                                                    data<float>(lse), q, k, v, s});
-                });
+  against_naive(
+      kAttentionVariants, packed.shape(), dtype, 2 * 3 * kRounding<T>,
+      [&](AttentionVariant v) { return attention_takes(v, device(), AttentionBackward<T>{.shape = s}); },
+      [&](AttentionVariant variant, const Tensor& to) {
+        T* dq = data<T>(to);
+        attention_by(variant, device(),
+                     AttentionBackward<T>{dq, dq + width, dq + 2 * width, data<T>(dy), data<T>(y),
+                                          data<float>(lse), q, k, v, s});
+      });
 }
 
 }  // namespace

@@ -51,7 +51,6 @@ inline void switch_context(Context& from, Context& to) {
 }
 
 constexpr int64_t kBlockBytes = 256 << 10;  // addresses of a block's shared memory
-constexpr int64_t kMaxShared = 227 << 10;   // what a block may have (sm_90)
 constexpr int kGranule = 16;                // bytes whose last writer is known
 constexpr size_t kStackBytes = 128 << 10;
 
@@ -180,6 +179,14 @@ struct Settings {
 };
 Settings& settings();
 
+int64_t shared_limit(int capability);  // bytes a block can have
+// Stops a launch that the hardware would refuse; the bytes of shared memory that its blocks may have.
+int64_t check_launch(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block,
+                     int64_t shared_bytes);
+// Of a block: static arrays first, then the dynamic part on a boundary of 1024 bytes.
+int64_t shared_total(int64_t static_bytes, int64_t dynamic_bytes);
+[[noreturn]] void refuse_shared(const char* kernel, int64_t bytes, int64_t most);
+
 struct Worker;
 extern constinit thread_local Worker* worker;
 extern constinit thread_local Thread* now;
@@ -193,6 +200,7 @@ struct Worker {
   const char* kernel_name = "";
   const std::function<void()>* kernel = nullptr;
   Settings set;
+  int64_t most_shared = 0;  // of a block
   Context main;
   std::vector<std::unique_ptr<Block>> blocks;
   std::deque<Thread> threads;

@@ -8,7 +8,13 @@
 #define __forceinline__ inline
 #define __noinline__
 #define __grid_constant__
+// A function cannot be asked for its attributes; but it can begin with so many instructions that do nothing,
+// here one for each warp of the bounds, which a launch counts (rules.cpp).
+#ifdef __x86_64__
+#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(((threads) + 31) / 32)))
+#else
 #define __launch_bounds__(...)
+#endif
 #define __align__(n) alignas(n)
 
 struct dim3 {
@@ -42,8 +48,22 @@ struct Place {  // of the running thread; for a debugger's conditions, too
 };
 extern constinit thread_local const Place* place;
 
-void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
+struct Launch {
+  const char* name;
+  const void* kernel;
+  size_t argument_bytes = 0;
+  int device = 0;
+};
+void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
+
+// Of a kernel's arguments, each on its own boundary.
+template <class... P>
+constexpr size_t argument_bytes() {
+  size_t end = 0;
+  ((end = (end + alignof(P) - 1) / alignof(P) * alignof(P) + sizeof(P)), ...);
+  return end;
+}
 
 // Shared memory. All of it takes part in a check of the running block.
 void* dynamic_shared(int64_t begin, int64_t bytes, Line line);

@@ -1,9 +1,9 @@
 // Launches on the emulated device: its settings, and the clusters of a launch over the cores.
-#include <omp.h>
-
 #include <cstdlib>
+#include <utility>
 
 #include "kernels/emulate/cluster.h"
+#include "kernels/parallel.h"
 
 namespace emulate {
 
@@ -58,39 +58,18 @@ void set_compute_capability(int capability) { settings().capability = capability
 void set_late(bool late) { settings().late = late; }
 void set_multiprocessors(int count) { settings().multiprocessors = count; }
 
-void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
+void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel) {
-  const int64_t threads = int64_t(block.x) * block.y * block.z;
-  if (threads < 1 || threads > 1024)
-    fail(Fault::internal, "kernel {}: {} threads a block; expected 1 to 1024", name, threads);
-  if (int64_t(shared_bytes) > kMaxShared)
-    fail(Fault::internal, "kernel {}: {} bytes of shared memory; at most {}", name, shared_bytes, kMaxShared);
-  if (cluster < 1 || cluster > 8 || grid.x % cluster)
-    fail(Fault::internal, "kernel {}: clusters of {} in a grid of {} blocks along x", name, cluster, grid.x);
+  const int64_t most_shared = check_launch(launch, grid, cluster, block, int64_t(shared_bytes));
   const int64_t clusters = int64_t(grid.x / cluster) * grid.y * grid.z;
   const Settings set = settings();
-  std::exception_ptr error;
-  int64_t error_at = clusters;
-#pragma omp parallel for schedule(dynamic) if (clusters > 1)
-  for (int64_t i = 0; i < clusters; ++i) {
-    int64_t failed;
-#pragma omp atomic read
-    failed = error_at;
-    if (failed < i) continue;
+  parallel_for(clusters, 1, [&](int64_t i, int64_t) {
     thread_local Worker mine;
     worker = &mine;
-    mine.kernel_name = name, mine.kernel = &kernel, mine.set = set;
-    std::exception_ptr thrown;
-    try {
-      mine.run(i, grid, cluster, block, int64_t(shared_bytes));
-      thrown = mine.error;
-      mine.error = nullptr;
-    } catch (...) { thrown = std::current_exception(); }
-    if (!thrown) continue;
-#pragma omp critical(emulate_error)
-    if (i < error_at) error_at = i, error = thrown;
-  }
-  if (error) std::rethrow_exception(error);
+    mine.kernel_name = launch.name, mine.kernel = &kernel, mine.set = set, mine.most_shared = most_shared;
+    mine.run(i, grid, cluster, block, int64_t(shared_bytes));
+    if (mine.error) std::rethrow_exception(std::exchange(mine.error, nullptr));
+  });
 }
 
 }  // namespace emulate

@@ -101,7 +101,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
   const emulate::Settings& set = emulate::settings();
   *value = which == cudaDevAttrComputeCapabilityMajor   ? set.capability / 10
            : which == cudaDevAttrComputeCapabilityMinor ? set.capability % 10
-                                                        : set.multiprocessors;
+           : which == cudaDevAttrMultiProcessorCount    ? set.multiprocessors
+                                                        : int(emulate::shared_limit(set.capability));
   return cudaSuccess;
 }
 

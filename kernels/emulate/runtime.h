@@ -22,8 +22,10 @@ enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrComputeCapabilityMajor = 75,
-  cudaDevAttrComputeCapabilityMinor = 76
+  cudaDevAttrComputeCapabilityMinor = 76,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 struct cudaDeviceProp {
   char name[256];
   int major, minor;
@@ -40,6 +42,8 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device);
+// What launches of the kernel may ask for on the device in use (rules.cpp).
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute which, int value);
 
 cudaError_t cudaMalloc(void** data, size_t bytes);
 cudaError_t cudaFree(void* data);  // waits for the device, as CUDA's
@@ -85,12 +89,15 @@ template <class... P, class... A>
 void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
   if (grid.empty()) return;
-  [[maybe_unused]] const int device = emulate::device_of(where.stream, name);
+  const int device = emulate::device_of(where.stream, name);
+  const emulate::Launch what{name, reinterpret_cast<const void*>(kernel),
+                             emulate::argument_bytes<std::decay_t<P>...>(), device};
+  allow_shared_memory(where, name, what.kernel, shared_bytes);
   std::vector<const void*> addresses;
   (emulate::find_addresses_in(name, static_cast<P>(args), device, addresses), ...);
   // Not in a std::tuple, which asks whether a closure can be assigned: for GCC 12 it is then no plain data.
   emulate::enqueue(where.stream, name, std::move(addresses), [=, ... values = static_cast<P>(args)] {
-    emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
+    emulate::run(what, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
                  [&] { kernel(values...); });
   });
 }
