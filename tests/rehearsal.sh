@@ -23,7 +23,7 @@ CHECK
 bench/gpu.py join .gpu/out --runs .gpu/joined
 run=.gpu/joined/dcgan-cifar10
 step=$(ls "$run/checkpoints" | sed -n 's/^step-0*\([0-9]*\)\.safetensors$/\1/p' | sort -n | tail -1)
-.gpu/bin/dae train "$run/recipe.toml" --out "$run" --resume --device cpu --set train.graph=false \
+.gpu/bin/dae train "$run/recipe.toml" --out "$run" --resume --device cpu --set train.graph=false --set dtype=f32 \
   --set train.steps=$((step + 2))
 echo "rehearsal: a run of $step steps went on to $((step + 2)) on the CPU"
 if ls .deps/*.deb >/dev/null 2>&1; then

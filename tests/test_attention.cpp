@@ -1,7 +1,6 @@
 // The kernels of attention on CUDA against the CPU's in f64 on the same rounded inputs, each in every order.
 // Limits, fixed before any error was seen: a result is rounded to T once, p and ds
 // (mma) once before; so 3 units of T for the norm of the difference (f32: sums of 1000 terms, 1e-5).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // A training step in its steady state, and the program's bench verb.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,4 @@
 // Matmul and convolution against plain loops, and bits against the number of threads.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

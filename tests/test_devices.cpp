@@ -1,6 +1,5 @@
 // Runs that move between devices, through the program: started on (emulated) CUDA and resumed on the CPU, and
 // the other way round.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cmath>
 #include <nlohmann/json.hpp>
 

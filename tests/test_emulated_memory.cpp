@@ -1,6 +1,5 @@
 // Memory, streams and devices of the emulated device: what a GPU would forbid, or make wrong without a word,
 // stops with a line or gives a wrong result. Each test plants the bug.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // The emulated device: barriers, shared memory and copies. Every check has a kernel with the bug that it
 // finds (emulator.h).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tests/emulator.h"
 
 namespace {

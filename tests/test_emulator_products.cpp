@@ -1,6 +1,5 @@
 // The emulated device: products by mma and by TMA, mbarriers and wgmma, exact or with one bug each
 // (emulator.h).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tests/emulator.h"
 
 namespace {

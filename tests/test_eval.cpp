@@ -1,6 +1,5 @@
 // The metrics against what public implementations gave (tests/golden/make_eval_golden.py), dae eval as a user
 // runs it, and published figures where the shared data is at hand.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,5 @@
 // Ten training steps of small models against PyTorch: losses, the gradients of the first step, and every
 // weight and running statistic after the last. A GAN is chaotic in f32, so its curve is compared in f64.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // Captured steps (train.graph) on CUDA: the same bits as steps that are not captured, whatever changes from
 // step to step, and a clear refusal where a step cannot be captured.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "engine/graph.h"

@@ -9,7 +9,6 @@
 // 2^-23 for each sixteen of the products. A result in 16 bits: u, for the rounding of either side, more (u =
 // 2^-8 for bf16 and 2^-11 for f16); attention as in test_attention.cpp, 3 u, twice, since the naive variant
 // has its own.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

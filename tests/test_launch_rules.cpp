@@ -1,7 +1,6 @@
 // What a launch may ask for, as the hardware has it and the emulated device keeps to it: shared memory of a
 // block by compute capability, 48 KB of it unless the kernel asks; kernel arguments; threads; clusters. Each
 // rule with a launch that keeps it and one that breaks it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // `dae reproduce main`, small: what scripts read from its JSON, the page, and an interruption.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,6 @@
 // Runs every row of the op table (rows.h). Limits, fixed before any error was seen: gradients 1e-6 of f64
 // central differences (their own error is about 1e-9), f32 against f64 2e-5 forward and 1e-4 backward (24-bit
 // sums of up to a thousand terms), compositions 1e-10 in f64.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // One-pass AdamW with the moving average against the formulas written out one parameter at a time in f64.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

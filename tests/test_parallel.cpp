@@ -1,5 +1,4 @@
 // Loops on the pool of threads: every chunk once, whoever begins them and however many threads there are.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // Plans against trainings that really run: memory, tape and FLOPs.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <nlohmann/json.hpp>
 
 #include "models/vaegan.h"

@@ -1,5 +1,4 @@
 // Reports: well-formed pages that load nothing, hold what the run logged, and let no string out of its place.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // A run that was killed and went on writes the same bytes as one that was not: checkpoints, metrics,
 // pictures.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,6 +1,5 @@
 // The DAE schedule as a freeze of a parameter group: what stage 2 no longer runs and keeps, what becomes of
 // moments, step counts, averages and checkpoints at the switch, and branches of a stage-1 run.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops,
 // and both of its experiments from beginning to end.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
 // The toy study: its data, its yardsticks, and a short training.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

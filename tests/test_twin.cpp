@@ -6,7 +6,6 @@
 // in the last bits. 16 bits: the CPU computes in f32 on the rounded inputs, so a result differs by its own
 // rounding, at most u in norm (u = 2^-8 for bf16, 2^-11 for f16), and by those of the intermediate tensors; a
 // row has three at most. So 4 u.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 

@@ -4,7 +4,6 @@
 // Limits on the relative norm, fixed before any error was seen. A result in f32: 1e-5, sums of up to some
 // thousand products in f32, whose roundings of 2^-24 add like a random walk. A result in 16 bits: its own
 // rounding, u = 2^-8 for bf16 and 2^-11 for f16.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

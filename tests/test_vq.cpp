@@ -1,6 +1,5 @@
 // The kernels of vector quantisation on CUDA against the CPU's, each in every order.
 // Indices are equal, not close: both take the smallest distance in f64, lowest index on ties.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <string>
