@@ -1,5 +1,4 @@
 // Recipes: what is read, what is written back, and the one line that a wrong one gets.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -89,10 +88,10 @@ TEST_CASE("a key that nothing reads is refused, in a file and in --set") {
     std::vector<std::string> sets;
     std::string says;  // empty: it passes
   } rows[] = {
-      {vaegan, {"loss.reconstruction=100"}, "has no effect on a vaegan: expected model.kind toy"},
-      {vaegan + "[loss]\nreconstruction = 100\n", {}, ":4: loss.reconstruction has no effect on a vaegan"},
-      {vaegan + "[loss]\nreconstruction = 1\n", {}, ""},  // an older run's, at its default
-      {vaegan, {"loss.reconstruction=0"}, ""},
+      {vaegan, {"loss.temperature=100"}, "has no effect on a vaegan: expected model.kind simclr"},
+      {vaegan + "[loss]\ntemperature = 100.0\n", {}, ":4: loss.temperature has no effect on a vaegan"},
+      {"[model]\nkind = \"dcgan\"\n", {"loss.reconstruction=100"}, "has no effect on a dcgan"},
+      {"[model]\nkind = \"dcgan\"\n", {"loss.reconstruction=0"}, ""},
       {vaegan, {"schedule.width=0.3"}, "schedule.width has no effect with schedule.kind joint"},
       {vaegan + dae, {"schedule.width=0.3"}, ""},
       {vaegan + dae, {"schedule.drop=0.3"}, "schedule.drop has no effect with schedule.weak width"},
@@ -114,6 +113,13 @@ TEST_CASE("a key that nothing reads is refused, in a file and in --set") {
     CHECK(has(line, row.says));
   }
   CHECK(load_recipe("toy", {"train.graph=true"}, Device::cuda).train.graph);
+  // A run's own file is as its version wrote it, which may be every key.
+  const std::filesystem::path run = std::filesystem::temp_directory_path() / "dae-test-run";
+  std::filesystem::create_directories(run);
+  std::ofstream(run / "recipe.toml") << vaegan + "[loss]\ntemperature = 0.7\n";
+  CHECK(load_recipe((run / "recipe.toml").string()).model.kind == "vaegan");
+  CHECK_THROWS_AS(load_recipe((run / "recipe.toml").string(), {"loss.temperature=0.8"}), Error);
+  std::filesystem::remove_all(run);
 }
 
 TEST_CASE("every key has an effect on some recipe, and a run's own text has none that does nothing") {

@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <omp.h>
 #include <sys/utsname.h>
 
 #include <ctime>
@@ -10,6 +9,7 @@
 
 #include "data/image.h"
 #include "engine/tensor.h"
+#include "kernels/parallel.h"
 
 namespace {
 
@@ -71,7 +71,7 @@ std::vector<std::pair<std::string, std::string>> environment(Device device) {
           {"compiler", fmt::format("{}, {}, {}", kCompiler, DAE_BUILD_TYPE, kInstructions)},
           {"device", on},
           {"CPU", cpu_name()},
-          {"threads", std::to_string(omp_get_max_threads())},
+          {"threads", std::to_string(thread_count())},
           {"oneDNN", onednn.empty() ? "not built in" : onednn},
           {"JPEG", jpeg_decoder()},
           {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)}};

@@ -22,6 +22,7 @@ constexpr Check kFlag{"true or false"};
 constexpr Check kText{""};
 constexpr Check kCount{"an integer of at least 0", [](double v) { return v >= 0; }};
 constexpr Check kPositive{"an integer of at least 1", [](double v) { return v >= 1; }};
+constexpr Check kPasses{"1 or 2", [](double v) { return v == 1 || v == 2; }};
 constexpr Check kWidth{"a number above 0 and at most 8", [](double v) { return v > 0 && v <= 8; }};
 constexpr Check kWeight{"a number of at least 0", [](double v) { return v >= 0 && std::isfinite(v); }};
 constexpr Check kTemperature{"a number from 0.001 to 1000", [](double v) { return v >= 1e-3 && v <= 1e3; }};
@@ -46,25 +47,31 @@ struct Key {
 // go through this table.
 std::vector<Key> keys(Recipe& r) {
   const Need toy{"model.kind", "toy"}, vaegan{"model.kind", "vaegan"}, simclr{"model.kind", "simclr"},
-      dcgan_simclr{"model.kind", "dcgan-simclr"}, autoencoder{"model.kind", "toy|vaegan"},
+      dcgan_simclr{"model.kind", "dcgan-simclr"}, autoencoder{"model.kind", "toy|vae|vaegan"},
       dae{"schedule.kind", "dae"}, by_width{"schedule.weak", "width"}, by_dropout{"schedule.weak", "dropout"},
       files{"data.kind", "cifar10|folder|tensors"}, folder{"data.kind", "folder"}, probed{"probe.every", ""};
   return {
       {"seed", &r.seed, kCount},
       {"dtype", &r.dtype, {"f32|f64|bf16|f16"}},
-      {"model.kind", &r.model.kind, {"toy|dcgan|vaegan|simclr|dcgan-simclr"}},
+      {"model.kind", &r.model.kind, {"toy|vae|dcgan|vaegan|simclr|dcgan-simclr"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
-      {"model.width", &r.model.width, kWidth, {{"model.kind", "dcgan|vaegan|simclr|dcgan-simclr"}}},
+      {"model.width", &r.model.width, kWidth, {{"model.kind", "vae|dcgan|vaegan|simclr|dcgan-simclr"}}},
+      {"model.discriminator_width",
+       &r.model.discriminator_width,
+       kWidth,
+       {{"model.kind", "dcgan|vaegan|dcgan-simclr"}}},
+      {"model.generator_passes", &r.model.generator_passes, kPasses, {vaegan}},
       {"model.encoder_hidden", &r.model.encoder_hidden, kPositive, {toy}},
       {"model.decoder_hidden", &r.model.decoder_hidden, kPositive, {toy}},
       {"model.encoder", &r.model.encoder, kText, {dcgan_simclr}},
       {"model.encoder_hash", &r.model.encoder_hash, kText, {dcgan_simclr}},
       {"model.latent", &r.model.latent, {"sqrt_dim|unit"}, {dcgan_simclr}},
       {"loss.kl", &r.loss.kl, kWeight, {autoencoder}},
-      {"loss.reconstruction", &r.loss.reconstruction, kWeight, {toy}},
+      {"loss.reconstruction", &r.loss.reconstruction, kWeight, {autoencoder}},
       {"loss.feature", &r.loss.feature, kWeight, {vaegan}},
       {"loss.feature_generator", &r.loss.feature_generator, kWeight, {vaegan}},
       {"loss.adversarial", &r.loss.adversarial, kWeight, {vaegan}},
+      {"loss.balance", &r.loss.balance, kWeight, {vaegan}},
       {"loss.temperature", &r.loss.temperature, kTemperature, {simclr}},
       {"schedule.kind", &r.schedule.kind, {"joint|dae"}},
       {"schedule.weak", &r.schedule.weak, {"width|dropout"}, {dae}},
@@ -73,6 +80,7 @@ std::vector<Key> keys(Recipe& r) {
       {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}, {by_dropout}},
       {"schedule.switch", &r.schedule.switch_at, kSwitch, {dae}},
       {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}, {dae, vaegan}},
+      {"schedule.rates", &r.schedule.rates, {"continue|restart"}, {dae}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
       {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},
@@ -307,7 +315,8 @@ std::string locate(const std::string& path) {
         if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
   }
   fail(Fault::usage,
-       "recipe: {}: expected a TOML file or a shipped recipe (toy, dcgan-cifar10, vaegan-cifar10, "
+       "recipe: {}: expected a TOML file or a shipped recipe (toy, vae-cifar10, dcgan-cifar10, "
+       "vaegan-cifar10, "
        "dae-vaegan-cifar10, simclr-cifar10, dcgan-simclr-cifar10), found no such file",
        path);
 }
@@ -315,7 +324,7 @@ std::string locate(const std::string& path) {
 // What one key alone cannot show.
 void check_together(const Recipe& recipe, const std::string& file) {
   const std::string& kind = recipe.model.kind;
-  if (kind != "toy" && kind != "vaegan" && recipe.schedule.kind == "dae")
+  if (kind != "toy" && kind != "vae" && kind != "vaegan" && recipe.schedule.kind == "dae")
     fail(Fault::usage,
          "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
          "\"dae\"",
@@ -340,22 +349,21 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
   std::ostringstream text;
   text << in.rdbuf();
   if (!in) fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", file);
-  Recipe recipe, untouched;
+  Recipe recipe;
   recipe.device = device;
-  const std::vector<Key> table = keys(recipe), defaults = keys(untouched);
+  const std::vector<Key> table = keys(recipe);
   std::vector<Written> written;
   read_table(table, parse(text.str(), file), "", file, written);
-  // By the file alone, as --set may turn off what its keys belong to, on any device. Older runs wrote down
-  // every key: a default passes.
-  if (!recipe.model.kind.empty())
-    for (const Written& w : written)
-      if (value_of(find(defaults, w.key->name, file)) != value_of(*w.key))
-        refuse(inert(table, w, Device::cuda));
+  // By the file alone, as --set may turn off what its keys belong to, on any device. Into a run's own file
+  // older versions wrote every key.
+  if (!recipe.model.kind.empty() && std::filesystem::path(file).filename() != "recipe.toml")
+    for (const Written& w : written) refuse(inert(table, w, Device::cuda));
   written.clear();
   for (const std::string& set : sets) written.push_back(apply(table, set));
   if (recipe.model.kind.empty())
     fail(Fault::usage,
-         "recipe: {}: model.kind: expected one of toy|dcgan|vaegan|simclr|dcgan-simclr, found nothing", file);
+         "recipe: {}: model.kind: expected one of toy|vae|dcgan|vaegan|simclr|dcgan-simclr, found nothing",
+         file);
   check_together(recipe, file);
   if (kind == Sets::own)
     for (const Written& w : written) refuse(inert(table, w, device));
