@@ -2,6 +2,7 @@
 // functions of kernels/kernel.h.
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "kernels/emulate/cluster.h"
@@ -17,6 +18,12 @@ Settings from_environment() {
     if (text != "early" && text != "late")
       fail(Fault::usage, "DAE_COPIES: expected early or late, found \"{}\"", text);
     s.copies = text == "early" ? Copies::early : Copies::late;
+  }
+  if (const char* cores = std::getenv("DAE_TENSOR_CORES")) {
+    const std::string text = cores;
+    if (text != "round" && text != "truncate")
+      fail(Fault::usage, "DAE_TENSOR_CORES: expected round or truncate, found \"{}\"", text);
+    s.tensor_cores = text == "truncate" ? TensorCores::truncate : TensorCores::round;
   }
   const char* value = std::getenv("DAE_SCHEDULE");
   if (!value) return s;
@@ -44,6 +51,7 @@ void set_schedule(Schedule schedule, uint64_t seed, Copies copies) {
   settings().seed = seed;
   settings().copies = copies;
 }
+void set_tensor_cores(TensorCores arithmetic) { settings().tensor_cores = arithmetic; }
 void set_compute_capability(int capability) { settings().capability = capability; }
 
 void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
@@ -59,6 +67,7 @@ void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block
   const Settings set = settings();
   std::exception_ptr error;
   int64_t error_at = clusters;
+  std::vector<std::pair<int64_t, std::vector<Landing>>> late;
 #pragma omp parallel for schedule(dynamic) if (clusters > 1)
   for (int64_t i = 0; i < clusters; ++i) {
     int64_t failed;
@@ -74,11 +83,16 @@ void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block
       thrown = mine.error;
       mine.error = nullptr;
     } catch (...) { thrown = std::current_exception(); }
-    if (!thrown) continue;
-#pragma omp critical(emulate_error)
-    if (i < error_at) error_at = i, error = thrown;
+    if (!thrown && mine.late.empty()) continue;
+#pragma omp critical(emulate_end_of_cluster)
+    {
+      if (thrown && i < error_at) error_at = i, error = thrown;
+      if (!thrown) late.emplace_back(i, std::move(mine.late));
+    }
   }
   if (error) std::rethrow_exception(error);
+  std::sort(late.begin(), late.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& of_cluster : late) land(of_cluster.second);
 }
 
 }  // namespace emulate
