@@ -39,8 +39,7 @@ void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 
     ~Range() { nvtxRangePop(); }
   } range(name);
 #endif
-  if (shared_bytes > 48 * 1024)  // more is given only to kernels that ask
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)), name);
+  allow_shared_memory(where, name, reinterpret_cast<const void*>(kernel), shared_bytes);
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeClusterDimension;
   attribute.val.clusterDim = {grid.cluster, 1, 1};

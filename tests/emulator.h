@@ -13,8 +13,9 @@
 
 #include "kernels/device.h"
 #include "kernels/philox.h"
+#include "tests/device_array.h"
 
-inline constexpr Cuda kCudaDevice{};
+inline const Cuda kCudaDevice = device();
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 struct Found {
@@ -30,7 +31,9 @@ Found in_every_schedule(F f, emulate::Copies copies = emulate::Copies::late) {
     for (uint64_t seed = 0; seed < (s == emulate::Schedule::random ? 8 : 1); ++seed) {
       emulate::set_schedule(s, seed, copies);
       try {
-        ++(f() ? found.right : found.wrong);
+        const bool right = f();
+        check(cudaStreamSynchronize(gpu_stream()), "waiting");
+        ++(right ? found.right : found.wrong);
       } catch (const Error& e) {
         found.errors.insert(e.what());
         ++found.wrong;

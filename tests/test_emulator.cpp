@@ -1,6 +1,5 @@
 // The emulated device: barriers, shared memory and copies. Every check has a kernel with the bug that it
 // finds (emulator.h).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tests/emulator.h"
 
 namespace {
@@ -21,7 +20,7 @@ template <Bug B>
 bool run_reverse() {
   std::vector<float> x(128), y(128, kNaN);
   for (int i = 0; i < 128; ++i) x[size_t(i)] = float(i);
-  launch(kCudaDevice, "reverse", reverse<B>, 1, 128, 0, y.data(), x.data());
+  launch(kCudaDevice, "reverse", reverse<B>, 1, 128, 0, there(y), there(x));
   for (int i = 0; i < 128; ++i)
     if (y[size_t(i)] != float(127 - i)) return false;
   return true;
@@ -90,7 +89,7 @@ bool run_copy_16() {
   alignas(16) float x[128];
   float y[128];
   for (int i = 0; i < 128; ++i) x[i] = float(i), y[i] = kNaN;
-  launch(kCudaDevice, "copy_16", copy_16<B>, 1, 32, 0, y, x);
+  launch(kCudaDevice, "copy_16", copy_16<B>, 1, 32, 0, there(y), there(x));
   for (int i = 0; i < 128; ++i)
     if (y[i] != (i < 126 ? x[i] : 0)) return false;
   return true;
@@ -133,8 +132,8 @@ bool run_twice(Swizzle swizzle = Swizzle::none) {
   alignas(16) float x[rows * 64], y[rows * 64];
   for (int i = 0; i < rows * 64; ++i) x[i] = float(i), y[i] = kNaN;
   launch(kCudaDevice, "twice", twice<B>, ceil_div(rows, 8), 128, 2048,
-         tensor_map(x, {rows, int64_t{64}}, {8, 32}, swizzle),
-         tensor_map(y, {rows, int64_t{64}}, {8, 32}, swizzle));
+         tensor_map(there(x).data, {rows, int64_t{64}}, {8, 32}, swizzle),
+         tensor_map(there(y).data, {rows, int64_t{64}}, {8, 32}, swizzle));
   for (int i = 0; i < rows * 64; ++i)
     if (y[i] != 2 * x[i]) return false;
   return true;
@@ -168,17 +167,17 @@ TEST_CASE("a missing __syncthreads gives a wrong result in some schedule") {
 TEST_CASE("barriers that not all threads reach stop") {
   std::vector<float> y(128);
   check_stopped(in_every_schedule([&] {
-                  launch(kCudaDevice, "two_barriers", two_barriers, 1, 128, 0, y.data());
+                  launch(kCudaDevice, "two_barriers", two_barriers, 1, 128, 0, there(y));
                   return true;
                 }),
                 "two_barriers", "divergent barrier");
   check_stopped(in_every_schedule([&] {
-                  launch(kCudaDevice, "early_return", early_return, 3, 128, 0, y.data(), 100);
+                  launch(kCudaDevice, "early_return", early_return, 3, 128, 0, there(y), 100);
                   return true;
                 }),
                 "early_return", "divergent barrier");
   check_stopped(in_every_schedule([&] {
-                  launch(kCudaDevice, "half_a_warp", half_a_warp, 1, 64, 0, y.data());
+                  launch(kCudaDevice, "half_a_warp", half_a_warp, 1, 64, 0, there(y));
                   return true;
                 }),
                 "half_a_warp", "divergent warp");
@@ -195,7 +194,7 @@ TEST_CASE("a wait that cannot end stops") {
 TEST_CASE("shared memory out of range stops, and starts as NaN") {
   std::vector<float> y(128);
   check_stopped(in_every_schedule([&] {
-                  launch(kCudaDevice, "wrong_bound", wrong_bound, 1, 128, 0, y.data(), 64);
+                  launch(kCudaDevice, "wrong_bound", wrong_bound, 1, 128, 0, there(y), 64);
                   return true;
                 }),
                 "wrong_bound", "index 64 of 64 elements");
@@ -204,7 +203,7 @@ TEST_CASE("shared memory out of range stops, and starts as NaN") {
                   return true;
                 }),
                 "more_than_launched", "260 bytes of dynamic shared memory from 256 on; the launch gave 512");
-  launch(kCudaDevice, "uninitialised", uninitialised, 1, 32, 0, y.data());
+  launch(kCudaDevice, "uninitialised", uninitialised, 1, 32, 0, there(y));
   for (int i = 0; i < 32; ++i) CHECK(std::isnan(y[size_t(i)]));
 }
 
@@ -215,7 +214,7 @@ TEST_CASE("reductions") {
     for (int n : {1, 31, 1000})
       check_right(in_every_schedule([&] {
         std::vector<float> y(size_t(2 * threads), kNaN);
-        launch(kCudaDevice, "sums", sums, 1, unsigned(threads), 0, y.data(), x.data(), n);
+        launch(kCudaDevice, "sums", sums, 1, unsigned(threads), 0, there(y), there(x), n);
         float sum = 0, most = -INFINITY;
         for (int i = 0; i < n; ++i) sum += x[size_t(i)];
         for (int i = 0; i < std::min(n, threads); ++i) most = std::max(most, x[size_t(i)]);
@@ -265,8 +264,8 @@ TEST_CASE("a TMA box with steps that hangs over the edges") {
   for (int h0 : {-2, 0, 1, 3})
     for (int w0 : {-1, 0, 5, -9}) {
       float y[3 * 4 * 8];
-      launch(kCudaDevice, "window", window, 1, 32, 1024, tensor_map(x, 4, false, b, Swizzle::none), y, h0,
-             w0);
+      launch(kCudaDevice, "window", window, 1, 32, 1024,
+             tensor_map(there(x).data, 4, false, b, Swizzle::none), there(y), h0, w0);
       for (int i = 0; i < 3; ++i)
         for (int j = 0; j < 4; ++j)
           for (int e = 0; e < 8; ++e) {

@@ -1,7 +1,6 @@
 // The emulated device: what Hopper's instructions ask of a kernel: fences between the two ways to memory,
 // waits that may fail, registers that are shared out, operands that stay; and how tensor cores add
 // (emulator.h).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tests/emulator.h"
 
 namespace {
@@ -37,7 +36,7 @@ bool run_fenced_store() {
   alignas(16) float x[8 * 32], y[8 * 32];
   for (int i = 0; i < 8 * 32; ++i) x[i] = float(i), y[i] = kNaN;
   launch(kCudaDevice, "fenced_store", fenced_store<F>, 1, 64, 1024,
-         tensor_map(y, {int64_t{8}, int64_t{32}}, {8, 32}, Swizzle::none), x);
+         tensor_map(there(y).data, {int64_t{8}, int64_t{32}}, {8, 32}, Swizzle::none), there(x));
   return std::equal(x, x + 8 * 32, y);
 }
 
@@ -62,7 +61,7 @@ __global__ void __launch_bounds__(256) fenced_operand(float* y) {
 template <Fence F>
 bool run_fenced_operand() {
   std::vector<float> y(64 * 64, kNaN);
-  launch(kCudaDevice, "fenced_operand", fenced_operand<F>, 1, 256, 64 * 64 * 2, y.data());
+  launch(kCudaDevice, "fenced_operand", fenced_operand<F>, 1, 256, 64 * 64 * 2, there(y));
   return y == std::vector<float>(64 * 64, 16.0f);
 }
 
@@ -101,7 +100,7 @@ bool run_refill() {
   float y[128];
   for (int i = 0; i < 128; ++i) x[i] = float(i), y[i] = kNaN;
   launch(kCudaDevice, "refill", refill<R, T>, 1, 32, 256,
-         tensor_map(x, {int64_t{1}, int64_t{128}}, {1, 32}, Swizzle::none), y);
+         tensor_map(there(x).data, {int64_t{1}, int64_t{128}}, {1, 32}, Swizzle::none), there(y));
   return std::equal(x, x + 128, y);
 }
 
@@ -121,13 +120,13 @@ __global__ void store_and_look(const __grid_constant__ TensorMap map, const floa
 }
 template <bool Read>
 bool run_store_and_look() {
-  alignas(16) float y[32];
-  float seen = kNaN;
-  std::fill_n(y, 32, kNaN);
+  Array<float> y(32), seen(1);
+  y.poison();
   launch(kCudaDevice, "store_and_look", store_and_look<Read>, 1, 1, 128,
-         tensor_map(y, {int64_t{1}, int64_t{32}}, {1, 32}, Swizzle::none), y, &seen);
-  for (int i = 0; i < 32; ++i) CHECK(y[i] == float(i));
-  return seen == 31;
+         tensor_map(y.data, {int64_t{1}, int64_t{32}}, {1, 32}, Swizzle::none), y.data, seen.data);
+  const auto stored = y.download();
+  for (int i = 0; i < 32; ++i) CHECK(stored[size_t(i)] == float(i));
+  return seen.download()[0] == 31;
 }
 
 // ---- registers, elections, waits
@@ -155,7 +154,7 @@ __global__ void __launch_bounds__(384) share_registers(float* y) {
 template <Registers R>
 bool run_share_registers() {
   std::vector<float> y(384);
-  launch(kCudaDevice, "share_registers", share_registers<R>, 1, 384, 0, y.data());
+  launch(kCudaDevice, "share_registers", share_registers<R>, 1, 384, 0, there(y));
   return y == std::vector<float>(384, 1.0f);
 }
 
@@ -167,9 +166,9 @@ __global__ void elect(int* y) {
 }
 template <Bug B>
 bool run_elect() {
-  int y = 0;
-  launch(kCudaDevice, "elect", elect<B>, 1, 64, 0, &y);
-  return y == 14;
+  int y[1] = {0};
+  launch(kCudaDevice, "elect", elect<B>, 1, 64, 0, there(y));
+  return y[0] == 14;
 }
 
 template <Bug B>
@@ -193,7 +192,7 @@ bool run_impatient() {
   float y[32];
   for (int i = 0; i < 32; ++i) x[i] = float(i), y[i] = kNaN;
   launch(kCudaDevice, "impatient", impatient<B>, 1, 32, 256,
-         tensor_map(x, {int64_t{1}, int64_t{32}}, {1, 32}, Swizzle::none), y);
+         tensor_map(there(x).data, {int64_t{1}, int64_t{32}}, {1, 32}, Swizzle::none), there(y));
   return std::equal(x, x + 32, y);
 }
 
@@ -258,9 +257,9 @@ float run_sum(const Summands& s, bool by_wgmma) {
   for (int i = 1; i < 64; ++i) std::copy_n(b, 64, b + i * 64);
   float y[128];
   if (by_wgmma)
-    launch(kCudaDevice, "sum_by_wgmma", sum_by_wgmma<B>, 1, 128, 64 * 64 * 2 + 64, y, a,
-           tensor_map(b, {int64_t{64}, int64_t{64}}, {64, 64}), s.c);
-  else launch(kCudaDevice, "sum_by_mma", sum_by_mma, 1, 32, 0, y, a, b, s.c);
+    launch(kCudaDevice, "sum_by_wgmma", sum_by_wgmma<B>, 1, 128, 64 * 64 * 2 + 64, there(y), there(a),
+           tensor_map(there(b).data, {int64_t{64}, int64_t{64}}, {64, 64}), s.c);
+  else launch(kCudaDevice, "sum_by_mma", sum_by_mma, 1, 32, 0, there(y), there(a), there(b), s.c);
   for (int i = 1; i < (by_wgmma ? 128 : 32); ++i) CHECK(y[i] == y[0]);
   return y[0];
 }

@@ -1,6 +1,5 @@
 // The emulated device: products by mma and by TMA, mbarriers and wgmma, exact or with one bug each
 // (emulator.h).
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "tests/emulator.h"
 
 namespace {
@@ -80,7 +79,7 @@ template <class T, Bug B>
 bool run_gemm_mma() {
   Product<T> p(100, 72, 88);
   launch(kCudaDevice, "gemm_mma", gemm_mma<T, B>, Grid(ceil_div(p.m, 64), ceil_div(p.n, 64)), 128, 0,
-         p.y.data(), p.a.data(), p.b.data(), int(p.m), int(p.n), int(p.k));
+         there(p.y), there(p.a), there(p.b), int(p.m), int(p.n), int(p.k));
   return p.right();
 }
 
@@ -108,7 +107,7 @@ constexpr int kStages = 2;
 // 2 multiply 64 rows each; a ring of kStages tiles, each with a barrier for full and one for empty. The two
 // blocks of a cluster have the same columns, and each loads half of b for both.
 template <class T, int N, Hopper B>
-__global__ void __launch_bounds__(384)
+__global__ void __launch_bounds__(384, 1)
     gemm_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                const __grid_constant__ TensorMap y, int steps) {
   DynamicShared shared;
@@ -169,8 +168,9 @@ bool run_gemm_wgmma() {
   Product<T> p(200, N + 16, 192 + 8);  // two blocks of rows, edges everywhere
   const size_t bytes = kStages * (128 + N) * 64 * sizeof(T) + 128 * N * sizeof(float) + 2 * kStages * 8;
   launch(kCudaDevice, "gemm_wgmma", gemm_wgmma<T, N, B>, Grid(2, 2).in_clusters(2), 384, bytes,
-         tensor_map(p.a.data(), {p.m, p.k}, {128, 64}), tensor_map(p.b.data(), {p.n, p.k}, {N / 2, 64}),
-         tensor_map(p.y.data(), {p.m, p.n}, {128, N}, Swizzle::none), int(ceil_div(p.k, 64)));
+         tensor_map(there(p.a).data, {p.m, p.k}, {128, 64}),
+         tensor_map(there(p.b).data, {p.n, p.k}, {N / 2, 64}),
+         tensor_map(there(p.y).data, {p.m, p.n}, {128, N}, Swizzle::none), int(ceil_div(p.k, 64)));
   return p.right();
 }
 
@@ -223,8 +223,8 @@ bool run_other_operands() {
     for (size_t k = 0; k < 64; ++k) bt[k * 128 + j] = p.b[j * 64 + k];
   const int64_t s = 64;
   launch(kCudaDevice, "other_operands", other_operands<FromRegisters>, 1, 128, 3 * 64 * 64 * 2 + 64,
-         tensor_map(at.data(), {s, s}, {64, 64}), tensor_map(bt.data(), {s, 2 * s}, {64, 64}), p.y.data(),
-         p.a.data());
+         tensor_map(there(at).data, {s, s}, {64, 64}), tensor_map(there(bt).data, {s, 2 * s}, {64, 64}),
+         there(p.y), there(p.a));
   return p.right();
 }
 
@@ -236,7 +236,7 @@ TEST_CASE("cp.async, ldmatrix and mma multiply exactly") {
   bf16 x[256];
   uint32_t y[128 + 256];
   for (int i = 0; i < 256; ++i) x[i] = bf16(i);
-  launch(kCudaDevice, "transposes", transposes, 1, 32, 0, y, x);
+  launch(kCudaDevice, "transposes", transposes, 1, 32, 0, there(y), there(x));
   for (uint32_t difference : y) CHECK(difference == 0);
 }
 

@@ -52,7 +52,6 @@ inline void switch_context(Context& from, Context& to) {
 }
 
 constexpr int64_t kBlockBytes = 256 << 10;  // addresses of a block's shared memory
-constexpr int64_t kMaxShared = 227 << 10;   // what a block may have (sm_90)
 constexpr int kGranule = 16;                // bytes whose last writer is known
 constexpr int kRegisters = 64 << 10;        // of a multiprocessor, shared out to the threads of one block
 constexpr size_t kStackBytes = 128 << 10;
@@ -199,15 +198,25 @@ struct Settings {
   uint64_t seed = 0;
   Copies copies = Copies::late;
   TensorCores tensor_cores = TensorCores::round;
-  int capability = 90;
+  int capability = 90, multiprocessors = 3;
+  bool late = false;  // streams
 };
 Settings& settings();
+
+int64_t shared_limit(int capability);  // bytes a block can have
+// Stops a launch that the hardware would refuse; the bytes of shared memory that its blocks may have.
+int64_t check_launch(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block,
+                     int64_t shared_bytes);
+// Of a block: static arrays first, then the dynamic part on a boundary of 1024 bytes.
+int64_t shared_total(int64_t static_bytes, int64_t dynamic_bytes);
+[[noreturn]] void refuse_shared(const char* kernel, int64_t bytes, int64_t most);
 
 struct Worker;
 extern constinit thread_local Worker* worker;
 extern constinit thread_local Thread* now;
 
 [[noreturn]] void stop(Line line, const std::string& what);
+[[noreturn]] void abandon(const std::string& what);  // the same from a signal's handler
 std::string at(const Line& line);
 std::string name(const dim3& i);
 
@@ -215,6 +224,7 @@ struct Worker {
   const char* kernel_name = "";
   const std::function<void()>* kernel = nullptr;
   Settings set;
+  int64_t most_shared = 0;  // of a block
   Context main;
   std::vector<std::unique_ptr<Block>> blocks;
   std::deque<Thread> threads;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "kernels/emulate/cluster.h"
 
@@ -50,6 +51,16 @@ std::string name(const dim3& i) { return fmt::format("({}, {}, {})", i.x, i.y, i
 [[noreturn]] void stop(Line line, const std::string& what) {
   throw Error(Fault::internal, fmt::format("kernel {}: block {}, thread {}, {}: {}", worker->kernel_name,
                                            name(now->block), name(now->thread), at(line), what));
+}
+void abandon(const std::string& what) {
+  const Line& last = now->line;  // where it waited last, if it did
+  worker->error = std::make_exception_ptr(
+      Error(Fault::internal,
+            fmt::format("kernel {}: block {}, thread {}{}: {}", worker->kernel_name, name(now->block),
+                        name(now->thread), last.line() ? ", after " + at(last) : "", what)));
+  place = nullptr;
+  switch_context(now->context, worker->main);
+  std::abort();  // nobody returns to it
 }
 
 void Worker::stop_deadlock() {

@@ -1,4 +1,4 @@
-// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics, launching. Part of
+// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics. Part of
 // kernels/emulate/emulate.h.
 #pragma once
 
@@ -8,7 +8,13 @@
 #define __forceinline__ inline
 #define __noinline__
 #define __grid_constant__
+// A function cannot be asked for its attributes; but it can begin with so many instructions that do nothing,
+// here one for each warp of the bounds, which a launch counts (rules.cpp).
+#ifdef __x86_64__
+#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(((threads) + 31) / 32)))
+#else
 #define __launch_bounds__(...)
+#endif
 #define __align__(n) alignas(n)
 
 struct dim3 {
@@ -42,16 +48,22 @@ struct Place {  // of the running thread; for a debugger's conditions, too
 };
 extern constinit thread_local const Place* place;
 
-// A captured graph (gpu.h) is the work that was queued while `recorded` held a list.
-inline std::optional<std::vector<std::function<void()>>> recorded;
-template <class F>
-void run_or_record(F work) {
-  if (recorded) recorded->push_back(work);
-  else work();
-}
-
-void run(const char* name, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
+struct Launch {
+  const char* name;
+  const void* kernel;
+  size_t argument_bytes = 0;
+  int device = 0;
+};
+void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
+
+// Of a kernel's arguments, each on its own boundary.
+template <class... P>
+constexpr size_t argument_bytes() {
+  size_t end = 0;
+  ((end = (end + alignof(P) - 1) / alignof(P) * alignof(P) + sizeof(P)), ...);
+  return end;
+}
 
 // Shared memory. All of it takes part in a check of the running block.
 void* dynamic_shared(int64_t begin, int64_t bytes, Line line);
@@ -229,26 +241,4 @@ template <class A, class B>
 auto max(A a, B b) {
   using C = std::common_type_t<A, B>;
   return C(a) < C(b) ? C(b) : C(a);
-}
-
-// The few functions of CUDA's runtime that launchers use. Work is done when a call returns.
-using cudaError_t = int;
-inline constexpr cudaError_t cudaSuccess = 0;
-inline void check(cudaError_t, const char*) {}
-inline cudaError_t cudaMemsetAsync(void* p, int byte, size_t bytes, Stream) {
-  emulate::run_or_record([=] { std::memset(p, byte, bytes); });
-  return cudaSuccess;
-}
-
-// ---- launching
-// ----------------------------------------------------------------------------------------------
-
-template <class... P, class... A>
-void launch(Cuda, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
-            A&&... args) {
-  if (grid.empty()) return;
-  emulate::run_or_record([=, values = std::tuple<std::decay_t<P>...>(static_cast<P>(args)...)] {
-    emulate::run(name, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
-                 [&] { std::apply(kernel, values); });
-  });
 }

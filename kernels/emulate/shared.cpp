@@ -18,8 +18,8 @@ void* static_shared(const void* name, int64_t bytes) {
     if (known == name) return b.shared + offset;
   const int64_t offset = b.used;
   b.used = (b.used + bytes + 15) / 16 * 16;
-  if (b.used > kMaxShared)
-    stop(now->line, fmt::format("{} bytes of shared memory; at most {}", b.used, kMaxShared));
+  const int64_t total = shared_total(b.used - (b.dynamic_bytes + 15) / 16 * 16, b.dynamic_bytes);
+  if (total > worker->most_shared) refuse_shared(worker->kernel_name, total, worker->most_shared);
   std::memset(b.shared + offset, 0xFF, size_t(b.used - offset));
   b.statics.emplace_back(name, offset);
   return b.shared + offset;
