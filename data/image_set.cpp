@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <exception>
 #include <filesystem>
 
 #include "data/dataset.h"
 #include "data/file.h"
 #include "data/npz.h"
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 
 namespace fs = std::filesystem;
 
@@ -22,14 +22,10 @@ class ImageFiles : public ImageSet {
   std::string name(int64_t i) const override { return names_[size_t(i)]; }
   std::vector<Image> read(int64_t begin, int64_t end) override {
     std::vector<Image> out(size_t(end - begin));
-    std::vector<std::exception_ptr> errors(out.size());
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t i = begin; i < end; ++i) try {
-        const std::string path = root_ + "/" + names_[size_t(i)];
-        out[size_t(i - begin)] = decode_image(path, read_file(path));
-      } catch (...) { errors[size_t(i - begin)] = std::current_exception(); }
-    for (const std::exception_ptr& error : errors)
-      if (error) std::rethrow_exception(error);
+    parallel_for(end - begin, 1, [&](int64_t i, int64_t) {
+      const std::string path = root_ + "/" + names_[size_t(begin + i)];
+      out[size_t(i)] = decode_image(path, read_file(path));
+    });
     return out;
   }
 
@@ -66,6 +62,7 @@ std::unique_ptr<ImageSet> open_array(const std::string& path, std::string conten
   if (array->dtype != "U8" || s.size() != 4 || s[1] < 1 || s[2] < 1 || (s[3] != 1 && s[3] != 3))
     fail(Fault::data, "{}: arr_0: expected uint8 images (N, H, W, C) with 1 or 3 channels, found {} ({})",
          path, array->dtype, fmt::join(s, ", "));
+  if (s[0] == 0) fail(Fault::data, "{}: arr_0: expected images, found none", path);
   const auto* bytes = static_cast<const uint8_t*>(array->bytes);
   return images_of({bytes, bytes + array->size}, s[1], s[2], s[3]);
 }

@@ -11,15 +11,15 @@
 #include <thread>
 
 #include "data/augment.h"
+#include "data/image.h"
+#include "data/streams.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
 namespace {
 
-constexpr size_t kAhead = 2;  // batches kept ready
-// Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
-constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB,
-                   kAugmentStep = 0xFFFFFFFA;
+constexpr size_t kAhead = 2;    // batches kept ready
+constexpr int64_t kFirst = 32;  // examples for pictures
 
 // One image of a batch of `shape`, left to right.
 void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
@@ -51,6 +51,7 @@ struct Loader::State {
   int64_t count = 0, per_epoch = 0, made = 0;
   std::vector<int64_t> order;
   int64_t order_epoch = -1;
+  RawBatch first;
   std::deque<RawBatch> ready;
   std::exception_ptr error;
   bool stop = false;
@@ -69,6 +70,21 @@ struct Loader::State {
       const uint64_t wide = uint64_t(random_bits(key, uint64_t(i))) * uint64_t(i + 1);
       std::swap(order[size_t(i)], order[size_t(wide >> 32)]);
     }
+  }
+
+  RawBatch make_first() const {
+    RawBatch batch;
+    batch.shape = data->shape();
+    std::vector<double> example(
+        size_t(std::accumulate(batch.shape.begin(), batch.shape.end(), int64_t{1}, std::multiplies<>())));
+    batch.shape.insert(batch.shape.begin(), std::min(kFirst, count));
+    if (options.f64) batch.values = std::vector<double>();
+    for (int64_t i = 0; i < batch.shape[0]; ++i) {
+      data->get(i, {}, example.data());
+      std::visit([&](auto& to) { to.insert(to.end(), example.begin(), example.end()); }, batch.values);
+      batch.labels.push_back(data->label(i));
+    }
+    return batch;
   }
 
   RawBatch make(int64_t number) {
@@ -137,6 +153,7 @@ Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>())
       options.two_views && (shape.size() != 3 || shape[2] != 3))
     fail(Fault::usage, "data.augment: expected images of 3 channels, found examples of shape ({})",
          fmt::join(shape, ", "));
+  s.first = s.make_first();
   s.order.resize(size_t(s.count));
   s.made = options.start;
   s.thread = std::thread([&s] { s.run(); });
@@ -150,6 +167,8 @@ Loader::~Loader() {
   state_->changed.notify_all();
   state_->thread.join();
 }
+
+const RawBatch& Loader::first() const { return state_->first; }
 
 RawBatch Loader::next() {
   const auto start = std::chrono::steady_clock::now();
@@ -172,5 +191,6 @@ std::string Loader::manifest() const {
   nlohmann::ordered_json manifest{
       {"kind", s.options.kind}, {"path", s.options.path}, {"count", s.count}, {"shape", s.data->shape()}};
   for (const auto& [name, value] : s.data->hashes()) manifest[name] = fmt::format("{:08x}", value);
+  if (s.options.kind == "folder") manifest["jpeg_decoder"] = jpeg_decoder();
   return manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

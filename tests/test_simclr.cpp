@@ -1,14 +1,13 @@
 // SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops,
 // and both of its experiments from beginning to end.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <map>
 
 #include "data/augment.h"
 #include "data/loader.h"
+#include "kernels/parallel.h"
 #include "models/simclr.h"
 #include "tests/golden.h"
 #include "tests/program.h"
@@ -90,7 +89,7 @@ TEST_CASE("NT-Xent: identical pairs far from the others have the loss of a sure 
   const Tensor a = Tensor::of({2, 3}, {2, 0, 0, 0, 3, 0});
   // Of each row the cosines are 1 with its partner and 0 with both others.
   const double expected = std::log(1 + 2 * std::exp(-1 / 0.1));
-  CHECK(std::abs(NtXent(2, 0.1, Dtype::f32, Device::cpu)(a, a).item() - expected) < 1e-6);
+  CHECK(std::abs(NtXent(0.1)(a, a).item() - expected) < 1e-6);
 }
 
 // torchvision computes the hue in f32: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op
@@ -271,7 +270,7 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
     return knn_accuracy(experiment->features(images(0, kKnown)), kinds,
                         experiment->features(images(kKnown, kAsked)), kinds, 20, 0.5);
   };
-  omp_set_num_threads(1);  // many small ops: threads that wait for each other take longer on a busy machine
+  set_thread_count(1);  // many small ops: threads that wait for each other take longer on a busy machine
   const double before = accuracy();
   for (int64_t step = 0; step < kSteps; ++step) {
     std::vector<double> values;

@@ -116,6 +116,7 @@ void save_checkpoint(const fs::path& path, Experiment& experiment, const Progres
   std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                  {"step", std::to_string(progress.step)},
                                                  {"stage", std::to_string(progress.stage)},
+                                                 {"stage_two", std::to_string(progress.stage_two)},
                                                  {"batches", std::to_string(progress.batches)},
                                                  {"noise_rows", std::to_string(progress.noise_rows)},
                                                  {"recipe", progress.recipe}};
@@ -136,6 +137,8 @@ Progress read_progress(const fs::path& path) {
   const auto recipe = metadata.find("recipe");
   return {.step = integer(metadata, "step", path),
           .stage = int(integer(metadata, "stage", path)),
+          // Absent in runs that are older than schedule.rates, which needs it.
+          .stage_two = metadata.contains("stage_two") ? integer(metadata, "stage_two", path) : -1,
           .batches = integer(metadata, "batches", path),
           .noise_rows = integer(metadata, "noise_rows", path),
           .recipe = recipe == metadata.end() ? "" : recipe->second};
@@ -158,6 +161,16 @@ void load_checkpoint(const fs::path& path, Experiment& experiment) {
 void load_weights(const fs::path& path, const std::vector<Param*>& state) {
   const TensorFile file(path.string());
   fill(file.path(), weight_entries(file), state);
+}
+
+Tensor zero_if_finite(const std::vector<Param*>& params) {
+  const NoGrad off;
+  Tensor all;
+  for (const Param* p : params) {
+    const Tensor zero = sum(scale(p->value, 0));  // infinity times 0 is NaN, and NaN spreads
+    all = all ? all + zero : zero;
+  }
+  return all;
 }
 
 void prune_checkpoints(const std::string& run, const Recipe& recipe) {

@@ -14,6 +14,7 @@
 struct Progress {
   int64_t step = 0;        // done so far
   int stage = 1;           // of the DAE schedule
+  int64_t stage_two = -1;  // the step at which stage 2 began
   int64_t batches = 0;     // taken from the data
   int64_t noise_rows = 0;  // taken from recorded noise
   std::string recipe;      // resolved, as TOML
@@ -31,6 +32,9 @@ Progress read_progress(const std::filesystem::path& path);  // the metadata alon
 void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
 // Weights only (--init), from a file of any format (weights.h): the same errors.
 void load_weights(const std::filesystem::path& path, const std::vector<Param*>& state);
+
+// Zero, or NaN where a value is not finite: a scalar that is computed where they lie, and stays there.
+Tensor zero_if_finite(const std::vector<Param*>& params);
 
 // Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.
 void prune_checkpoints(const std::string& run, const Recipe& recipe);

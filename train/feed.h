@@ -20,6 +20,7 @@ class Feed {
   Feed(const Recipe& recipe, int64_t batches_taken);
   ~Feed();
   std::vector<int64_t> example_shape() const;  // of x, without B
+  Batch first() const;  // the first 32 examples at most, as they are: the same in every picture
   Batch next();
   double wait() const;           // seconds that next() waited for data so far
   std::string manifest() const;  // JSON: what was read, with hashes
@@ -58,4 +59,3 @@ std::optional<Recipe> held_out(const Recipe& recipe);
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,
                                    const uint32_t* clock = nullptr);
-inline constexpr uint32_t kPictureStep = 0xFFFFFFFFu;  // the step number of noise for pictures

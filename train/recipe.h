@@ -12,9 +12,11 @@ struct Recipe {
   std::string dtype = "f32";    // compute type: "f32", "f64" (CPU), "bf16" or "f16" (CUDA)
   Device device = Device::cpu;  // where it runs: not part of the file, --device says
   struct {
-    std::string kind;  // "toy", "dcgan", "vaegan", "simclr", "dcgan-simclr"
+    std::string kind;  // "toy", "vae", "dcgan", "vaegan", "simclr", "dcgan-simclr"
     int64_t z_dim = 128;
-    double width = 1;  // scales every hidden channel count of encoder and generator
+    double width = 1;                // scales every hidden channel count of encoder and generator
+    double discriminator_width = 1;  // and of the discriminator
+    int64_t generator_passes = 2;    // VAEGAN: posterior and prior latents apart, or in one batch
     int64_t encoder_hidden = 128, decoder_hidden = 128;  // toy
     std::string encoder;  // dcgan-simclr: a SimCLR run, or RUN@STEP, or a safetensors file of its weights
     std::string encoder_hash;         // CRC-32 of those weights; empty: any. A run writes down what it found
@@ -22,10 +24,11 @@ struct Recipe {
   } model;
   struct {
     double kl = 1;                 // weight of the KL term
-    double reconstruction = 1;     // toy: weight c of |x - xhat|^2
+    double reconstruction = 0;     // toy: weight c of |x - xhat|^2; images: of the mean of (x - xhat)^2
     double feature = 1;            // VAEGAN, encoder: discriminator features
     double feature_generator = 1;  // VAEGAN, generator: the same
     double adversarial = 1;        // generator's adversarial term
+    double balance = 0;            // VAEGAN: margin of Larsen's rule (models/losses.h); 0: all learn always
     double temperature = 0.5;      // SimCLR: of NT-Xent
   } loss;
   struct {
@@ -36,6 +39,7 @@ struct Recipe {
     std::string drop_kind = "channel";   // or "element"
     double switch_at = 0.5;              // `switch`: the fraction of the steps after which stage 2 begins
     std::string discriminator = "keep";  // VAEGAN, in stage 2: "keep" or "fresh", as a new generator is
+    std::string rates = "continue";      // what decays: the whole run, or each stage for itself, "restart"
   } schedule;
   struct {
     double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;
@@ -66,7 +70,15 @@ struct Recipe {
   } probe;
 };
 
+enum class Sets { own, shared };
+
 // Reads `path`, then applies each "a.b=value" of `sets` (value in TOML syntax; a bare word is taken as a
-// string). Errors are Fault::usage, one line: file, key, expected, found, and the nearest known key.
-Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {});
-std::string to_toml(const Recipe& recipe);  // resolved: every key; loads back to the same recipe
+// string). Errors are Fault::usage, one line: file, key, expected, found, and the nearest known key. A key
+// that nothing reads, as the recipe stands, is such an error; of sets that several recipes share
+// check_effect() decides.
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {},
+                   Device device = Device::cpu, Sets kind = Sets::own);
+// Fault::usage if one of `sets`, already applied to `recipes`, has an effect on none of them.
+void check_effect(const std::vector<std::string>& sets, const std::vector<Recipe>& recipes);
+std::vector<std::string> recipe_keys();     // "seed", "model.kind", ...
+std::string to_toml(const Recipe& recipe);  // every key that has an effect; loads back to the same recipe

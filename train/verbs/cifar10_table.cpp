@@ -45,8 +45,8 @@ struct Budget {
 };
 Budget budget_named(const std::string& name) {
   if (name == "paper") return {{}, {}, 50000};  // what the recipes say
-  return {{"model.width=0.25", "train.batch=32", "train.steps=400", "train.log_every=10",
-           "train.checkpoint_every=100", "train.sample_every=100"},
+  return {{"model.width=0.25", "model.discriminator_width=0.25", "train.batch=32", "train.steps=400",
+           "train.log_every=10", "train.checkpoint_every=100", "train.sample_every=100"},
           {"model.width=0.25", "train.batch=64", "train.steps=300", "train.log_every=10",
            "train.checkpoint_every=100", "probe.every=100", "probe.train=2000", "probe.test=500"},
           1000};
@@ -221,6 +221,19 @@ std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& argum
   return out;
 }
 
+// Before hours of training: each setting has an effect on a row.
+void check_sets(const Cifar10Arguments& arguments, const std::vector<std::string>& data, Device device) {
+  const auto recipe_of = [&](const std::string& recipe, std::vector<std::string> sets) {
+    sets.insert(sets.begin(), data.begin(), data.end());
+    sets.push_back("model.encoder=its");
+    return load_recipe(recipe, sets, device, Sets::shared);
+  };
+  std::vector<Recipe> rows;
+  for (const PaperRow& row : kRows) rows.push_back(recipe_of(row.recipe, arguments.sets));
+  check_effect(arguments.sets, rows);
+  check_effect(arguments.sets_simclr, {recipe_of("simclr-cifar10", arguments.sets_simclr)});
+}
+
 constexpr const char* kNote =
     "Judged: samples of DCGAN, reconstructions of training images of the others (of DCGAN-SimCLR: the "
     "generator "
@@ -236,6 +249,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
   const int64_t images = arguments.images.value_or(budget.images);
   Judge judge(arguments, images, options);  // first: what is missing is said before hours of training
   const std::vector<std::string> data = find_data(verb, arguments.settings);
+  check_sets(arguments, data, options.device);
   const uint64_t first = options.seed.value_or(0);
 
   std::vector<Row> rows;
@@ -250,8 +264,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
       all.insert(all.end(), more.begin(), more.end());
       const std::string shown = arguments.seeds > 1 ? fmt::format("{}, seed {}", name, seed) : name;
       Contender out{shown, fmt::format("{}/seed-{}/{}", arguments.out, seed, recipe),
-                    load_recipe(recipe, all)};
-      out.recipe.device = options.device;
+                    load_recipe(recipe, all, options.device, Sets::shared)};
       if (!held_out(out.recipe))
         fail(Fault::usage, "{}: data: expected cifar10 with its test batch, or procedural, found {}", verb,
              out.recipe.data.kind);
@@ -269,7 +282,8 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
       std::vector<std::string> sets = arguments.sets;
       if (row.paper->recipe == std::string("dcgan-simclr-cifar10")) {
         sets.push_back("model.encoder=" + toml_string(encoder));
-        sets.push_back("model.encoder_hash=" + encoder_hash(load_recipe(row.paper->recipe, sets)));
+        sets.push_back("model.encoder_hash=" +
+                       encoder_hash(load_recipe(row.paper->recipe, sets, options.device, Sets::shared)));
       }
       const Contender run = contender(row.paper->name, row.paper->recipe, budget.gan, sets);
       if (const int code = train_all({run}, options)) return code;

@@ -18,6 +18,8 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
     fail(Fault::usage, "convert: expected an output named .safetensors, found {}", arguments.out);
   const TensorFile file(arguments.in);
   std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes, arguments.only);
+  if (entries.empty())
+    fail(Fault::data, "convert: {}: expected tensors, found none; see dae inspect", arguments.in);
   std::vector<Tensor> converted;  // alive until the file is written
   size_t bytes = 0;
   for (TensorEntry& e : entries) {

@@ -77,8 +77,7 @@ int forward(const ForwardArguments& arguments, const Options& options) {
     fail(Fault::usage, "--output: expected a name ending in .safetensors or .npz, found {}",
          arguments.output);
   const NoGrad off;
-  Recipe recipe = load_recipe(arguments.recipe, arguments.sets);
-  recipe.device = options.device;
+  const Recipe recipe = load_recipe(arguments.recipe, arguments.sets, options.device);
   const auto experiment = make_experiment(recipe, arguments.stage);
   const TensorFile weights(arguments.weights);
   fill(arguments.weights, weight_entries(weights), experiment->state());

@@ -8,9 +8,7 @@
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  Recipe recipe = load_recipe(arguments.recipe, sets);
-  recipe.device = options.device;
-  return recipe;
+  return load_recipe(arguments.recipe, sets, options.device);
 }
 
 int list_recipes(const Options& options) {
