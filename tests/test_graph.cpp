@@ -132,7 +132,7 @@ TEST_CASE("whether weights are finite is found where they lie: not one value is 
   std::vector<Param> params(3);
   std::vector<Param*> all;
   for (Param& p : params) p.value = Tensor::full({37}, 3e38, Dtype::f32, Device::cuda), all.push_back(&p);
-  Tensor found;
+  Tensor found = zero_if_finite(all);  // memory that is asked for once cannot be within a capture
   Graph graph;
   graph.record([&] { found = zero_if_finite(all); });
   for (const auto& [value, finite] :

@@ -2,12 +2,25 @@
 
 #include "kernels/error.h"
 #include "train/loop.h"
+#include "train/shipped.h"
 #include "train/verbs.h"
 
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
   return load_recipe(arguments.recipe, sets, options.device);
+}
+
+int list_recipes(const Options& options) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const ShippedRecipe& recipe : kShippedRecipes) {
+    const std::string text = recipe.text;
+    const std::string what = text.substr(2, text.find('\n') - 2);  // its first line, a comment
+    if (options.json) out.push_back({{"name", recipe.name}, {"what", what}});
+    else fmt::print("{:<22} {}\n", recipe.name, what);
+  }
+  if (options.json) fmt::print("{}\n", out.dump());
+  return 0;
 }
 
 int train(const TrainArguments& arguments, const Options& options) {
