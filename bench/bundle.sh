@@ -23,7 +23,6 @@ else
   strip -o "$stage/dae" "$build/dae"
   for name in $tests; do strip -o "$stage/test_${name}_gpu" "$build/test_${name}_gpu"; done
 fi
-cp -r train/recipes "$stage/recipes"
 # Found there by the programs' run path, $ORIGIN/lib.
 find "$stage" -maxdepth 1 -type f -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -v '/lib\(c\|m\|dl\|rt\|pthread\|resolv\|util\)\.so' | xargs cp -L -t "$stage/lib"
