@@ -17,15 +17,16 @@ namespace {
 
 class ImageFiles : public ImageSet {
  public:
-  explicit ImageFiles(const std::string& root) : root_(root), names_(list_images(root)) {}
-  int64_t size() const override { return int64_t(names_.size()); }
-  std::string name(int64_t i) const override { return names_[size_t(i)]; }
+  explicit ImageFiles(const std::string& root) : root_(root), list_(list_images(root)) {}
+  int64_t size() const override { return int64_t(list_.names.size()); }
+  std::string skipped() const override { return list_.skipped; }
+  std::string name(int64_t i) const override { return list_.names[size_t(i)]; }
   std::vector<Image> read(int64_t begin, int64_t end) override {
     std::vector<Image> out(size_t(end - begin));
     std::vector<std::exception_ptr> errors(out.size());
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = begin; i < end; ++i) try {
-        const std::string path = root_ + "/" + names_[size_t(i)];
+        const std::string path = root_ + "/" + list_.names[size_t(i)];
         out[size_t(i - begin)] = decode_image(path, read_file(path));
       } catch (...) { errors[size_t(i - begin)] = std::current_exception(); }
     for (const std::exception_ptr& error : errors)
@@ -35,7 +36,7 @@ class ImageFiles : public ImageSet {
 
  private:
   std::string root_;
-  std::vector<std::string> names_;
+  ImageList list_;
 };
 
 class ImageBytes : public ImageSet {

@@ -22,6 +22,7 @@ class Feed {
   std::vector<int64_t> example_shape() const;  // of x, without B
   Batch next();
   double wait() const;           // seconds that next() waited for data so far
+  std::string skipped() const;   // files of a folder that it does not read (data/dataset.h), or empty
   std::string manifest() const;  // JSON: what was read, with hashes
   // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.
   // Fault::usage for recorded rows with a clock: they come from the host.

@@ -61,6 +61,7 @@ std::vector<Key> keys(Recipe& r) {
       {"schedule.drop", &r.schedule.drop, kBelowOne},
       {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}},
       {"schedule.switch", &r.schedule.switch_at, kSwitch},
+      {"schedule.switch_step", &r.schedule.switch_step, kCount},
       {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
@@ -256,6 +257,9 @@ void check_together(const Recipe& recipe, const std::string& file) {
          "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
          "\"dae\"",
          file, kind);
+  if (recipe.schedule.switch_step >= recipe.train.steps)
+    fail(Fault::usage, "recipe: {}: schedule.switch_step: expected a step before the last, {}, found {}",
+         file, recipe.train.steps, recipe.schedule.switch_step);
   const std::string augment = kind == "simclr" ? "simclr" : "none";
   if (recipe.data.augment != augment)
     fail(Fault::usage, "recipe: {}: data.augment: expected \"{}\" for a {}, found \"{}\"", file, augment,
@@ -280,6 +284,8 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
   const std::vector<Key> table = keys(recipe);
   read_table(table, parse(text.str(), file), "", file);
   for (const std::string& set : sets) apply(table, set);
+  for (std::string* path : {&recipe.data.path, &recipe.model.encoder})  // a run goes on from any folder
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   if (recipe.model.kind.empty())
     fail(Fault::usage,
          "recipe: {}: model.kind: expected one of toy|dcgan|vaegan|simclr|dcgan-simclr, found nothing", file);

@@ -41,12 +41,8 @@ class Samples : public ImageSet {
 
 }  // namespace
 
-bool is_run(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path.substr(0, path.rfind('@')) + "/recipe.toml", ignored);
-}
-
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
+  check_makes_images(run, false);
   return std::make_unique<Samples>(std::move(run), count);
 }
 
@@ -64,6 +60,7 @@ std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
 }
 
 Reconstructed reconstructions_of(const Trained& run, int64_t count) {
+  check_makes_images(run, true);
   if (count == 0) count = Examples(run.recipe).size();
   std::vector<uint8_t> before, after;
   int64_t h = 0, w = 0, c = 0;

@@ -39,7 +39,8 @@ Metrics read(const Losses& losses) {
 
 int64_t switch_step(const Recipe& recipe) {
   const auto& s = recipe.schedule;
-  return s.kind == "dae" ? int64_t(std::floor(s.switch_at * double(recipe.train.steps))) : -1;
+  if (s.kind != "dae") return -1;
+  return s.switch_step ? s.switch_step : int64_t(std::floor(s.switch_at * double(recipe.train.steps)));
 }
 
 double lr_factor(const Recipe& recipe, int64_t step) {

@@ -2,18 +2,13 @@
 // DAE-VAEGAN, and a page that shows both.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-
 #include "kernels/error.h"
 #include "train/comparison.h"
 #include "train/feed.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 #include "train/trained.h"
 #include "train/verbs/toy_table.h"
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -29,16 +24,6 @@ struct Side {
   double held_out = 0, training = 0;  // mean squared error of a value
   RunRecord record = {};
 };
-
-// An interrupted pair goes on where it stopped. A finished one, or one of other settings, is trained anew.
-void clear_old_runs(const std::vector<Contender>& pair) {
-  const auto all = [&](bool (*holds)(const Contender&)) {
-    return std::all_of(pair.begin(), pair.end(), holds);
-  };
-  const bool done = all(same_recipe) && all(finished);
-  for (const Contender& one : pair)
-    if (has_run(one) && (done || !same_recipe(one))) fs::remove_all(one.run);
-}
 
 Side judge(const Contender& contender, int64_t images) {
   Trained trained = load_trained(contender.run, contender.recipe.device);
@@ -161,7 +146,10 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
            "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
            pair.back().recipe.data.kind);
   }
-  clear_old_runs(pair);
+  if (!arguments.force)
+    check_same_settings("reproduce main", pair, "choose another --out, or begin anew with --force");
+  const RunLock lock(arguments.out);
+  if (arguments.force) put_aside(pair, options);
 
   const ToyTable toy =
       make_toy_table({.seeds = arguments.seeds}, options, [] { return signal_caught() != 0; });

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
 #include "kernels/error.h"
 #include "train/feed.h"
@@ -14,22 +15,29 @@
 namespace {
 
 // --seed draws other noise, and other data where that is drawn.
-Trained load(const std::string& run, const Options& options) {
-  std::vector<std::string> sets;
+Trained load(const PictureArguments& arguments, const Options& options) {
+  std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  return load_trained(run, options.device, sets);
+  return load_trained(arguments.run, options.device, sets);
 }
 
 bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+// Where the images go; refused before they are made if they cannot be written there.
+std::string output_path(const PictureArguments& arguments, const Trained& run, const char* name) {
+  const std::string path =
+      arguments.out.empty() ? fmt::format("{}/samples/{}.png", run.folder, name) : arguments.out;
+  if (!ends_with(path, ".npz") && !ends_with(path, ".png"))
+    fail(Fault::usage, "--out {}: expected a name ending in .png or .npz, found another", path);
+  prepare_output(path);
+  return path;
+}
+
 void save(const std::string& path, const Tensor& x, int64_t columns) {
-  if (x.rank() != 4)
-    fail(Fault::usage, "{}: expected a model of images, found data of shape {}", path, x.shape().str());
   if (ends_with(path, ".npz")) save_arrays(path, x);
-  else if (ends_with(path, ".png")) save_grid(path, x, columns);
-  else fail(Fault::usage, "--out {}: expected a name ending in .png or .npz, found another", path);
+  else save_grid(path, x, columns);
 }
 
 void tell(const std::string& path, int64_t count, const Trained& run, const Options& options,
@@ -43,34 +51,30 @@ void tell(const std::string& path, int64_t count, const Trained& run, const Opti
 }  // namespace
 
 int sample(const PictureArguments& arguments, const Options& options) {
-  const Trained run = load(arguments.run, options);
+  const Trained run = load(arguments, options);
+  check_makes_images(run, false);
+  const std::string path = output_path(arguments, run, "sample");
   const NoGrad off;
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce) {
     parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
-    if (!parts.back())
-      fail(Fault::usage, "sample: {}: expected a model with a generator, found a {}", run.folder,
-           run.recipe.model.kind);
   }
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
   save(path, concat(parts, 0), std::llround(std::ceil(std::sqrt(double(arguments.count)))));
   tell(path, arguments.count, run, options);
   return 0;
 }
 
 int reconstruct(const PictureArguments& arguments, const Options& options) {
-  const Trained run = load(arguments.run, options);
+  const Trained run = load(arguments, options);
+  check_makes_images(run, true);
+  const std::string path = output_path(arguments, run, "reconstruction");
   const NoGrad off;
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
   std::vector<Tensor> parts;
   const std::optional<double> mse =
       reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
         parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
       });
-  if (!mse)
-    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder and a decoder, found a {}",
-         run.folder, run.recipe.model.kind);
   save(path, concat(parts, 0), 8);
   tell(path, arguments.count, run, options, {{"mse", *mse}});
   return 0;

@@ -1,13 +1,18 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
+#include "train/checkpoint.h"
 #include "train/loop.h"
 #include "train/verbs.h"
 
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  Recipe recipe = load_recipe(arguments.recipe, sets);
+  const bool own = arguments.recipe.empty();
+  if (own && !has_run(arguments.out))
+    fail(Fault::usage, "train: {}: expected a run to resume, found no recipe.toml in it; name its folder",
+         arguments.out);
+  Recipe recipe = load_recipe(own ? arguments.out + "/recipe.toml" : arguments.recipe, sets);
   recipe.device = options.device;
   return recipe;
 }
