@@ -2,6 +2,7 @@
 // the user's own files in them, on terminals that close and disks that fill.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
