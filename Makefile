@@ -1,4 +1,5 @@
-# The front door. `make` builds build/dae.
+# The front door. `make` builds build/dae. CUDA=ON or OFF: with its kernels or without; by default `make test` compiles
+# them where nvcc is, `make` and `make run` only where a GPU answers too, and what was once chosen for a folder stays.
 BUILD ?= build
 .PHONY: all configure run test bench format
 
@@ -7,12 +8,13 @@ all: configure
 
 configure:
 	@./setup.sh
-	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
+	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(if $(CUDA),-DDAE_CUDA=$(CUDA)) $(CMAKE_FLAGS)
 
 # The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images. force=1: anew.
 run: all
 	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)') $(if $(force),--force)
 
+test: CUDA ?= ON
 test: configure
 	ninja -C $(BUILD) tests
 	cd $(BUILD) && ctest --output-on-failure

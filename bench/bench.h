@@ -21,7 +21,9 @@ struct Row {
   // Of one run: multiplications and additions of the formula, though an algorithm may do with fewer; what has
   // to be read and written.
   double flops = 0, bytes = 0;
-  int threads = 0;  // that it uses; 0: all
+  double fewer = 1;  // times fewer multiplications that the fastest algorithm does (Winograd)
+  int threads = 0;   // that it uses; 0: all
+  int busy = 0;      // other processes that keep a processor busy meanwhile
   Dtype dtype = Dtype::f32;
   Device device = Device::cpu;
   // Makes the inputs, normal random and enough sets of them to fill the footprint, and returns what is timed:

@@ -9,7 +9,8 @@ void add_bench(Commands& commands) {
   bench->add_option("--seconds", b->seconds, "for each row")
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str();
-  bench->add_option("--save", b->save, "write the result as JSON to this file, beside what is printed");
+  bench->add_option("--save", b->save,
+                    "write the result as JSON to this file after each row, beside what is printed");
   bench->add_flag("--markdown", b->markdown, "tables as Markdown");
   bench->callback([&commands, b] {
     if (!commands.verb) commands.verb = [&commands, b] { return run_bench(*b, commands.options); };

@@ -127,7 +127,9 @@ struct Kernels {
     const double flops = 4.0 * double(batch * width) * pairs;
     for (const bool backward : {false, true})
       for (const AttentionVariant v : kAttentionVariants) {
-        if (!attention_takes<T>(v, s)) continue;
+        if (!(backward ? attention_takes(v, where, AttentionBackward<T>{.shape = s})
+                       : attention_takes(v, where, AttentionForward<T>{.shape = s})))
+          continue;
         rows.push_back(row(
             backward ? "attention backward" : "attention forward",
             fmt::format("{} {}x{}x{}x{}{}", label, batch, heads, tokens, head_dim, causal ? " causal" : ""),

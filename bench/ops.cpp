@@ -13,6 +13,9 @@ namespace {
 using Tensors = std::vector<Tensor>;
 using Function = std::function<Tensor(const Tensors&)>;
 
+// F(2x2, 3x3), the largest saving of those in kernels/conv/winograd.cpp.
+constexpr double kWinograd = 2.25;
+
 uint32_t next_draw = 0;
 Tensor drawn(const Shape& shape, Dtype dtype = Dtype::f32, Device device = Device::cpu) {
   return normal(shape, Key{1, 0, next_draw++}, dtype, device);
@@ -55,6 +58,7 @@ void add(Rows& rows, const std::string& op, const std::string& shape, const std:
     row.variant = device == Device::cpu ? "cpu" : variant_name("cuda", rows.dtype);
     row.captured = sets_for(device, input_bytes + output_bytes);
     row.flops = flops + (backward ? backward_flops : 0);
+    row.fewer = op.find("conv") == 0 || op == "residual block" ? kWinograd : 1;
     // Backward reads the inputs and dy and writes as many gradients as there are inputs.
     row.bytes = input_bytes + output_bytes + (backward ? 2 * input_bytes + output_bytes : 0);
     row.prepare = [=]() -> std::function<void(int64_t)> {
@@ -147,6 +151,18 @@ void add_gemm(Rows& rows, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
   variant("oneDNN", [](float* y, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool ta,
                        bool tb) { gemm_onednn(y, n, a, ta ? m : k, b, tb ? k : n, m, n, k, ta, tb, 0); });
 #endif
+}
+
+// Self-attention of a packed projection, half of the products where it is causal; backward has five products
+// for the forward's two.
+void add_attention(Rows& rows, const std::string& label, int64_t batch, int64_t heads, int64_t tokens,
+                   int64_t head_dim, bool causal) {
+  batch = rows.cut(batch, 1), heads = rows.cut(heads, 2), tokens = rows.cut(tokens, 32);
+  head_dim = rows.cut(head_dim, 32);
+  const double flops = (causal ? 2.0 : 4.0) * double(batch * heads * tokens * tokens * head_dim);
+  add(rows, "attention", fmt::format("{} {}x{}x{}x{}", label, batch, tokens, heads, head_dim),
+      {{batch, tokens, 3 * heads * head_dim}}, flops, 2.5 * flops,
+      [=](const Tensors& x) { return attention(x[0], {.heads = heads, .causal = causal}); });
 }
 
 // 36 bytes a parameter: four arrays read and written, the gradient read.
@@ -249,6 +265,11 @@ std::vector<Row> op_rows(Device device, Dtype dtype) {
   add_residual(rows, 4, 16, 256);
   add_residual(rows, 4, 16, 512);
 
+  add_attention(rows, "prior", 2, 16, 256, 64, true);
+  add_attention(rows, "DiT-L/4", 16, 16, 64, 64, false);
+  add_attention(rows, "VQGAN", 2, 1, 256, 512, false);
+  add_attention(rows, "KL-f8", 1, 1, 1024, 512, false);
+
   const auto norm = [&](const char* op, const Shape& shape, const Function& f) {
     const Shape c{shape[-1]};
     add(rows, op, shape.str(), {shape, c, c}, 8.0 * double(shape.size()), 12.0 * double(shape.size()), f);
@@ -257,6 +278,11 @@ std::vector<Row> op_rows(Device device, Dtype dtype) {
        [](const Tensors& x) { return group_norm(x[0], x[1], x[2], 32, 1e-6, Act::silu); });
   norm("layer_norm", {rows.cut(1024, 8), rows.cut(1024, 64)},
        [](const Tensors& x) { return layer_norm(x[0], x[1], x[2], 1e-6); });
+  {  // DiT-L: 16 images of 64 tokens
+    const Shape x{rows.cut(16, 2), rows.cut(64, 4), rows.cut(1024, 64)}, by{x[0], x[2]};
+    add(rows, "modulated_norm", x.str(), {x, by, by}, 8.0 * double(x.size()), 12.0 * double(x.size()),
+        [](const Tensors& t) { return modulated_norm(t[0], t[1], t[2], 1e-6); });
+  }
   norm("batch_norm + relu", {rows.cut(64, 2), rows.cut(16, 4), rows.cut(16, 4), rows.cut(128, 32)},
        [](const Tensors& x) {
          const Device where = x[0].device();

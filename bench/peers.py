@@ -4,13 +4,15 @@ only. Each row is tried plain and with torch.compile (where that works) and the 
 
     peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] [--unfused] > torch.json
     peers.py --device cuda --dtype bf16 ... > torch.json
+    peers.py --device cuda --dtype bf16 --graphs --save torch.json
 
 On CUDA: f32 without TF32, cuDNN autotuned, torch.compile as max-autotune, which captures CUDA graphs; times by events
-of the device.
+of the device. --graphs: plain and as a captured CUDA graph in place of torch.compile, which takes minutes. --save: the
+rows so far, written after each, so that none is lost when the time is up.
 
 --unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
 """
-import argparse, json, math, platform, re, sys, time
+import argparse, contextlib, json, math, os, platform, re, subprocess, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -76,7 +78,7 @@ def encoder():
 
 def adam(*modules):
     params = [p for m in modules for p in m.parameters()]
-    return torch.optim.Adam(params, 2e-4, (0.5, 0.9), fused=True)
+    return torch.optim.Adam(params, 2e-4, (0.5, 0.9), fused=True, capturable=DEVICE == "cuda")
 
 
 def bce(logits, target):
@@ -188,6 +190,16 @@ def op_rows():
     add("layer_norm", "(1024, 1024)", [(1024, 1024), (1024,), (1024,)], lambda x, w, b: F.layer_norm(x, (1024,), w, b, 1e-6))
     add("batch_norm + relu", "(64, 16, 16, 128)", [(64, 128, 16, 16), (128,), (128,)],
         lambda x, w, b: F.relu(F.batch_norm(x, zeros, ones, w, b, True, 0.1, 1e-5)))
+    for n, c in [(16, 1024)]:
+        add("modulated_norm", f"({n}, 64, {c})", [(n, 64, c), (n, c), (n, c)],
+            lambda x, shift, scale: torch.addcmul(shift[:, None], F.layer_norm(x, (x.shape[-1],), eps=1e-6), 1 + scale[:, None]))
+    for label, b, t, h, d, causal in [("prior", 2, 256, 16, 64, True), ("DiT-L/4", 16, 64, 16, 64, False),
+                                      ("VQGAN", 2, 256, 1, 512, False), ("KL-f8", 1, 1024, 1, 512, False)]:
+        def attention(qkv, h=h, causal=causal):
+            b, t, width = qkv.shape
+            q, k, v = qkv.view(b, t, 3, h, width // 3 // h).permute(2, 0, 3, 1, 4)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(b, t, -1)
+        add("attention", f"{label} {b}x{t}x{h}x{d}", [(b, t, 3 * h * d)], attention)
     zeros, ones = torch.zeros(128, device=DEVICE, dtype=DTYPE), torch.ones(128, device=DEVICE, dtype=DTYPE)
     flat, nchw = "(64, 16, 16, 256)", (64, 256, 16, 16)
     for op, f in [("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("tanh", torch.tanh), ("silu", F.silu),
@@ -227,7 +239,8 @@ def adamw(wrap, fused):
     for _ in range(2):
         p = torch.randn(n, device=DEVICE, requires_grad=True)
         p.grad = torch.randn(n, device=DEVICE)
-        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused), p.detach().clone()))
+        sets.append((p, torch.optim.AdamW([p], 1e-4, (0.9, 0.95), 1e-8, 0.01, fused=fused, capturable=DEVICE == "cuda"),
+                     p.detach().clone()))
 
     def step(s):
         s[1].step()
@@ -243,6 +256,9 @@ def rows(fused):
         for batch in (64, 128):
             yield f"step vaegan, {label}", f"batch {batch}", lambda wrap, b=batch, s=stage: vaegan(b, wrap, s)
     yield "step toy", "batch 128", lambda wrap: toy(128, wrap)
+    if DEVICE == "cpu":
+        for busy in (2, 4):
+            yield f"step dcgan beside {busy} busy loops", "batch 64", lambda wrap: dcgan(64, wrap)
     for op, shape, inputs, f in op_rows():
         for kind, backward in (("fwd", False), ("fwd+bwd", True)):
             yield f"{op} {kind}", shape, lambda wrap, i=inputs, f=f, b=backward: prepare_op(i, f, b, wrap)
@@ -262,6 +278,21 @@ def timed(run):
     return begin.elapsed_time(end) * 1e-3
 
 
+def captured(run, sets):
+    """All sets in turn as one CUDA graph: its replay and the one set that stands for them."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for i in range(3):
+            run(sets[i % len(sets)])
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for s in sets:
+            run(s)
+    return lambda _: graph.replay(), [None]
+
+
 def measure(run, sets, seconds):
     """On a GPU a time is of all sets in turn, so that the host's work for one hides behind the device's for another."""
     together = len(sets) if DEVICE == "cuda" else 1
@@ -276,13 +307,29 @@ def measure(run, sets, seconds):
     return {"seconds": taken[n // 2], "low": taken[n // 4], "high": taken[n - 1 - n // 4], "runs": n}
 
 
+@contextlib.contextmanager
+def beside(found):
+    """As many processes that keep a processor busy as the row's name says."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(loop) for _ in range(int(found[1]) if found else 0)]
+    time.sleep(0.5 if others else 0)
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--filter", default="")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--graphs", action="store_true")
     parser.add_argument("--unfused", action="store_true")
+    parser.add_argument("--save", default="")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="f32")
     args = parser.parse_args()
@@ -293,16 +340,29 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     compiled = lambda f: torch.compile(f, mode="max-autotune" if DEVICE == "cuda" else None)
-    out = []
+    plain = lambda f: f
+    modes = [("eager", plain)]
+    if args.graphs and DEVICE == "cuda":
+        modes.append(("graph", plain))
+    elif not args.graphs and not args.no_compile:
+        modes.append(("compile", compiled))
+    gpu = {"gpu": torch.cuda.get_device_name()} if DEVICE == "cuda" else {}
+    out = {"machine": {**gpu, "dtype": args.dtype, "torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
+           "rows": []}
     for op, shape, make in rows(not args.unfused):
         if not re.search(args.filter, f"{op} {shape} torch", re.I):
             continue
         best = None
-        for name, wrap in [("eager", lambda f: f)] + ([] if args.no_compile else [("compile", compiled)]):
+        for name, wrap in modes:
             try:
-                torch._dynamo.reset()
+                if name == "compile":
+                    torch._dynamo.reset()
                 run, sets = make(wrap)
-                found = measure(run, sets, args.seconds)
+                count = len(sets) if name == "graph" else 1
+                if name == "graph":
+                    run, sets = captured(run, sets)
+                with beside(re.search(r"beside (\d+) busy", op)):
+                    found = {k: v / count if k != "runs" else v for k, v in measure(run, sets, args.seconds).items()}
             except Exception as e:
                 print(f"{op} {shape}: {name} failed: {str(e).splitlines()[0]}", file=sys.stderr)
                 continue
@@ -310,10 +370,13 @@ def main():
             if best is None or found["seconds"] < best["seconds"]:
                 best = {"op": op, "shape": shape, "variant": "torch", "mode": name, "threads": args.threads, **found}
         if best:
-            out.append(best)
-    gpu = {"gpu": torch.cuda.get_device_name()} if DEVICE == "cuda" else {}
-    json.dump({"machine": {**gpu, "dtype": args.dtype, "torch": torch.__version__, "python": platform.python_version(), "threads": args.threads},
-               "rows": out}, sys.stdout, indent=1)
+            out["rows"].append(best)
+        if args.save:
+            with open(args.save + ".tmp", "w") as file:
+                json.dump(out, file, indent=1)
+            os.replace(args.save + ".tmp", args.save)
+    if not args.save:
+        json.dump(out, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

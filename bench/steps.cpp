@@ -47,6 +47,7 @@ Row step(Device device, Dtype dtype, const std::string& kind, const std::string&
   row.device = device, row.dtype = dtype;
   row.variant = device == Device::cpu ? "cpu" : variant_name("graph", dtype);
   row.flops = tiny ? 0 : 2 * multiplications * double(batch);
+  row.fewer = kind == "toy" ? 1 : 2.25;  // Winograd
   row.prepare = [=]() -> std::function<void(int64_t)> {
     Recipe recipe;
     recipe.model.kind = kind;
@@ -73,7 +74,7 @@ Row step(Device device, Dtype dtype, const std::string& kind, const std::string&
 
 std::vector<Row> step_rows(Device device, Dtype dtype) {
   const auto make = [&](auto... arguments) { return step(device, dtype, arguments...); };
-  return {
+  std::vector<Row> rows = {
       make("dcgan", "dcgan", 1, 64, kDcgan),
       make("dcgan", "dcgan", 1, 128, kDcgan),
       make("vaegan", "vaegan, joint", 1, 64, kJoint),
@@ -82,6 +83,14 @@ std::vector<Row> step_rows(Device device, Dtype dtype) {
       make("vaegan", "vaegan, stage 2", 2, 128, kStageTwo),
       make("toy", "toy", 1, 128, kToy),
   };
+  // Beside other work: with n busy loops on two cores a fair share takes 1 + n / 2 times as long as alone.
+  for (const int busy : {2, 4}) {
+    if (device != Device::cpu) break;
+    Row row = make("dcgan", fmt::format("dcgan beside {} busy loops", busy), 1, 64, 0.0);
+    row.busy = busy;
+    rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 }  // namespace bench

@@ -14,10 +14,11 @@ key = lambda r: (r["op"], r["shape"])
 torch_rows = [{key(r): r for r in run["rows"]} for run in torch]
 dae_second = {(key(r), r["variant"]): r for r in dae[1]["rows"]}
 ms = lambda pair: " / ".join(f"{r['seconds'] * 1e3:.3f}" for r in pair)
+share = lambda r: "-" if r["roof_percent"] is None else f"{r['roof_percent']:.0f} {r['roof']}"
 for row in dae[0]["rows"]:
     mine = [row, dae_second[key(row), row["variant"]]]
     best = min(mine, key=lambda r: r["seconds"])
-    line = f"| {row['op']} | {row['shape']} | {ms(mine)} | {best['roof_percent']:.0f} {best['roof']} |"
+    line = f"| {row['op']} | {row['shape']} | {ms(mine)} | {share(best)} |"
     if all(key(row) in run for run in torch_rows):
         theirs = [run[key(row)] for run in torch_rows]
         fastest = min(theirs, key=lambda r: r["seconds"])

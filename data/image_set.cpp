@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <exception>
 #include <filesystem>
 
 #include "data/dataset.h"
 #include "data/file.h"
 #include "data/npz.h"
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 
 namespace fs = std::filesystem;
 
@@ -23,14 +23,10 @@ class ImageFiles : public ImageSet {
   std::string name(int64_t i) const override { return list_.names[size_t(i)]; }
   std::vector<Image> read(int64_t begin, int64_t end) override {
     std::vector<Image> out(size_t(end - begin));
-    std::vector<std::exception_ptr> errors(out.size());
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t i = begin; i < end; ++i) try {
-        const std::string path = root_ + "/" + list_.names[size_t(i)];
-        out[size_t(i - begin)] = decode_image(path, read_file(path));
-      } catch (...) { errors[size_t(i - begin)] = std::current_exception(); }
-    for (const std::exception_ptr& error : errors)
-      if (error) std::rethrow_exception(error);
+    parallel_for(end - begin, 1, [&](int64_t i, int64_t) {
+      const std::string path = root_ + "/" + list_.names[size_t(begin + i)];
+      out[size_t(i)] = decode_image(path, read_file(path));
+    });
     return out;
   }
 

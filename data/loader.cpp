@@ -16,7 +16,8 @@
 
 namespace {
 
-constexpr size_t kAhead = 2;  // batches kept ready
+constexpr size_t kAhead = 2;    // batches kept ready
+constexpr int64_t kFirst = 32;  // examples for pictures
 // Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
 constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB,
                    kAugmentStep = 0xFFFFFFFA;
@@ -51,6 +52,7 @@ struct Loader::State {
   int64_t count = 0, per_epoch = 0, made = 0;
   std::vector<int64_t> order;
   int64_t order_epoch = -1;
+  RawBatch first;
   std::deque<RawBatch> ready;
   std::exception_ptr error;
   bool stop = false;
@@ -69,6 +71,21 @@ struct Loader::State {
       const uint64_t wide = uint64_t(random_bits(key, uint64_t(i))) * uint64_t(i + 1);
       std::swap(order[size_t(i)], order[size_t(wide >> 32)]);
     }
+  }
+
+  RawBatch make_first() const {
+    RawBatch batch;
+    batch.shape = data->shape();
+    std::vector<double> example(
+        size_t(std::accumulate(batch.shape.begin(), batch.shape.end(), int64_t{1}, std::multiplies<>())));
+    batch.shape.insert(batch.shape.begin(), std::min(kFirst, count));
+    if (options.f64) batch.values = std::vector<double>();
+    for (int64_t i = 0; i < batch.shape[0]; ++i) {
+      data->get(i, {}, example.data());
+      std::visit([&](auto& to) { to.insert(to.end(), example.begin(), example.end()); }, batch.values);
+      batch.labels.push_back(data->label(i));
+    }
+    return batch;
   }
 
   RawBatch make(int64_t number) {
@@ -137,6 +154,7 @@ Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>())
       options.two_views && (shape.size() != 3 || shape[2] != 3))
     fail(Fault::usage, "data.augment: expected images of 3 channels, found examples of shape ({})",
          fmt::join(shape, ", "));
+  s.first = s.make_first();
   s.order.resize(size_t(s.count));
   s.made = options.start;
   s.thread = std::thread([&s] { s.run(); });
@@ -150,6 +168,8 @@ Loader::~Loader() {
   state_->changed.notify_all();
   state_->thread.join();
 }
+
+const RawBatch& Loader::first() const { return state_->first; }
 
 RawBatch Loader::next() {
   const auto start = std::chrono::steady_clock::now();

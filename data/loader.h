@@ -35,6 +35,7 @@ class Loader {
   explicit Loader(const LoaderOptions& options);  // Fault::data or Fault::usage, one line
   ~Loader();
   std::vector<int64_t> example_shape() const;
+  const RawBatch& first() const;   // the first 32 examples at most, as they are: the same in every picture
   RawBatch next();                 // the last, smaller batch of an epoch is dropped
   double wait() const;             // seconds next() has waited so far
   std::string manifest() const;    // JSON: kind, path, count, shape, CRC-32 of what was read

@@ -42,8 +42,9 @@ Pools& pools() {
 thread_local std::shared_ptr<Arena> entered;
 
 // Blocks come in four sizes per power of two, so that nearby requests share blocks and at most a quarter is
-// wasted.
-size_t block_size(size_t bytes) {
+// wasted. On the emulated device a block has its own size: what a kernel does beside it is seen.
+size_t block_size(Device device, size_t bytes) {
+  if (kCuda == CudaBuild::emulated && device == Device::cuda) return std::max<size_t>(bytes, 1);
   size_t power = 256;
   while (power * 2 <= bytes) power *= 2;
   const size_t step = power / 4;
@@ -135,7 +136,7 @@ const char* name(Device device) { return device == Device::cpu ? "cpu" : "cuda";
 std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) {
   if (!kHasCuda && device == Device::cuda)
     fail(Fault::usage, "memory: this build has no CUDA; use --device cpu");
-  const size_t size = block_size(size_t(shape.size() * size_of(dtype)));
+  const size_t size = block_size(device, size_t(shape.size() * size_of(dtype)));
   if (dry_run) return dry_run->allocate(device, size, shape, dtype);
   const auto block = std::make_shared<Block>();
   block->size = size, block->device = device, block->shape = shape, block->dtype = dtype;

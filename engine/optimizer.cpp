@@ -133,6 +133,7 @@ void AdamW::step() {
   for (Group& g : groups_)
     for (Param* p : g.params)
       if (p->grad && !g.frozen) p->changed(!control_), p->grad = {};
+  for (Group& g : groups_) g.gate = {};
 }
 
 void AdamW::count_step() const {
@@ -144,6 +145,7 @@ void AdamW::count_step() const {
 
 void AdamW::step_on_cpu(size_t at) {
   const Group& g = groups_[at];
+  if (g.gate && g.gate.item() == 0) return;
   const AdamStep h{g.lr * lr_factor_, options_.beta1,     options_.beta2,    options_.eps,
                    g.weight_decay,    options_.decoupled, ++flat_[at].steps, options_.ema};
   for (Param* p : g.params) {
@@ -175,7 +177,8 @@ void AdamW::step_on_cuda() {
       Flat& flat = flat_[at];
       const AdamStep h{g.lr, options_.beta1, options_.beta2, options_.eps, g.weight_decay, options_.decoupled,
                        0,    options_.ema};
-      adam_begin(where, address<AdamState>(flat.state), control, data_of<float>(scale_), h);
+      adam_begin(where, address<AdamState>(flat.state), control, data_of<float>(scale_),
+                 data_of<float>(g.gate), h);
       Dtype low = Dtype::f32;  // of the copies, if there are any
       for (const Param* p : g.params)
         if (p->low) low = p->low.dtype();

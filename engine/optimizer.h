@@ -16,6 +16,9 @@ struct Group {
   double lr = 1e-3;
   double weight_decay = 0;
   bool frozen = false;  // not stepped, not recorded
+  // One element on the parameters' device, in the wide type: where it is 0, the next step() leaves the group
+  // as it is, step count and moments too, and drops its gradients. Empty: open, as it is again after a step.
+  Tensor gate = {};
 };
 
 struct AdamOptions {

@@ -15,7 +15,7 @@ struct Cuda {
   Stream stream = nullptr;
 };
 
-// What the Cuda half of this program is: the same sources compiled by nvcc, run by kernels/emulate.h on the
+// What the Cuda half of this program is: the same sources compiled by nvcc, run by kernels/emulate/ on the
 // processor, or nothing.
 enum class CudaBuild { absent, real, emulated };
 #ifndef DAE_CUDA

@@ -24,8 +24,6 @@ void fail_on_wrong_index() {
 
 bool gpu_capturing() { return capturing; }
 
-#ifdef __CUDACC__
-
 int gpu_count() {
   int count = 0;
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
@@ -37,6 +35,7 @@ void use_gpu(int index) {
   if (index >= gpu_count())
     fail(Fault::usage, "--device: expected one of {} CUDA devices, found cuda:{}; see nvidia-smi",
          gpu_count(), index);
+  check(cudaSetDevice(index), "choosing a device");
 }
 // Not the legacy default stream, which cannot be captured into a graph.
 Stream gpu_stream() {
@@ -162,57 +161,3 @@ void gpu_free(GpuGraph* graph) {
   cudaGraphExecDestroy(graph->executable);
   delete graph;
 }
-
-#else
-#include <chrono>
-#include <cstdlib>
-
-int gpu_count() { return 1; }
-void use_gpu(int index) {
-  if (index > 0)
-    fail(Fault::usage, "--device: expected cuda or cuda:0, the emulated device, found cuda:{}", index);
-}
-Stream gpu_stream() { return nullptr; }
-std::string gpu_name() { return "emulated device"; }
-double gpu_seconds(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-void* gpu_allocate(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
-void gpu_free(void* data) { std::free(data); }
-void gpu_fill_bytes(void* data, int byte, size_t bytes) {
-  emulate::run_or_record([=] { std::memset(data, byte, bytes); });
-}
-void gpu_copy(void* to, const void* from, size_t bytes) {
-  emulate::run_or_record([=] { std::memcpy(to, from, bytes); });
-}
-void gpu_upload(void* to, const void* from, size_t bytes) {
-  refuse_capture("an upload");
-  std::memcpy(to, from, bytes);
-}
-void gpu_download(void* to, const void* from, size_t bytes) {
-  refuse_capture("a download");
-  std::memcpy(to, from, bytes);
-  fail_on_wrong_index();
-}
-WrongIndex* wrong_index() {
-  static WrongIndex report{};
-  return &report;
-}
-
-struct GpuGraph {
-  std::vector<std::function<void()> > work;
-};
-void gpu_begin_capture() { capturing = true, emulate::recorded.emplace(); }
-GpuGraph* gpu_end_capture() {
-  auto* graph = new GpuGraph{std::move(*emulate::recorded)};
-  gpu_drop_capture();
-  return graph;
-}
-void gpu_drop_capture() { capturing = false, emulate::recorded.reset(); }
-void gpu_launch(GpuGraph* graph) {
-  for (const auto& work : graph->work) work();
-}
-void gpu_free(GpuGraph* graph) { delete graph; }
-#endif

@@ -1,5 +1,5 @@
-// The GPU's memory, copies, and the one stream in which all work is queued. Real: CUDA's runtime. Emulated:
-// memory of the host, and a kernel has run when its launch returns. Nothing of it is there in a build without
+// The GPU's memory, copies, and the one stream in which all work is queued, by CUDA's runtime or what the
+// emulated device has in its place (kernels/emulate/runtime.h). Nothing of it is there in a build without
 // CUDA, except that no device is found.
 #pragma once
 #include <cstddef>
@@ -11,7 +11,7 @@
 constexpr bool kHasCuda = kCuda != CudaBuild::absent;
 
 int gpu_count();          // devices that can be used; 0 without a driver
-void use_gpu(int index);  // before anything is allocated; Fault::usage if there is no such device
+void use_gpu(int index);  // before anything else here; Fault::usage if there is no such device
 Stream gpu_stream();
 std::string gpu_name();  // "NVIDIA H100 80GB HBM3, sm_90"
 // Runs `work` and waits for what it queued: the device's seconds between its begin and its end.

@@ -1,4 +1,4 @@
-// What every .cu file has, through device.h: launch(), shared memory and instructions (ptx.h, or emulate.h on
+// What every .cu file has, through device.h: launch(), shared memory and instructions (ptx.h, or emulate/ on
 // the processor), and below it 16-byte loads, reductions in a fixed order, tensor maps.
 #pragma once
 #include <cstdint>
@@ -30,8 +30,14 @@ struct alignas(16) Pack {
   T v[size];
 };
 
+// For launch(), before a kernel runs with so many bytes of dynamic shared memory: a block gets 48 KB, the
+// kernel's own arrays among them, unless the kernel has asked for more. It never takes back what it gave,
+// since a captured step may launch the kernel again with as much. Fault::internal beyond
+// shared_memory_limit().
+void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes);
+
 #ifdef DAE_EMULATE
-#include "kernels/emulate.h"
+#include "kernels/emulate/emulate.h"
 #else
 #include "kernels/ptx.h"
 #endif
@@ -41,6 +47,9 @@ struct alignas(16) Pack {
 
 int compute_capability(Cuda where);  // 80, 90, ...; kernels with sm_90a instructions run on 90 only
 int multiprocessors(Cuda where);     // to size a persistent grid; no result may depend on it
+// Bytes of shared memory that a block can have, its kernel's own arrays (SHARED) and what aligns the dynamic
+// part to 1024 bytes among them: 163 KB on sm_80, 99 KB on sm_86 and sm_89, 227 KB on sm_90.
+int64_t shared_memory_limit(Cuda where);
 
 // Device memory for the kernels that a function launches, undefined at the start; the next call may hand out
 // the same bytes. Grows and is never given back, so that captured graphs stay valid.

@@ -16,6 +16,36 @@ void each_row(int64_t rows, int64_t channels, F f) {
   });
 }
 
+// sums[c] and sums[channels + c] += the pair that f(p, c) gives, over all positions p: in T over 8 of them,
+// in f64 beyond.
+template <class T>
+struct Pair {
+  T a, b;
+};
+template <class T, class F>
+void add_positions(double* sums, int64_t positions, int64_t channels, F f) {
+  int64_t p = 0;
+  for (; p + 8 <= positions; p += 8)
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) {
+      T a = 0, b = 0;
+#pragma GCC unroll 8
+      for (int64_t j = 0; j < 8; ++j) {
+        const Pair<T> v = f(p + j, c);
+        a += v.a, b += v.b;
+      }
+      sums[c] += double(a), sums[channels + c] += double(b);
+    }
+  for (; p < positions; ++p)
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) {
+      const Pair<T> v = f(p, c);
+      sums[c] += double(v.a), sums[channels + c] += double(v.b);
+    }
+}
+
+bool is_layer_norm(NormShape s, Act act) { return s.positions == 1 && s.groups == 1 && act == Act::none; }
+
 }  // namespace
 
 template <class T>
@@ -110,6 +140,8 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
 template <class T>
 void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, NormShape s,
                         double eps, Act act) {
+  if (is_layer_norm(s, act))
+    return layer_norm_forward(Cpu{}, y, mean, rstd, x, weight, bias, s.images, s.channels, eps);
   const int64_t width = s.channels / s.groups, count = s.positions * width;
   with_act(act, [&]<Act a>() {
     parallel_for(
@@ -125,14 +157,10 @@ void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight
             sums.assign(size_t(2 * s.channels), 0.0);
             double* sum = sums.data();
             for (int64_t g = 0; g < s.groups; ++g) std::fill_n(of + g * width, width, in[g * width]);
-            for (int64_t p = 0; p < s.positions; ++p) {
-#pragma omp simd
-              for (int64_t c = 0; c < s.channels; ++c) {
-                const double v = double(in[p * s.channels + c]) - double(of[c]);
-                sum[c] += v;
-                sum[s.channels + c] += v * v;
-              }
-            }
+            add_positions<T>(sum, s.positions, s.channels, [=](int64_t p, int64_t c) {
+              const T d = in[p * s.channels + c] - of[c];
+              return Pair<T>{d, d * d};
+            });
             for (int64_t g = 0; g < s.groups; ++g) {
               double total = 0, squares = 0;
 #pragma omp simd reduction(+ : total, squares)
@@ -160,6 +188,8 @@ void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight
 template <class T>
 void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* rstd, const T* weight, const T* bias, NormShape s, Act act) {
+  if (is_layer_norm(s, act))
+    return layer_norm_backward(Cpu{}, dx, dweight, dbias, dy, x, mean, rstd, weight, s.images, s.channels);
   const int64_t width = s.channels / s.groups, count = s.positions * width;
   // Per image: sums over positions of du and du xhat, by channel. They make dweight, dbias and the group's
   // two means.
@@ -181,15 +211,14 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
               std::fill_n(mu + k * width, width, mean[n * s.groups + k]);
               std::fill_n(rs + k * width, width, rstd[n * s.groups + k]);
             }
-            for (int64_t p = 0; p < s.positions; ++p) {
-              const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
-#pragma omp simd
-              for (int64_t c = 0; c < s.channels; ++c) {
-                const T xhat = (in[c] - mu[c]) * rs[c], du = g[c] * slope_at<a>(xhat * w[c] + b[c]);
-                sum[c] += double(du);
-                sum[s.channels + c] += double(du * xhat);
-              }
-            }
+            const T *in = x + base, *g = dy + base;
+            T* out = dx ? dx + base : nullptr;  // first du, so that the slope is computed once
+            add_positions<T>(sum, s.positions, s.channels, [=](int64_t p, int64_t c) {
+              const int64_t i = p * s.channels + c;
+              const T xhat = (in[i] - mu[c]) * rs[c], du = g[i] * slope_at<a>(xhat * w[c] + b[c]);
+              if (out) out[i] = du;
+              return Pair<T>{du, du * xhat};
+            });
             if (!dx) continue;
             for (int64_t k = 0; k < s.groups; ++k) {
               double total = 0, dot = 0;
@@ -200,12 +229,10 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
               std::fill_n(m1 + k * width, width, T(dot / double(count)));
             }
             for (int64_t p = 0; p < s.positions; ++p) {
-              const T *in = x + base + p * s.channels, *g = dy + base + p * s.channels;
-              T* out = dx + base + p * s.channels;
 #pragma omp simd
               for (int64_t c = 0; c < s.channels; ++c) {
-                const T xhat = (in[c] - mu[c]) * rs[c], du = g[c] * slope_at<a>(xhat * w[c] + b[c]);
-                out[c] = rs[c] * (w[c] * du - m0[c] - xhat * m1[c]);
+                const int64_t i = p * s.channels + c;
+                out[i] = rs[c] * (w[c] * out[i] - m0[c] - (in[i] - mu[c]) * rs[c] * m1[c]);
               }
             }
           }
@@ -221,67 +248,6 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   }
 }
 
-template <class T>
-void modulated_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* shift, const T* scale,
-                            NormShape s, double eps) {
-  const int64_t channels = s.channels;
-  each_row(s.images * s.positions, channels, [=](int64_t r) {
-    const T *in = x + r * channels, *by = scale + r / s.positions * channels,
-            *to = shift + r / s.positions * channels;
-    T* out = y + r * channels;
-    const auto deviation = [=](int64_t c) { return double(in[c]) - double(in[0]); };
-    const double m = lane_sum(0, channels, deviation) / double(channels);
-    const double q =
-        lane_sum(0, channels, [=](int64_t c) { return (deviation(c) - m) * (deviation(c) - m); });
-    const T mu = mean[r] = T(double(in[0]) + m), rs = rstd[r] = T(1 / std::sqrt(q / double(channels) + eps));
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) out[c] = (in[c] - mu) * rs * (1 + by[c]) + to[c];
-  });
-}
-
-template <class T>
-void modulated_norm_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* mean,
-                             const T* rstd, const T* scale, NormShape s) {
-  const int64_t channels = s.channels;
-  if (dx)
-    each_row(s.images * s.positions, channels, [=](int64_t r) {
-      const T *in = x + r * channels, *g = dy + r * channels, *by = scale + r / s.positions * channels;
-      T* out = dx + r * channels;
-      const T mu = mean[r], rs = rstd[r];
-      const T m0 = T(lane_sum(0, channels, [=](int64_t c) { return g[c] * (1 + by[c]); }) / double(channels));
-      const T m1 =
-          T(lane_sum(0, channels, [=](int64_t c) { return g[c] * (1 + by[c]) * (in[c] - mu) * rs; }) /
-            double(channels));
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) out[c] = rs * (g[c] * (1 + by[c]) - m0 - (in[c] - mu) * rs * m1);
-    });
-  if (!dshift) return;
-  // A task sums a slice of an image's channels over its positions, in their order.
-  constexpr int64_t kSlice = 64;
-  const int64_t slices = ceil_div(channels, kSlice);
-  parallel_for(s.images * slices, std::max<int64_t>(1, kStreamGrain / (s.positions * kSlice)),
-               [=](int64_t begin, int64_t end) {
-                 for (int64_t task = begin; task < end; ++task) {
-                   const int64_t image = task / slices, first = task % slices * kSlice;
-                   const int64_t width = std::min(kSlice, channels - first);
-                   double of_one[kSlice] = {}, of_xhat[kSlice] = {};
-                   for (int64_t r = image * s.positions; r < (image + 1) * s.positions; ++r) {
-                     const T *in = x + r * channels + first, *g = dy + r * channels + first;
-                     const T mu = mean[r], rs = rstd[r];
-#pragma omp simd
-                     for (int64_t c = 0; c < width; ++c) {
-                       of_one[c] += double(g[c]);
-                       of_xhat[c] += double(g[c] * (in[c] - mu) * rs);
-                     }
-                   }
-                   for (int64_t c = 0; c < width; ++c) {
-                     dshift[image * channels + first + c] = T(of_one[c]);
-                     dscale[image * channels + first + c] = T(of_xhat[c]);
-                   }
-                 }
-               });
-}
-
 #define INSTANTIATE(T)                                                                                     \
   template void batch_statistics(Cpu, T*, T*, const T*, int64_t, int64_t);                                 \
   template void update_running(Cpu, T*, T*, const T*, const T*, int64_t, int64_t, double);                 \
@@ -291,9 +257,6 @@ void modulated_norm_backward(Cpu, T* dx, T* dshift, T* dscale, const T* dy, cons
                                     const T*, int64_t, int64_t, double, Act, bool);                        \
   template void group_norm_forward(Cpu, T*, T*, T*, const T*, const T*, const T*, NormShape, double, Act); \
   template void group_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*,     \
-                                    const T*, NormShape, Act);                                             \
-  template void modulated_norm_forward(Cpu, T*, T*, T*, const T*, const T*, const T*, NormShape, double);  \
-  template void modulated_norm_backward(Cpu, T*, T*, T*, const T*, const T*, const T*, const T*, const T*, \
-                                        NormShape);
+                                    const T*, NormShape, Act);
 INSTANTIATE(float)
 INSTANTIATE(double)

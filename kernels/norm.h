@@ -4,7 +4,8 @@
 //   group norm: positions and the channels of a group, one pair an (image, group);
 //   layer norm: channels, one pair a row: group norm with one group and one position.
 //   modulated: layer norm with w = 1 + scale and b = shift of each image (adaLN of DiT, Peebles & Xie 2022).
-// Backward recomputes xhat from x: nothing but x and the statistics is kept. Sums are f64 in fixed order.
+// Backward recomputes xhat from x: nothing but x and the statistics is kept. Sums run in a fixed order, on
+// the CPU in f64 but for the first 8 to 16 terms, which are added in T.
 #pragma once
 #include "kernels/act.h"
 #include "kernels/device.h"
@@ -56,6 +57,14 @@ template <class T>
 void group_norm_backward(Cuda, T* dx, Wide<T>* dweight, Wide<T>* dbias, const T* dy, const T* x,
                          const Wide<T>* mean, const Wide<T>* rstd, const Wide<T>* weight, const Wide<T>* bias,
                          NormShape s, Act act);
+
+// Group norm of one group and one position, the Cpu's way to it (layer_norm.cpp). mean, rstd: (rows).
+template <class T>
+void layer_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, int64_t rows,
+                        int64_t channels, double eps);
+template <class T>
+void layer_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                         const T* rstd, const T* weight, int64_t rows, int64_t channels);
 
 // mean, rstd (images positions); shift, scale (images, channels); s.groups is not read.
 template <class T>

@@ -22,8 +22,7 @@ struct Table {
 // Calls launch_one(table, blocks) for each table full of segments.
 template <class T, class F>
 void each_table(std::span<const AdamSegment<T>> segments, F launch_one) {
-  Table<T> table;
-  table.count = 0;
+  Table<T> table{};
   int64_t blocks = 0;
   const auto flush = [&] {
     if (table.count) launch_one(table, blocks);
@@ -108,9 +107,9 @@ __device__ inline double power(double b, int64_t n) {
   return y;
 }
 
-__global__ void begin_kernel(AdamState* state, const AdamControl* control, const float* scale, double lr,
-                             double beta1, double beta2, double weight_decay) {
-  state->skip = control->overflow;
+__global__ void begin_kernel(AdamState* state, const AdamControl* control, const float* scale,
+                             const float* gate, double lr, double beta1, double beta2, double weight_decay) {
+  state->skip = control->overflow || (gate && *gate == 0);
   if (state->skip) return;
   const int64_t step = ++state->step;
   const double rate = lr * control->lr_factor;
@@ -150,8 +149,8 @@ void adam_look_for_overflow(Cuda where, AdamControl* control, std::span<const Ad
   });
 }
 void adam_begin(Cuda where, AdamState* state, const AdamControl* control, const float* scale,
-                const AdamStep& h) {
-  launch(where, "adam_begin", begin_kernel, 1, 1, 0, state, control, scale, h.lr, h.beta1, h.beta2,
+                const float* gate, const AdamStep& h) {
+  launch(where, "adam_begin", begin_kernel, 1, 1, 0, state, control, scale, gate, h.lr, h.beta1, h.beta2,
          h.decoupled ? h.weight_decay : 0.0);
 }
 template <class T>

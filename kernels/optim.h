@@ -10,7 +10,7 @@
 // replayed:
 //   adam_set_rate              the factor of the rates, for the updates to come
 //   adam_look_for_overflow     with a loss scale: is any gradient not finite?
-//   adam_begin, adamw_step     of each group
+//   adam_begin, adamw_step     of each group; the update is left out where its gate is 0
 //   adam_adapt_scale           halves the scale after an overflow, doubles it after `growth` good updates
 #pragma once
 #include <span>
@@ -48,8 +48,9 @@ struct AdamSegment {
 
 void adam_set_rate(Cuda, AdamControl* control, double lr_factor);
 void adam_look_for_overflow(Cuda, AdamControl* control, std::span<const AdamSegment<float>> segments);
-// scale: what the loss was multiplied by; null: nothing.
-void adam_begin(Cuda, AdamState* state, const AdamControl* control, const float* scale, const AdamStep& h);
+// scale: what the loss was multiplied by; null: nothing. gate: null: open.
+void adam_begin(Cuda, AdamState* state, const AdamControl* control, const float* scale, const float* gate,
+                const AdamStep& h);
 // p, m, v, ema: the group's blocks. One launch for every 104 parameters. T: of the 16-bit copies, which are
 // written in the same pass; float where there are none.
 template <class T>

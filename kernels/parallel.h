@@ -2,11 +2,24 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 
 #include "kernels/host_device.h"
 
+// The number of threads that loops use, the calling one among them: OMP_NUM_THREADS where it is set, else
+// the processors that this process may run on.
+int thread_count();
+void set_thread_count(int count);  // From the next loop on. Called by one thread, outside of any loop.
+
+// Calls call(f, chunk) for every chunk of [0, chunks), on the calling thread and on the pool's. Returns when
+// all are done. A loop within a loop runs on the thread that meets it, and so does one that another thread
+// begins while the pool is taken. If calls throw, no further chunks begin and the exception of the lowest
+// chunk is thrown here.
+void run_chunks(int64_t chunks, void (*call)(void* f, int64_t chunk), void* f);
+
 // Calls f(begin, end) over [0, n) in chunks of `grain`. The chunks depend on n and grain, never on the number
-// of threads, so whatever f computes per chunk has the same bits for any thread count. f must not throw.
+// of threads, so whatever f computes per chunk has the same bits for any thread count.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& f) {
   const int64_t chunks = ceil_div(n, grain);
@@ -14,8 +27,11 @@ void parallel_for(int64_t n, int64_t grain, F&& f) {
     if (n > 0) f(int64_t{0}, n);
     return;
   }
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t c = 0; c < chunks; ++c) f(c * grain, std::min(n, (c + 1) * grain));
+  const auto chunk = [&](int64_t c) { f(c * grain, std::min(n, (c + 1) * grain)); };
+  using Chunk = std::remove_reference_t<decltype(chunk)>;
+  run_chunks(
+      chunks, [](void* g, int64_t c) { (*static_cast<Chunk*>(g))(c); },
+      const_cast<void*>(static_cast<const void*>(std::addressof(chunk))));
 }
 
 // Elements one thread should take at least for loops that only stream memory.

@@ -1,6 +1,6 @@
 // The device as nvcc sees it: launching, shared memory, and a function for every instruction that has no name
 // in CUDA C++. This is the only file with inline PTX and <<<>>>-like launches (tests/check_layers.sh);
-// kernels include kernels/device.h. kernels/emulate.h has the same names for the processor.
+// kernels include kernels/device.h. kernels/emulate/ has the same names for the processor.
 //
 // Instructions of sm_90a trap elsewhere, so that every kernel compiles for every architecture; the launchers
 // ask compute_capability() before they choose such a kernel.
@@ -38,8 +38,7 @@ void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 
     ~Range() { nvtxRangePop(); }
   } range(name);
 #endif
-  if (shared_bytes > 48 * 1024)  // more is given only to kernels that ask
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)), name);
+  allow_shared_memory(where, name, reinterpret_cast<const void*>(kernel), shared_bytes);
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeClusterDimension;
   attribute.val.clusterDim = {grid.cluster, 1, 1};

@@ -1,7 +1,7 @@
-// The real device behind kernel.h's host functions. The driver is looked up when it is first needed, so that
-// the program starts on a machine that has none. The emulated device has its own in emulate.cpp.
+// The device behind kernel.h's host functions, by CUDA's runtime or the emulated one.
 #ifdef __CUDACC__
 #include <cuda.h>
+#endif
 
 #include <algorithm>
 #include <map>
@@ -11,13 +11,70 @@
 
 namespace {
 
-int attribute(cudaDeviceAttr which) {
-  int device = 0, value = 0;
+int current_device() {
+  int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&value, which, device), "cudaDeviceGetAttribute");
+  return device;
+}
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, current_device()), "cudaDeviceGetAttribute");
   return value;
 }
 
+}  // namespace
+
+int compute_capability(Cuda) {
+  return 10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
+}
+int multiprocessors(Cuda) { return attribute(cudaDevAttrMultiProcessorCount); }
+int64_t shared_memory_limit(Cuda) { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
+
+void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes) {
+  if (bytes < 32 << 10) return;  // no kernel has 16 KB of its own
+  if (const int64_t most = shared_memory_limit(where); int64_t(bytes) > most)
+    fail(Fault::internal, "kernel {}: {} bytes of shared memory; a block has {}", name, bytes, most);
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> given;  // by device and kernel
+  std::lock_guard lock(mutex);
+  size_t& now = given[{current_device(), kernel}];
+  if (bytes <= now) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), name);
+  now = bytes;
+}
+
+void* workspace(Cuda where, size_t bytes) {
+  struct Memory {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  static std::map<Stream, Memory> of_stream;
+  Memory& m = of_stream[where.stream];
+#ifdef DAE_EMULATE
+  // The least that the promise allows: of the exact size, undefined, and what the last call gave is spoilt.
+  static std::map<std::pair<Stream, size_t>, void*> of_size;
+  const auto spoil = [&] { check(cudaMemsetAsync(m.data, 0xFF, m.bytes, where.stream), "workspace"); };
+  if (m.data) spoil();
+  void*& data = of_size[{where.stream, bytes}];
+  if (!data) check(cudaMalloc(&data, bytes), "workspace");
+  m = {data, bytes};
+  spoil();
+#else
+  if (bytes > m.bytes) {
+    const size_t size = std::max(bytes, 2 * m.bytes);
+    check(cudaMalloc(&m.data, size), "workspace");
+    m.bytes = size;
+  }
+#endif
+  return m.data;
+}
+
+#ifdef __CUDACC__
+namespace {
+
+// The driver is looked up when it is first needed, so that the program starts on a machine that has none.
 using Encode = decltype(&cuTensorMapEncodeTiled);
 Encode encoder() {
   void* function = nullptr;
@@ -36,33 +93,6 @@ Encode encoder() {
 }
 
 }  // namespace
-
-int compute_capability(Cuda) {
-  static const int capability =
-      10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
-  return capability;
-}
-int multiprocessors(Cuda) {
-  static const int count = attribute(cudaDevAttrMultiProcessorCount);
-  return count;
-}
-
-void* workspace(Cuda where, size_t bytes) {
-  struct Memory {
-    void* data = nullptr;
-    size_t bytes = 0;
-  };
-  static std::mutex mutex;
-  static std::map<Stream, Memory> of_stream;
-  std::lock_guard lock(mutex);
-  Memory& m = of_stream[where.stream];
-  if (bytes > m.bytes) {
-    const size_t size = std::max(bytes, 2 * m.bytes);
-    check(cudaMalloc(&m.data, size), "workspace");
-    m.bytes = size;
-  }
-  return m.data;
-}
 
 TensorMap tensor_map(const void* data, int element_bytes, bool bfloat, const TensorBox& b, Swizzle swizzle) {
   static const Encode encode = encoder();

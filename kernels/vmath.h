@@ -29,11 +29,9 @@ inline float fast_exp(float x) {
   p = multiply_add(p, r, 1.6666665459e-1f);
   p = multiply_add(p, r, 5.0000001201e-1f);
   p = multiply_add(p * r, r, r + 1.0f);
-  // 2^n in two factors: n = 128 has no float of its own.
+  // p 2^n by the exponent's bits. For n = 128 that is right below the overflow, where p is less than 1.
   const uint32_t k = std::bit_cast<uint32_t>(t) - 0x4B400000u;
-  const float half = std::bit_cast<float>((uint32_t(int32_t(k) >> 1) + 127u) << 23);
-  const float rest = std::bit_cast<float>((k - uint32_t(int32_t(k) >> 1) + 127u) << 23);
-  const float y = p * half * rest;
+  const float y = std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (k << 23));
   return x > 88.72283f ? INFINITY : (x < -87.33654f ? 0.0f : y);
 }
 inline double fast_exp(double x) { return std::exp(x); }

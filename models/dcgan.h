@@ -45,9 +45,19 @@ struct Generator : Module {
   Tensor drop(const Tensor& h, const Masks& masks) const { return training() ? weak(h, masks) : h; }
 };
 
-// images (N, 32, 32, 3) -> logits (N, 1), and the features D_l (N, 4, 4, 256) that VAEGAN compares.
+// images (N, 32, 32, 3) -> logits (N, 1), and the features D_l (N, 4, 4, 256) that VAEGAN compares. width
+// scales the channels 64, 128, 256, 512.
 struct Discriminator : Module {
-  explicit Discriminator(const Build& build) : Module(build) {}
+  Discriminator(const Build& build, double width)
+      : Module(build),
+        conv0{&main, "0", 3, scaled(64, width), 5, 2, 2, false},
+        conv2{&main, "2", scaled(64, width), scaled(128, width), 5, 2, 2, false},
+        norm4{&main, "4", scaled(128, width)},
+        conv5{&main, "5", scaled(128, width), scaled(256, width), 5, 2, 2, false},
+        norm7{&main, "7", scaled(256, width)},
+        conv8{&main, "8", scaled(256, width), scaled(512, width), 5, 2, 2, false},
+        norm10{&main, "10", scaled(512, width)},
+        head{this, "linear", 4 * scaled(512, width), 1} {}
   struct Output {
     Tensor logits, features;
   };
@@ -62,12 +72,11 @@ struct Discriminator : Module {
     return {head(h), features};
   }
   Module main{this, "main"};
-  Conv2d conv0{&main, "0", 3, 64, 5, 2, 2, false};
-  Conv2d conv2{&main, "2", 64, 128, 5, 2, 2, false};
-  BatchNorm norm4{&main, "4", 128};
-  Conv2d conv5{&main, "5", 128, 256, 5, 2, 2, false};
-  BatchNorm norm7{&main, "7", 256};
-  Conv2d conv8{&main, "8", 256, 512, 5, 2, 2, false};
-  BatchNorm norm10{&main, "10", 512};
-  Linear head{this, "linear", 2048, 1};
+  Conv2d conv0, conv2;
+  BatchNorm norm4;
+  Conv2d conv5;
+  BatchNorm norm7;
+  Conv2d conv8;
+  BatchNorm norm10;
+  Linear head;
 };

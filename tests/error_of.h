@@ -1,4 +1,4 @@
-// What a reader says of a file that it refuses.
+// What is said of something that is refused.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -6,13 +6,13 @@
 
 #include "kernels/error.h"
 
-// The message of the Fault::data that f throws; empty: none.
+// The message of the error that f throws; empty: none.
 template <class F>
-std::string error_of(F&& f) {
+std::string error_of(F&& f, Fault fault = Fault::data) {
   try {
     f();
   } catch (const Error& e) {
-    CHECK(e.fault == Fault::data);
+    CHECK(e.fault == fault);
     return e.what();
   }
   return "";

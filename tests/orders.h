@@ -1,19 +1,41 @@
-// The orders in which the emulated device runs threads and copies.
+// The orders in which the emulated device runs threads and copies, and its sizes; a GPU has its own.
 #pragma once
 #include <doctest/doctest.h>
 
-#include "kernels/emulate.h"
+#include "kernels/device.h"
+#include "kernels/emulate/emulate.h"
 
-// Calls f in the four schedules with copies as late as allowed, and once with copies as early as allowed.
+struct Order {
+  emulate::Schedule schedule;
+  emulate::Copies copies = emulate::Copies::late;
+  int multiprocessors = 3;
+  bool late = false;  // streams
+};
+// The four schedules with copies as late as allowed, then one with copies as early as allowed.
+inline constexpr Order kOrders[] = {{emulate::Schedule::round_robin},
+                                    {emulate::Schedule::reverse, emulate::Copies::late, 1, true},
+                                    {emulate::Schedule::one_warp_first, emulate::Copies::late, 132},
+                                    {emulate::Schedule::random},
+                                    {emulate::Schedule::one_warp_first, emulate::Copies::early}};
+template <class F>
+void in_order(const Order& order, F f) {
+  CAPTURE(int(order.schedule));
+  CAPTURE(int(order.copies));
+  CAPTURE(order.multiprocessors);
+  CAPTURE(order.late);
+  emulate::set_schedule(order.schedule, 7, order.copies);
+  emulate::set_multiprocessors(order.multiprocessors);
+  emulate::set_late(order.late);
+  f();
+  emulate::set_schedule(emulate::Schedule::round_robin);
+  emulate::set_multiprocessors(3);
+  emulate::set_late(false);
+}
+
+// On the emulated device: calls f in every order. On a GPU: twice.
 template <class F>
 void in_every_order(F f) {
-  const auto run = [&](emulate::Schedule schedule, emulate::Copies copies) {
-    CAPTURE(int(schedule));
-    CAPTURE(int(copies));
-    emulate::set_schedule(schedule, 7, copies);
-    f();
-  };
-  for (const emulate::Schedule schedule : emulate::kSchedules) run(schedule, emulate::Copies::late);
-  run(emulate::Schedule::one_warp_first, emulate::Copies::early);
-  emulate::set_schedule(emulate::Schedule::round_robin);
+  if constexpr (kCuda == CudaBuild::emulated)
+    for (const Order& order : kOrders) in_order(order, f);
+  else f(), f();
 }

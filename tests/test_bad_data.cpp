@@ -1,5 +1,4 @@
 // Bad data files: CIFAR-10 batches, images, tensors.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <stb/stb_image_write.h>
 #include <zlib.h>
 

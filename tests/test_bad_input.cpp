@@ -1,5 +1,4 @@
 // Bad usage, recipes, weights, run folders and full disks: what the user sees, and what is left behind.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 

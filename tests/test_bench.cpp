@@ -1,19 +1,18 @@
 // A training step in its steady state, and the program's bench verb.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/memory.h"
 #include "engine/ops.h"
+#include "kernels/parallel.h"
 #include "tests/program.h"
 #include "train/experiment.h"
 #include "train/feed.h"
 
 TEST_CASE("after its second step a training run asks the system for no memory") {
-  omp_set_num_threads(1);
+  set_thread_count(1);
   for (const char* kind : {"toy", "dcgan", "vaegan"})
     for (int stage : {1, 2}) {
       if (stage == 2 && std::string(kind) == "dcgan") continue;
@@ -86,7 +85,7 @@ TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside th
   const auto result = bench(
       "DCGAN disc 1x8x8x3|matmul NT DiT-L/4 qkv|attention .*wide prior|nearest code VQGAN batch 8"
       "|layer_norm fwd .*bf16|step toy");
-  CHECK(result["machine"]["gpu"] == "emulated device");
+  CHECK(result["machine"]["gpu"] == "emulated device 0, sm_90");
   for (const char* roof : {"flops_f32", "flops_16", "bytes_all"}) CHECK(result["machine"][roof] > 1e5);
   std::set<std::string> found;
   for (const auto& row : result["rows"]) {

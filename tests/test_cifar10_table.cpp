@@ -1,5 +1,4 @@
 // `dae reproduce cifar10`, tiny: four rows from one command, what scripts read, rows that are not made twice.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>

@@ -1,6 +1,5 @@
 // `dae compare`: the statistics against published values and repeated draws, and a tiny comparison as a
 // script reads it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

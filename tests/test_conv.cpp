@@ -1,7 +1,5 @@
 // Matmul and convolution against plain loops, and bits against the number of threads.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <cstring>
@@ -12,6 +10,7 @@
 #include "kernels/conv/conv.h"
 #include "kernels/matmul/gemm.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/parallel.h"
 
 namespace {
 
@@ -47,9 +46,9 @@ template <class T, class F, class G>
 void check(int64_t size, F&& f, G&& oracle) {
   std::vector<T> expected = poisoned<T>(size), first;
   oracle(expected.data());
-  const int threads = omp_get_max_threads();
+  const int threads = thread_count();
   for (int n = 1; n <= 3; ++n) {
-    omp_set_num_threads(n);
+    set_thread_count(n);
     std::vector<T> found = poisoned<T>(size);
     f(found.data());
     if (n == 1) {
@@ -58,7 +57,7 @@ void check(int64_t size, F&& f, G&& oracle) {
     }
     CHECK((size == 0 || std::memcmp(first.data(), found.data(), size * sizeof(T)) == 0));
   }
-  omp_set_num_threads(threads);
+  set_thread_count(threads);
 }
 
 const ConvShape kShapes[] = {

@@ -1,5 +1,4 @@
 // Data: images and their resizing, the data sets, and the loader's order, crops and flips.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <stb/stb_image_write.h>
 #include <zlib.h>

@@ -1,6 +1,5 @@
 // Runs that move between devices, through the program: started on (emulated) CUDA and resumed on the CPU, and
 // the other way round.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -125,4 +124,23 @@ TEST_CASE("a step with recorded noise cannot be captured: one line") {
          2,
          {"train.graph", "recorded", "train.graph=false"}},
         kCuda);
+}
+
+TEST_CASE("--device cuda:1 is the second of the emulated devices, and a third is refused in one line") {
+  const Folder folder;
+  for (const char* index : {"0", "1"}) {
+    const std::string device = std::string("--device cuda:") + index;
+    const std::string text = output(folder, device + " doctor", 0, kCuda);
+    CAPTURE(text);
+    CHECK(text.find(std::string("chosen is emulated device ") + index) != std::string::npos);
+    std::string error;
+    CHECK(run(folder,
+              device +
+                  " train toy -q --set train.batch=5 --set data.count=64 --set train.steps=2 --out @/run" +
+                  index,
+              error, 0, kCuda) == 0);
+    CAPTURE(error);
+  }
+  CHECK(read(folder / "run0/metrics.jsonl") == read(folder / "run1/metrics.jsonl"));
+  check(folder, {"--device cuda:2 doctor", 2, {"--device", "one of 2 CUDA devices", "found cuda:2"}}, kCuda);
 }

@@ -1,5 +1,4 @@
 // dae doctor: what it says, and that a failure is seen.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>

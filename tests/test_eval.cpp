@@ -1,12 +1,11 @@
 // The metrics against what public implementations gave (tests/golden/make_eval_golden.py), dae eval as a user
 // runs it, and published figures where the shared data is at hand.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include <omp.h>
 
 #include <nlohmann/json.hpp>
 
 #include "data/image_set.h"
 #include "data/npz.h"
+#include "kernels/parallel.h"
 #include "tests/golden.h"
 #include "tests/program.h"
 #include "train/metrics/features.h"
@@ -181,15 +180,15 @@ TEST_CASE("Frechet distance: full rank, fewer images than features, itself, any 
   // Roots of eigenvalues that are zero but for rounding: 1e-16 becomes 1e-8.
   CHECK(frechet_distance(sf, sb) == doctest::Approx(golden()["frechet.singular"].item()).epsilon(1e-6));
   CHECK(std::abs(frechet_distance(sa, sa)) < 1e-9);
-  const int before = omp_get_max_threads();
+  const int before = thread_count();
   for (const int threads : {1, 2, 3}) {
-    omp_set_num_threads(threads);
+    set_thread_count(threads);
     const Tensor wide = rows("wide", 150, 131);
     const Statistics s = statistics_of(wide), t = statistics_of(rows("other", 140, 131));
     static const double first = frechet_distance(s, t);
     CHECK(frechet_distance(s, t) == first);
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }
 
 TEST_CASE("NumPy's permutations, Inception Score, KID, precision and recall as torch-fidelity") {

@@ -1,5 +1,4 @@
 // What fuzzing found worth keeping (tests/fuzz), through the readers: each file is read or refused.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <filesystem>

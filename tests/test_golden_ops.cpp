@@ -1,6 +1,5 @@
 // Layers against PyTorch: outputs, and the gradients of every input for a recorded dy; f64 to 1e-10, f32 to
 // 1e-5.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <map>
 
 #include "tests/golden.h"

@@ -1,6 +1,5 @@
 // The 16-bit types: every value survives the way to float and back, and rounding is to the nearest, found
 // here by comparing the two neighbours in double. f16 is also compared with the compiler's own _Float16.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // inspect lipschitz and inspect latent: on maps and clouds whose answers are known, and on runs.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <cmath>
 #include <nlohmann/json.hpp>
 

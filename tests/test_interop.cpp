@@ -1,7 +1,6 @@
 // Weights and tensors in and out of the program, as a user moves them: PyTorch's outputs by `dae forward`,
 // `dae convert` from every format, `dae inspect`, and hostile files, which do nothing and end with exit
 // code 3.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,4 @@
 // Logs: full precision, and cut back to whole lines of steps that count.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // Training in bf16 and f16 on CUDA: the recipes' models beside the same run in f32 on the CPU; and the loss
 // scale.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

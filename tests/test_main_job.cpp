@@ -1,5 +1,4 @@
 // `dae reproduce main`, small: what scripts read from its JSON, the page, and an interruption.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -88,7 +87,23 @@ TEST_CASE("one JSON object, both runs and a page that needs nothing else") {
   CHECK(job.error.empty());
   const auto json = nlohmann::json::parse(job.out);
   CHECK(json["table"] == "main");
+  CHECK(json["theory"]["hold"] == json["theory"]["of"]);
+  CHECK(json["theory"]["of"] == 38);
   CHECK(json["toy"]["rows"].size() == 4);
+  CHECK(json["toy"]["claims"].size() == 2);
+  const auto& pixels = json["pixels"];
+  REQUIRE(pixels["rows"].size() == 2);
+  CHECK(pixels["rows"][0]["name"] == "VAE");
+  CHECK(pixels["rows"][1]["name"] == "DAE");
+  CHECK(pixels["rows"][1]["stages"].size() == 2);
+  const auto& baselines = pixels["baselines"];
+  CHECK(baselines["grey"].get<double>() > baselines["mean_colour"].get<double>());
+  CHECK(baselines["mean_colour"].get<double>() > 0);
+  CHECK(baselines["pca"].get<double>() > 0);
+  CHECK(pixels["difference"].get<double>() ==
+        doctest::Approx(pixels["rows"][1]["mse_held_out"].get<double>() -
+                        pixels["rows"][0]["mse_held_out"].get<double>()));
+  CHECK(pixels["verdicts"][2].get<std::string>().find("one seed") != std::string::npos);
   const auto& pair = json["pair"];
   CHECK(pair["label"].get<std::string>().find("short run") != std::string::npos);
   CHECK(pair["data"] == "procedural");
@@ -114,7 +129,9 @@ TEST_CASE("one JSON object, both runs and a page that needs nothing else") {
   CHECK(pair["rows"][1]["stages"].size() == 2);
 
   const std::string page = read(json["report"].get<std::string>());
-  for (const char* part : {"DAE-VAEGAN", "VAE (64,128)", "loss_rec", "data:image/png;base64,", "short run"})
+  for (const char* part :
+       {"DAE-VAEGAN", "VAE (64,128)", "loss_rec", "data:image/png;base64,", "short run",
+        "38 of 38 statements", "mean colour", "class=\"dots c7\"", "freezes the encoder", "nats an image"})
     CHECK(page.find(part) != std::string::npos);
   CHECK(page.find("src=\"http") == std::string::npos);
 }
@@ -128,7 +145,7 @@ TEST_CASE("an interrupted job ends with 130, and the same command goes on to the
   INFO(again.error);
   REQUIRE(WIFEXITED(again.status));
   CHECK(WEXITSTATUS(again.status) == 0);
-  for (const char* run : {"vaegan-cifar10", "dae-vaegan-cifar10"})
+  for (const char* run : {"vae-seed-0", "dae-seed-0", "vaegan-cifar10", "dae-vaegan-cifar10"})
     CHECK(read(kFolder / "stopped" / run / "metrics.jsonl") ==
           read(kFolder / "whole" / run / "metrics.jsonl"));
 }

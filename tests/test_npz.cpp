@@ -1,6 +1,5 @@
 // NumPy's files and the zip archives around them: what NumPy wrote (tests/golden/make_files.py), what NumPy
 // would write, and hostile archives.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <zlib.h>
 

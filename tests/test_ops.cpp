@@ -1,15 +1,14 @@
 // Runs every row of the op table (rows.h). Limits, fixed before any error was seen: gradients 1e-6 of f64
 // central differences (their own error is about 1e-9), f32 against f64 2e-5 forward and 1e-4 backward (24-bit
 // sums of up to a thousand terms), compositions 1e-10 in f64.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <fstream>
 #include <regex>
 #include <set>
 
+#include "kernels/parallel.h"
 #include "tests/rows.h"
 
 namespace {
@@ -74,16 +73,16 @@ TEST_CASE("gradients are those of central differences") {
 }
 
 TEST_CASE("a second run and any thread count give the same bits") {
-  const int threads = omp_get_max_threads();
+  const int threads = thread_count();
   each([&](const Row& row) {
     for (Dtype dtype : {Dtype::f32, Dtype::f64}) {
       const Outcome first = run(row, row.run, dtype);
       for (int t : {threads, 1, 2, 3}) {
-        omp_set_num_threads(t);
+        set_thread_count(t);
         CAPTURE(t);
         CHECK(same_bits(run(row, row.run, dtype), first));
       }
-      omp_set_num_threads(threads);
+      set_thread_count(threads);
     }
   });
 }

@@ -1,7 +1,5 @@
 // One-pass AdamW with the moving average against the formulas written out one parameter at a time in f64.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <cstring>
@@ -98,14 +96,14 @@ TEST_CASE("eps is added to the corrected root") {
 TEST_CASE("the same bits for any number of threads") {
   const AdamStep h{0.02, 0.9, 0.999, 1e-8, 0.1, true, 0, 0.95};
   const int64_t n = 3 * kStreamGrain + 11;
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int before = thread_count();
+  set_thread_count(1);
   const Run<float> one = run<float>(n, h, true, 3);
   for (int threads : {2, 3}) {
-    omp_set_num_threads(threads);
+    set_thread_count(threads);
     const Run<float> more = run<float>(n, h, true, 3);
     for (auto array : {&Run<float>::p, &Run<float>::m, &Run<float>::v, &Run<float>::ema})
       CHECK(!std::memcmp((one.*array).data(), (more.*array).data(), size_t(n) * sizeof(float)));
   }
-  omp_set_num_threads(before);
+  set_thread_count(before);
 }

@@ -1,5 +1,4 @@
 // Philox against the known answers of Random123, and what the draws built on it promise.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

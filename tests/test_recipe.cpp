@@ -1,5 +1,4 @@
 // Recipes: what is read, what is written back, and the one line that a wrong one gets.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <filesystem>

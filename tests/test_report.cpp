@@ -1,5 +1,4 @@
 // Reports: well-formed pages that load nothing, hold what the run logged, and let no string out of its place.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "data/file.h"
 #include "data/image.h"
 #include "kernels/error.h"
+#include "train/drawing.h"
 #include "train/run_report.h"
 
 namespace fs = std::filesystem;
@@ -307,6 +307,42 @@ TEST_CASE("charts: scale, thinning, smoothing") {
     CHECK(!contains(out, "nan"));
     CHECK(!contains(out, "inf"));
   }
+}
+
+TEST_CASE("a scatter keeps its proportions; drawings; the words for curves") {
+  const Scatter scatter{"<z>", {0, 10, 10, 0}, {0, 0, 1, 1}, {0, 1, 7, 8}};
+  const std::string out = svg(scatter);
+  CHECK(parse("<!DOCTYPE html>\n" + out).error == "");
+  // The longer side fills 224 of 240; the other is in proportion, and up is up.
+  CHECK(contains(out, "class=\"dots c0\" d=\"M8.0 131.2h0\""));
+  CHECK(contains(out, "class=\"dots c1\" d=\"M232.0 131.2h0\""));
+  CHECK(contains(out, "class=\"dots c7\" d=\"M232.0 108.8h0\""));
+  CHECK(contains(out, "class=\"dots c0\" d=\"M8.0 108.8h0\""));  // the ninth class has the first's colour
+  CHECK(!contains(svg(Scatter{"", {1}, {1}, {0}}), "nan"));
+
+  Report report("x");
+  report.scatters({scatter, scatter});
+  report.drawings(dae_drawings());
+  const Page page = parse(report.html());
+  check_self_contained(page);
+  CHECK(count(page.tags, "svg") == 4);
+  CHECK(contains(page.text, "frozen"));
+}
+
+TEST_CASE("a discriminator that has won is told of; each curve that is known has its words") {
+  Folder temporary;
+  make_run(temporary.path, 3);
+  RunRecord run = read_run(temporary.path.string());
+  REQUIRE(glossary({run}).rows.size() == 1);  // of loss_rec; the other name is not the program's
+  CHECK(glossary({run}).rows[0][0] == "loss_rec");
+  CHECK(warning(run).empty());
+  Series loss_d{"loss_d", {}, {}};
+  for (int step = 1; step <= 100; ++step) loss_d.x.push_back(step), loss_d.y.push_back(step <= 90 ? 1 : 0.04);
+  run.metrics.push_back(loss_d);
+  CHECK(contains(warning(run), "the discriminator has won"));
+  CHECK(contains(warning(run), "0.04"));
+  run.metrics.back().y.back() = 0.2;  // a mean of 0.056
+  CHECK(warning(run).empty());
 }
 
 TEST_CASE("dae train writes the page, the events and the environment") {

@@ -1,6 +1,5 @@
 // A run that was killed and went on writes the same bytes as one that was not: checkpoints, metrics,
 // pictures.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -145,7 +144,11 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
       {"simclr-cifar10", {"probe.every=5", "probe.train=18", "probe.test=12", "probe.neighbours=7"}},
       {"dcgan-simclr-cifar10", {"model.encoder=" + encoder}},
       {"dae-vaegan-cifar10", {"schedule.weak=width", "optimizer.ema=0.9"}},
-      {"dae-vaegan-cifar10", {"schedule.weak=dropout"}}};
+      {"dae-vaegan-cifar10", {"schedule.weak=dropout"}},
+      {"vae-cifar10", {"schedule.kind=dae"}},
+      {"dae-vaegan-cifar10",
+       {"model.discriminator_width=0.03125", "model.generator_passes=1", "loss.reconstruction=1",
+        "loss.balance=0.01", "schedule.rates=restart", "schedule.discriminator=fresh"}}};
   for (const Case& c : cases) {
     INFO(c.model, " ", c.sets[0]);
     const Words recipe = small(c.model, 12 * c.scale, 6 * c.scale, c.sets);

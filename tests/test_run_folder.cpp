@@ -1,6 +1,5 @@
 // Run folders as a user treats them: shared by processes, resumed from elsewhere and to other lengths, with
 // the user's own files in them, on terminals that close and disks that fill.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>

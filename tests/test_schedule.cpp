@@ -1,6 +1,5 @@
 // The DAE schedule as a freeze of a parameter group: what stage 2 no longer runs and keeps, what becomes of
 // moments, step counts, averages and checkpoints at the switch, and branches of a stage-1 run.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -266,10 +265,10 @@ TEST_CASE("stage 2 branches from any checkpoint of a stage-1 run") {
   for (const std::string weak : {"width", "dropout"}) {
     INFO(weak);
     const auto recipe = [&](const std::string& switch_at) {
-      return load_recipe(
-          "toy", {"data.count=256", "train.batch=32", "train.steps=8", "train.log_every=1",
-                  "train.checkpoint_every=1", "train.keep=0", "optimizer.ema=0.9", "schedule.kind=dae",
-                  "schedule.weak=" + weak, "schedule.switch=" + switch_at});
+      return load_recipe("toy", {"data.count=256", "train.batch=32", "train.steps=8", "train.log_every=1",
+                                 "train.checkpoint_every=1", "train.keep=0", "optimizer.ema=0.9",
+                                 "schedule.kind=dae", "schedule.weak=" + weak, "schedule.switch=" + switch_at,
+                                 "optimizer.decay=linear", "schedule.rates=restart"});
     };
     const std::string at = (kFolder / weak).string(), whole = at + "-whole", first = at + "-first";
     run_training(recipe("0.5"), {.run = whole, .quiet = true});    // switches after 4 steps
@@ -284,6 +283,12 @@ TEST_CASE("stage 2 branches from any checkpoint of a stage-1 run") {
       CHECK(part(branch, 8, "encoder.") == part(first, step, "encoder."));
       CHECK((part(branch, step, "decoder.") == part(first, step, "decoder.")) == (weak == "dropout"));
       CHECK(part(branch, 8, "decoder.") != part(branch, step, "decoder."));
+      // It goes on with rates that decay from where it began, not from where the schedule would switch.
+      const std::string again = branch + "-again";
+      fs::copy(branch, again, fs::copy_options::recursive);
+      fs::remove(checkpoint_path(again, 8));
+      run_training(recipe("0.5"), {.run = again, .resume = true, .quiet = true});
+      CHECK(tensors(again, 8) == tensors(branch, 8));
       if (step != 4) continue;
       // Where the schedule itself switches, the branch is the run that was never cut.
       CHECK(tensors(branch, 8) == tensors(whole, 8));

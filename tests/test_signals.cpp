@@ -1,6 +1,5 @@
 // A signal may come at any time, also in the middle of a product: its handler must run on the thread's own
 // stack, never inside the heap.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,14 +1,13 @@
 // SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops,
 // and both of its experiments from beginning to end.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <map>
 
 #include "data/augment.h"
 #include "data/loader.h"
+#include "kernels/parallel.h"
 #include "models/simclr.h"
 #include "tests/golden.h"
 #include "tests/program.h"
@@ -271,7 +270,7 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
     return knn_accuracy(experiment->features(images(0, kKnown)), kinds,
                         experiment->features(images(kKnown, kAsked)), kinds, 20, 0.5);
   };
-  omp_set_num_threads(1);  // many small ops: threads that wait for each other take longer on a busy machine
+  set_thread_count(1);  // many small ops: threads that wait for each other take longer on a busy machine
   const double before = accuracy();
   for (int64_t step = 0; step < kSteps; ++step) {
     std::vector<double> values;

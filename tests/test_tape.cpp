@@ -1,6 +1,5 @@
 // The tape where models lean on it: partial backwards over one graph, networks that are only passed through,
 // frozen groups, long chains, misuse.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <pthread.h>
 

@@ -1,6 +1,5 @@
 // Element types and memory: conversions, parts, 16-bit weights in files, copies of parameters, and what the
 // pool says when there is no more.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // TensorBoard events: the framing, and what a reader that knows only the format finds in them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,5 +1,4 @@
 // Every statement of `dae reproduce theory`, for a seed that the program does not use by default.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "train/theory.h"

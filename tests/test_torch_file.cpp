@@ -1,5 +1,4 @@
 // PyTorch's checkpoints: what torch.save wrote (tests/golden/make_files.py), and hostile pickles.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>

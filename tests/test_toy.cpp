@@ -1,7 +1,5 @@
 // The toy study: its data, its yardsticks, and a short training.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
-#include <omp.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -9,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/toy.h"
+#include "kernels/parallel.h"
 #include "models/toy_vae.h"
 #include "tests/program.h"
 #include "train/loop.h"
@@ -96,10 +95,10 @@ TEST_CASE("runs in parallel give what they give one after another") {
   const Recipe recipe = load_recipe("toy", {"data.count=512", "train.batch=64", "train.steps=32"});
   const ToyOptions options{.recipe = recipe, .seeds = 2, .master = 1, .weights = {2.0}};
   const auto first = toy_study(options);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = thread_count();
+  set_thread_count(1);
   const auto second = toy_study(options);
-  omp_set_num_threads(threads);
+  set_thread_count(threads);
   REQUIRE(first.size() == 4);
   bool seeds_differ = false;
   for (size_t i = 0; i < first.size(); ++i) {

@@ -8,7 +8,6 @@
 // full. And of the 10^5 inputs of a step's ReLUs about every third time one lies so near to zero that it
 // changes sides, which alone changes gradients by 1e-2: on the CPU, too, when its weights are moved by 1e-6.
 // So a model may disagree for some seeds; one that computes something else disagrees for all.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <unistd.h>

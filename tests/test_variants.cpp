@@ -4,7 +4,6 @@
 // Limits on the relative norm, fixed before any error was seen. A result in f32: 1e-5, sums of up to some
 // thousand products in f32, whose roundings of 2^-24 add like a random walk. A result in 16 bits: its own
 // rounding, u = 2^-8 for bf16 and 2^-11 for f16.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -14,10 +13,9 @@
 
 #include "kernels/activate.h"
 #include "kernels/conv/variants.h"
-#include "kernels/emulate.h"
-#include "kernels/gpu.h"
 #include "kernels/matmul/variants.h"
-#include "kernels/philox.h"
+#include "tests/device_array.h"
+#include "tests/orders.h"
 
 namespace {
 
@@ -25,36 +23,6 @@ template <class T>
 constexpr double kLimit = std::is_same_v<T, float>  ? 1e-5
                           : std::is_same_v<T, bf16> ? 0x1p-8
                                                     : 0x1p-11;
-
-Cuda device() { return {gpu_stream()}; }
-
-template <class T>
-struct Array {  // the same n elements on the host and on the device
-  explicit Array(int64_t n)
-      : host(size_t(n)), data(static_cast<T*>(gpu_allocate(size_t(n + 1) * sizeof(T)))) {
-    REQUIRE(data);
-  }
-  Array(int64_t n, uint64_t seed) : Array(n) {  // normal
-    for (int64_t i = 0; i < n; i += 4) {
-      float z[4];
-      normal4(random4({seed, 0, 0}, uint64_t(i / 4)), z);
-      for (int64_t j = i; j < n && j < i + 4; ++j) host[size_t(j)] = T(z[j - i]);
-    }
-    upload();
-  }
-  Array(const Array&) = delete;
-  ~Array() { gpu_free(data); }
-  size_t bytes() const { return host.size() * sizeof(T); }
-  void upload() { gpu_upload(data, host.data(), bytes()); }
-  void poison() { gpu_fill_bytes(data, 0xff, bytes()); }
-  std::vector<T> download() const {
-    std::vector<T> values(host.size());
-    gpu_download(values.data(), data, bytes());
-    return values;
-  }
-  std::vector<T> host;
-  T* data;
-};
 
 // f writes y, which begins as NaN, or as y.host if it is read.
 template <class Y, class F>
@@ -71,16 +39,11 @@ void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const 
     first = found;
   };
   if constexpr (kCuda == CudaBuild::emulated) {
-    for (const emulate::Schedule schedule : emulate::kSchedules) {
-      emulate::set_schedule(schedule, 7);
-      run();
-      if (variant.ends_with("naive") || variant.ends_with("chosen")) break;  // no threads meet; run already
-    }
-    if (!variant.ends_with("naive")) {
-      emulate::set_schedule(emulate::Schedule::one_warp_first, 0, emulate::Copies::early);
-      run();
-    }
-    emulate::set_schedule(emulate::Schedule::round_robin);
+    // No threads meet in the naive ones; the chosen one ran in every order already.
+    const bool naive = variant.ends_with("naive"), chosen = variant.ends_with("chosen");
+    for (const Order& order : kOrders)
+      if (&order == &kOrders[0] || (!naive && (!chosen || order.copies == emulate::Copies::early)))
+        in_order(order, run);
   } else {
     run(), run();
   }
@@ -215,7 +178,6 @@ void check_conv(const ConvShape& s) {
 }  // namespace
 
 TEST_CASE("matmul agrees with its formula") {
-  if (gpu_count() == 0) return;
   const int64_t sizes[][4] = {{1, 1, 1, 1},      {1, 7, 13, 5},     {1, 33, 9, 300}, {2, 31, 97, 17},
                               {1, 129, 130, 65}, {3, 40, 24, 72},   {5, 3, 2, 1},    {1, 136, 264, 104},
                               {1, 64, 72, 1536}, {1, 131, 3, 1031}, {2, 8, 8, 8},    {1, 2, 3, 0},
@@ -232,7 +194,6 @@ TEST_CASE("matmul agrees with its formula") {
 }
 
 TEST_CASE_TEMPLATE("linear with an epilogue agrees with its formula", T, float, bf16, f16) {
-  if (gpu_count() == 0) return;
   const int64_t sizes[][3] = {
       {1, 1, 1}, {7, 13, 5}, {131, 136, 40}, {5, 24, 1040}, {3, 8, 0}};  // the last but one in splits
   for (const auto& [rows, out, in] : sizes) {
@@ -244,7 +205,6 @@ TEST_CASE_TEMPLATE("linear with an epilogue agrees with its formula", T, float, 
 }
 
 TEST_CASE_TEMPLATE("convolution agrees with its formula", T, float, bf16, f16) {
-  if (gpu_count() == 0) return;
   const ConvShape shapes[] = {
       // n, h, w, ci, co, kh, kw, stride, pads: top, left, bottom, right
       {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},     {3, 7, 5, 11, 13, 1, 1, 1, 0, 0, 0, 0},

@@ -1,7 +1,6 @@
 // The f32 functions of kernels/vmath.h against the f64 library: every 251st float of all of them, infinities
 // and NaN included. Errors in units of the last place of the true value; below the smallest normal float, of
 // that one, since exp goes to 0 there.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <bit>

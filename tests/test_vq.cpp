@@ -1,13 +1,12 @@
-// The kernels of vector quantisation on CUDA against the CPU's, each in the four orders of the emulator.
+// The kernels of vector quantisation on CUDA against the CPU's, each in every order.
 // Indices are equal, not close: both take the smallest distance in f64, lowest index on ties.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "kernels/philox.h"
 #include "kernels/vq/variants.h"
+#include "tests/device_array.h"
 #include "tests/orders.h"
 
 namespace {
@@ -45,11 +44,15 @@ void compare(const Case& c) {
   }
   std::vector<int64_t> expected(static_cast<size_t>(c.rows));
   nearest_code(Cpu{}, expected.data(), rounded.data(), codebook.data(), c.rows, c.codes, c.channels);
+  const Array<T> z_there(z);
+  const Array<float> codebook_there(codebook);
+  Array<int64_t> found(c.rows);
   in_every_order([&] {
     for (const NearestVariant v : kNearestVariants) {
-      std::vector<int64_t> found(expected.size(), -1);
-      nearest_code_by(v, Cuda{}, found.data(), z.data(), codebook.data(), {c.rows, c.codes, c.channels});
-      CHECK(found == expected);
+      found.poison();
+      nearest_code_by(v, device(), found.data, z_there.data, codebook_there.data,
+                      {c.rows, c.codes, c.channels});
+      CHECK(found.download() == expected);
     }
   });
 }
@@ -70,10 +73,12 @@ TEST_CASE("usage counts are those of the CPU") {
     std::vector<int64_t> index(static_cast<size_t>(n)), expected(codes, -1);
     for (int64_t i = 0; i < n; ++i) index[size_t(i)] = int64_t((draw(3, i) + 1) * 5);
     code_usage(Cpu{}, expected.data(), index.data(), n, codes);
+    const Array<int64_t> there(index);
+    Array<int64_t> found(codes);
     in_every_order([&] {
-      std::vector<int64_t> found(codes, -1);
-      code_usage(Cuda{}, found.data(), index.data(), n, codes);
-      CHECK(found == expected);
+      found.poison();
+      code_usage(device(), found.data, there.data, n, codes);
+      CHECK(found.download() == expected);
     });
   }
 }

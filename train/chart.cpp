@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace {
+
+constexpr int kClassColours = 8;  // c0 .. c7 of the page's style sheet
 
 constexpr double kWidth = 400, kHeight = 232;                        // user units; the page scales them
 constexpr double kLeft = 48, kRight = 390, kTop = 8, kBottom = 192;  // of the plotting area
@@ -123,6 +126,24 @@ std::vector<Line> cut_at(const Line& line, const std::vector<Mark>& marks) {
 }
 
 }  // namespace
+
+std::string svg(const Scatter& scatter) {
+  constexpr double kSide = 240, kMargin = 8;
+  Range x, y;
+  for (const double v : scatter.x) x.add(v);
+  for (const double v : scatter.y) y.add(v);
+  const double span = std::max({x.high - x.low, y.high - y.low, 1e-12}), unit = (kSide - 2 * kMargin) / span;
+  std::map<int64_t, std::string> paths;  // a dot is a line of no length with round ends
+  for (size_t i = 0; i < scatter.x.size(); ++i)
+    fmt::format_to(std::back_inserter(paths[scatter.label[i]]), "M{:.1f} {:.1f}h0",
+                   kSide / 2 + unit * (scatter.x[i] - (x.low + x.high) / 2),
+                   kSide / 2 - unit * (scatter.y[i] - (y.low + y.high) / 2));
+  std::string out = fmt::format("<svg viewBox=\"0 0 {0} {0}\" role=\"img\" aria-label=\"{1}\">", kSide,
+                                escape_html(scatter.title));
+  for (const auto& [label, d] : paths)
+    out += fmt::format("<path class=\"dots c{}\" d=\"{}\"/>", label % kClassColours, d);
+  return out + "</svg>";
+}
 
 std::string escape_html(const std::string& text) {
   std::string out;

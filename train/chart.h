@@ -30,5 +30,12 @@ bool has_log_scale(const Chart& chart);
 // An <svg> element. colours: of each series, an index into the page's palette.
 std::string svg(const Chart& chart, const std::vector<int>& colours);
 
+struct Scatter {  // points in the plane, each of a class: its colour
+  std::string title;
+  std::vector<double> x, y;
+  std::vector<int64_t> label;  // the same length, from 0
+};
+std::string svg(const Scatter& scatter);  // an <svg> element, square, one unit as long across as up
+
 // The text with <, >, &, " and ' written as entities: safe between tags and in quoted attributes.
 std::string escape_html(const std::string& text);

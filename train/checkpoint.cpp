@@ -137,6 +137,7 @@ void save_checkpoint(const fs::path& path, Experiment& experiment, const Progres
   std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                  {"step", std::to_string(progress.step)},
                                                  {"stage", std::to_string(progress.stage)},
+                                                 {"stage_two", std::to_string(progress.stage_two)},
                                                  {"batches", std::to_string(progress.batches)},
                                                  {"noise_rows", std::to_string(progress.noise_rows)},
                                                  {"recipe", progress.recipe}};
@@ -157,6 +158,8 @@ Progress read_progress(const fs::path& path) {
   const auto recipe = metadata.find("recipe");
   return {.step = integer(metadata, "step", path),
           .stage = int(integer(metadata, "stage", path)),
+          // Absent in runs that are older than schedule.rates, which needs it.
+          .stage_two = metadata.contains("stage_two") ? integer(metadata, "stage_two", path) : -1,
           .batches = integer(metadata, "batches", path),
           .noise_rows = integer(metadata, "noise_rows", path),
           .recipe = recipe == metadata.end() ? "" : recipe->second};

@@ -14,6 +14,7 @@
 struct Progress {
   int64_t step = 0;        // done so far
   int stage = 1;           // of the DAE schedule
+  int64_t stage_two = -1;  // the step at which stage 2 began
   int64_t batches = 0;     // taken from the data
   int64_t noise_rows = 0;  // taken from recorded noise
   std::string recipe;      // resolved, as TOML

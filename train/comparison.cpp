@@ -89,10 +89,7 @@ std::vector<std::string> find_data(const char* verb, const std::vector<std::stri
       verb, named_by, folder);
 }
 
-void add_runs(Report& page, const std::vector<RunRecord>& records) {
-  page.section("Curves");
-  page.curves(metric_charts(records));
-  page.section("Pictures");
+void add_films(Report& page, const std::vector<RunRecord>& records) {
   size_t kinds = 0;
   for (const RunRecord& record : records) kinds = std::max(kinds, record.films.size());
   for (size_t kind = 0; kind < kinds; ++kind) {
@@ -104,6 +101,9 @@ void add_runs(Report& page, const std::vector<RunRecord>& records) {
       }
     page.pictures(beside);
   }
+}
+
+void add_costs(Report& page, const std::vector<RunRecord>& records) {
   page.section("Cost of each stage");
   page.table(stage_table(records));
   page.section("Recipes");
@@ -111,4 +111,15 @@ void add_runs(Report& page, const std::vector<RunRecord>& records) {
     page.text(record.name);
     page.code(to_toml(record.recipe));
   }
+}
+
+void add_runs(Report& page, const std::vector<RunRecord>& records) {
+  page.section("Curves");
+  for (const RunRecord& record : records)
+    if (const std::string line = warning(record); !line.empty()) page.text(line);
+  page.curves(metric_charts(records));
+  page.table(glossary(records));
+  page.section("Pictures");
+  add_films(page, records);
+  add_costs(page, records);
 }

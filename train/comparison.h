@@ -32,5 +32,7 @@ std::string toml_string(const std::string& path);
 // images. verb: in messages.
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);
 
-// Curves overlaid, pictures side by side, the cost of each stage, recipes.
+void add_films(Report& page, const std::vector<RunRecord>& records);  // pictures side by side
+void add_costs(Report& page, const std::vector<RunRecord>& records);  // of each stage; and the recipes
+// All of them: curves overlaid and explained, pictures, costs, recipes.
 void add_runs(Report& page, const std::vector<RunRecord>& records);

@@ -1,7 +1,6 @@
 #include "train/doctor.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -18,6 +17,8 @@
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "engine/ops.h"
+#include "kernels/gpu.h"
+#include "kernels/parallel.h"
 #include "train/environment.h"
 
 extern "C" void ilaver_(int* major, int* minor, int* patch);
@@ -91,7 +92,7 @@ Feature cuda_in_this_build() {
           nvcc.empty()
               ? "no --device cuda: install CUDA 12.0 or later and build again; dae-emulated runs the "
                 "kernels slowly"
-              : "no --device cuda: build again with CMAKE_FLAGS=-DDAE_CUDA=ON"};
+              : "no --device cuda: make CUDA=ON"};
 }
 
 Feature driver() {
@@ -102,13 +103,15 @@ Feature driver() {
 }
 
 Feature devices() {
-  if (const std::vector<std::string> found = gpu_models(); !found.empty()) {
-    const int usable = kHasCuda ? gpu_count() : 0;
-    return {"GPUs", usable > 0,
-            fmt::format("{}; {} can be used by this build", fmt::join(found, ", "), usable),
-            usable > 0 ? "" : "training runs on the processor"};
-  }
-  return {"GPUs", false, "none", "training runs on the processor"};
+  const std::string found = fmt::format("{}", fmt::join(gpu_models(), ", "));
+  if constexpr (kHasCuda)
+    if (const int usable = gpu_count(); usable > 0)
+      return {"GPUs", true,
+              fmt::format("{}{}{} can be used by this build, chosen is {}", found, found.empty() ? "" : "; ",
+                          usable, gpu_name()),
+              ""};
+  return {"GPUs", false, found.empty() ? "none" : found + "; none can be used by this build",
+          "training runs on the processor"};
 }
 
 // ---- the self-test
@@ -188,9 +191,9 @@ Check check_philox() {
 }
 
 Check check_threads(Device device) {
-  const int threads = omp_get_max_threads();
+  const int threads = thread_count();
   const auto values = [&](int count) {
-    omp_set_num_threads(count);
+    set_thread_count(count);
     const Tensor x = normal({3, 17, 17, 24}, Key{5, 0, 0}).to(device);
     Tensor w = normal({31, 3, 3, 24}, Key{5, 0, 1}).to(device);
     track(w);
@@ -200,7 +203,7 @@ Check check_threads(Device device) {
   const std::vector<double> one = values(1);
   bool same = true;
   for (const int count : {2, 3, threads}) same = same && values(count) == one;
-  omp_set_num_threads(threads);
+  set_thread_count(threads);
   return {"bits of a gradient on 1, 2, 3 and all threads", same, same ? "equal" : "they differ"};
 }
 

@@ -1,10 +1,11 @@
 #include "train/environment.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 #include <sys/utsname.h>
 
 #include <fstream>
+
+#include "kernels/parallel.h"
 
 namespace {
 
@@ -60,7 +61,7 @@ std::vector<std::pair<std::string, std::string>> environment() {
   return {{"program", "dae " + version()},
           {"compiler", fmt::format("{}, {}, {}", kCompiler, DAE_BUILD_TYPE, kInstructions)},
           {"CPU", cpu_name()},
-          {"threads", std::to_string(omp_get_max_threads())},
+          {"threads", std::to_string(thread_count())},
           {"oneDNN", onednn.empty() ? "not built in" : onednn},
           {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)}};
 }

@@ -64,6 +64,6 @@ class Experiment {
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);
 
 // The schedule: how many steps stage 1 takes (-1: there is no stage 2), and the factor of the rates of a
-// step, counted from 0.
+// step, counted from 0. stage_two: the step at which stage 2 began, -1 in stage 1.
 int64_t switch_step(const Recipe& recipe);
-double lr_factor(const Recipe& recipe, int64_t step);
+double lr_factor(const Recipe& recipe, int64_t step, int64_t stage_two);

@@ -77,6 +77,11 @@ struct Feed::State {
   Dtype dtype;
   Device device;
   Tensor recorded;  // rows of noise, if the data has them
+
+  Batch batch_of(const RawBatch& raw) const {
+    const Tensor x = std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values);
+    return {x.to(dtype).to(device), tensor_of(raw.labels, {int64_t(raw.labels.size())}).to(device)};
+  }
 };
 
 Feed::Feed(const Recipe& recipe, int64_t batches_taken) {
@@ -91,12 +96,8 @@ Feed::~Feed() = default;
 
 std::vector<int64_t> Feed::example_shape() const { return state_->loader.example_shape(); }
 
-Batch Feed::next() {
-  const RawBatch raw = state_->loader.next();
-  const Tensor x = std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values);
-  return {x.to(state_->dtype).to(state_->device),
-          tensor_of(raw.labels, {int64_t(raw.labels.size())}).to(state_->device)};
-}
+Batch Feed::first() const { return state_->batch_of(state_->loader.first()); }
+Batch Feed::next() { return state_->batch_of(state_->loader.next()); }
 
 double Feed::wait() const { return state_->loader.wait(); }
 std::string Feed::skipped() const { return state_->loader.skipped(); }

@@ -20,6 +20,7 @@ class Feed {
   Feed(const Recipe& recipe, int64_t batches_taken);
   ~Feed();
   std::vector<int64_t> example_shape() const;  // of x, without B
+  Batch first() const;  // the first 32 examples at most, as they are: the same in every picture
   Batch next();
   double wait() const;           // seconds that next() waited for data so far
   std::string skipped() const;   // files of a folder that it does not read (data/dataset.h), or empty

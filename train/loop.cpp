@@ -75,10 +75,10 @@ std::string sample_path(const std::string& run, int64_t step, const char* what) 
   return fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
 }
 
-// Pictures of the run as it stands: draws from the prior, and the batch's first images beside their
-// reconstructions.
-void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& x,
-                   const Recipe& recipe) {
+// Pictures of the run as it stands: draws from the prior, and `first`, the same images every time, beside
+// their reconstructions; of two views those of the batch x.
+void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& first,
+                   const Tensor& x, const Recipe& recipe) {
   if (x.rank() != 4) return;
   const NoGrad off;
   if (recipe.data.augment != "none") {
@@ -90,9 +90,8 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
   const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, kPictureStep, x.device());
   if (const Tensor drawn = experiment.sample(64, *noise))
     save_grid(sample_path(run, step, "sample"), drawn, 8);
-  const Tensor some = slice(x, 0, 0, std::min<int64_t>(32, x.dim(0)));
-  if (const Tensor y = experiment.reconstruct(some))
-    save_grid(sample_path(run, step, "reconstruction"), side_by_side(some, y), 8);
+  if (const Tensor y = experiment.reconstruct(first))
+    save_grid(sample_path(run, step, "reconstruction"), side_by_side(first, y), 8);
 }
 
 Metrics joined(Metrics metrics, const Metrics& more) {
@@ -226,7 +225,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     remove_leftovers(run, at.step);
     if (read_file(run + "/recipe.toml") != at.recipe) write_file(run + "/recipe.toml", at.recipe);
   } else {
-    if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2;
+    if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2, at.stage_two = at.step;
     write_file(run + "/manifest.json", data.manifest());
     save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
     write_file(run + "/recipe.toml", at.recipe);  // last: a folder with a recipe can be resumed
@@ -250,7 +249,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     if (at.stage == 1 && dae && at.step >= switch_at) {
       stepper.changed();
       experiment->enter_stage_two();
-      at.stage = 2;
+      at.stage = 2, at.stage_two = at.step;
       progress.note(stage_two_note(recipe, at.step));
     }
     const Tensor x = data.next().x;
@@ -258,7 +257,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     const std::unique_ptr<Noise> noise =
         data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1), stepper.clock());
     cost.begin();
-    const Losses losses = stepper.take(x, *noise, at.step + 1, lr_factor(recipe, at.step));
+    const Losses losses = stepper.take(x, *noise, at.step + 1, lr_factor(recipe, at.step, at.stage_two));
     cost.end();
     ++at.step;
     const bool last = at.step == steps;
@@ -282,7 +281,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     }
     progress.show(at.step, data.wait(), shown, log);
     if (at.step % recipe.train.sample_every == 0 || last) {
-      save_pictures(run, at.step, *experiment, x, recipe);
+      save_pictures(run, at.step, *experiment, data.first().x, x, recipe);
       if (!last) write_run_report(run);
     }
     const int stop = signal_caught();  // read once: a signal from here on waits for the next step

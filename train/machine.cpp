@@ -1,13 +1,12 @@
 #include "train/machine.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
 
 #include "kernels/matmul/tile.h"
+#include "kernels/parallel.h"
 
 namespace {
 
@@ -54,47 +53,38 @@ Timing time_runs(const std::function<void(int64_t)>& run, double seconds) {
 }
 
 Ceiling measure_ceiling(int threads) {
-  constexpr int64_t kRounds = 1 << 20, kFloats = int64_t(kFootprint) / (2 * sizeof(float));
-  volatile float sink = 0;
+  constexpr int64_t kRounds = 1 << 14, kChunks = 128, kFloats = int64_t(kFootprint) / (2 * sizeof(float));
+  const int before = thread_count();
+  set_thread_count(threads);
+  std::vector<float> sink(kChunks);
   const Timing adds = time_runs(
       [&](int64_t) {
-#pragma omp parallel num_threads(threads)
-        {
-          const float result = multiply_adds(kRounds);
-#pragma omp critical
-          sink = sink + result;
-        }
+        parallel_for(kChunks, 1, [&](int64_t c, int64_t) { sink[size_t(c)] = multiply_adds(kRounds); });
       },
       0.3);
   const std::unique_ptr<float[]> from(new float[kFloats]), to(new float[kFloats]);
-  const auto share = [&](auto f) {
-#pragma omp parallel num_threads(threads)
-    {
-      const int64_t id = omp_get_thread_num(), count = omp_get_num_threads();
-      f(kFloats * id / count, kFloats * (id + 1) / count);
-    }
-  };
-  share([&](int64_t a, int64_t b) {
-    std::fill(from.get() + a, from.get() + b, 1.5f);
-    std::fill(to.get() + a, to.get() + b, 0.5f);
+  float *const y = to.get(), *const x = from.get();
+  const auto by_part = [](auto f) { parallel_for(kFloats, int64_t{1} << 18, f); };
+  by_part([=](int64_t a, int64_t b) {
+    std::fill(x + a, x + b, 1.5f);
+    std::fill(y + a, y + b, 0.5f);
   });
   const Timing copy = time_runs(
       [&](int64_t) {
-        share([&](int64_t a, int64_t b) {
-          std::memcpy(to.get() + a, from.get() + a, size_t(b - a) * sizeof(float));
-        });
+        by_part([=](int64_t a, int64_t b) { std::memcpy(y + a, x + a, size_t(b - a) * sizeof(float)); });
       },
       0.5);
   // Writing where one has read costs no extra fetch of the line, so this can be faster than the copy.
   const Timing update = time_runs(
       [&](int64_t) {
-        share([&, y = to.get(), x = from.get()](int64_t a, int64_t b) {
+        by_part([=](int64_t a, int64_t b) {
 #pragma omp simd
           for (int64_t i = a; i < b; ++i) y[i] = 0.5f * y[i] + x[i];
         });
       },
       0.5);
+  set_thread_count(before);
   const double lanes = sizeof(Vector<float>) / sizeof(float), bytes = double(kFloats) * sizeof(float);
-  return {threads, threads * double(kRounds) * 16 * 2 * lanes / adds.median, 0,
+  return {threads, double(kChunks) * double(kRounds) * 16 * 2 * lanes / adds.median, 0,
           std::max(2 * bytes / copy.median, 3 * bytes / update.median)};
 }

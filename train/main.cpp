@@ -1,5 +1,4 @@
 // The program: options of every verb, the verb, and errors as one line and an exit code.
-#include <omp.h>
 
 #include <cerrno>
 #include <csignal>
@@ -9,6 +8,7 @@
 
 #include "engine/tensor.h"
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 #include "train/commands.h"
 
 namespace {
@@ -73,7 +73,7 @@ int run(int argc, char** argv) {
     return int(Fault::usage);
   }
   options.device = device_of(device);
-  if (options.threads > 0) omp_set_num_threads(options.threads);
+  if (options.threads > 0) set_thread_count(options.threads);
   return commands.verb();
 }
 

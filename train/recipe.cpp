@@ -22,6 +22,7 @@ constexpr Check kFlag{"true or false"};
 constexpr Check kText{""};
 constexpr Check kCount{"an integer of at least 0", [](double v) { return v >= 0; }};
 constexpr Check kPositive{"an integer of at least 1", [](double v) { return v >= 1; }};
+constexpr Check kPasses{"1 or 2", [](double v) { return v == 1 || v == 2; }};
 constexpr Check kWidth{"a number above 0 and at most 8", [](double v) { return v > 0 && v <= 8; }};
 constexpr Check kWeight{"a number of at least 0", [](double v) { return v >= 0 && std::isfinite(v); }};
 constexpr Check kTemperature{"a number from 0.001 to 1000", [](double v) { return v >= 1e-3 && v <= 1e3; }};
@@ -41,9 +42,11 @@ std::vector<Key> keys(Recipe& r) {
   return {
       {"seed", &r.seed, kCount},
       {"dtype", &r.dtype, {"f32|f64|bf16|f16"}},
-      {"model.kind", &r.model.kind, {"toy|dcgan|vaegan|simclr|dcgan-simclr"}},
+      {"model.kind", &r.model.kind, {"toy|vae|dcgan|vaegan|simclr|dcgan-simclr"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
       {"model.width", &r.model.width, kWidth},
+      {"model.discriminator_width", &r.model.discriminator_width, kWidth},
+      {"model.generator_passes", &r.model.generator_passes, kPasses},
       {"model.encoder_hidden", &r.model.encoder_hidden, kPositive},
       {"model.decoder_hidden", &r.model.decoder_hidden, kPositive},
       {"model.encoder", &r.model.encoder, kText},
@@ -54,6 +57,7 @@ std::vector<Key> keys(Recipe& r) {
       {"loss.feature", &r.loss.feature, kWeight},
       {"loss.feature_generator", &r.loss.feature_generator, kWeight},
       {"loss.adversarial", &r.loss.adversarial, kWeight},
+      {"loss.balance", &r.loss.balance, kWeight},
       {"loss.temperature", &r.loss.temperature, kTemperature},
       {"schedule.kind", &r.schedule.kind, {"joint|dae"}},
       {"schedule.weak", &r.schedule.weak, {"width|dropout"}},
@@ -63,6 +67,7 @@ std::vector<Key> keys(Recipe& r) {
       {"schedule.switch", &r.schedule.switch_at, kSwitch},
       {"schedule.switch_step", &r.schedule.switch_step, kCount},
       {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}},
+      {"schedule.rates", &r.schedule.rates, {"continue|restart"}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
       {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},
@@ -244,7 +249,8 @@ std::string locate(const std::string& path) {
         if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
   }
   fail(Fault::usage,
-       "recipe: {}: expected a TOML file or a shipped recipe (toy, dcgan-cifar10, vaegan-cifar10, "
+       "recipe: {}: expected a TOML file or a shipped recipe (toy, vae-cifar10, dcgan-cifar10, "
+       "vaegan-cifar10, "
        "dae-vaegan-cifar10, simclr-cifar10, dcgan-simclr-cifar10), found no such file",
        path);
 }
@@ -252,7 +258,7 @@ std::string locate(const std::string& path) {
 // What one key alone cannot show.
 void check_together(const Recipe& recipe, const std::string& file) {
   const std::string& kind = recipe.model.kind;
-  if (kind != "toy" && kind != "vaegan" && recipe.schedule.kind == "dae")
+  if (kind != "toy" && kind != "vae" && kind != "vaegan" && recipe.schedule.kind == "dae")
     fail(Fault::usage,
          "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
          "\"dae\"",
@@ -288,7 +294,8 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
     if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   if (recipe.model.kind.empty())
     fail(Fault::usage,
-         "recipe: {}: model.kind: expected one of toy|dcgan|vaegan|simclr|dcgan-simclr, found nothing", file);
+         "recipe: {}: model.kind: expected one of toy|vae|dcgan|vaegan|simclr|dcgan-simclr, found nothing",
+         file);
   check_together(recipe, file);
   return recipe;
 }

@@ -12,9 +12,11 @@ struct Recipe {
   std::string dtype = "f32";    // compute type: "f32", "f64" (CPU), "bf16" or "f16" (CUDA)
   Device device = Device::cpu;  // where it runs: not part of the file, --device says
   struct {
-    std::string kind;  // "toy", "dcgan", "vaegan", "simclr", "dcgan-simclr"
+    std::string kind;  // "toy", "vae", "dcgan", "vaegan", "simclr", "dcgan-simclr"
     int64_t z_dim = 128;
-    double width = 1;  // scales every hidden channel count of encoder and generator
+    double width = 1;                // scales every hidden channel count of encoder and generator
+    double discriminator_width = 1;  // and of the discriminator
+    int64_t generator_passes = 2;    // VAEGAN: posterior and prior latents apart, or in one batch
     int64_t encoder_hidden = 128, decoder_hidden = 128;  // toy
     std::string encoder;  // dcgan-simclr: a SimCLR run, or RUN@STEP, or a safetensors file of its weights
     std::string encoder_hash;         // CRC-32 of those weights; empty: any. A run writes down what it found
@@ -22,10 +24,11 @@ struct Recipe {
   } model;
   struct {
     double kl = 1;                 // weight of the KL term
-    double reconstruction = 1;     // toy: weight c of |x - xhat|^2
+    double reconstruction = 0;     // toy: weight c of |x - xhat|^2; images: of the mean of (x - xhat)^2
     double feature = 1;            // VAEGAN, encoder: discriminator features
     double feature_generator = 1;  // VAEGAN, generator: the same
     double adversarial = 1;        // generator's adversarial term
+    double balance = 0;            // VAEGAN: margin of Larsen's rule (models/losses.h); 0: all learn always
     double temperature = 0.5;      // SimCLR: of NT-Xent
   } loss;
   struct {
@@ -37,6 +40,7 @@ struct Recipe {
     double switch_at = 0.5;             // `switch`: the fraction of the steps after which stage 2 begins
     int64_t switch_step = 0;  // that step itself; 0: by `switch`. A run whose steps change writes it down
     std::string discriminator = "keep";  // VAEGAN, in stage 2: "keep" or "fresh", as a new generator is
+    std::string rates = "continue";      // what decays: the whole run, or each stage for itself, "restart"
   } schedule;
   struct {
     double lr = 2e-4, beta1 = 0.5, beta2 = 0.9, weight_decay = 0;

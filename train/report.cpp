@@ -15,10 +15,11 @@ constexpr size_t kEarlier = 6;  // earlier pictures of a film
 constexpr const char* kStyle = R"(
 :root { color-scheme: light dark; --page: #f7f7f5; --card: #ffffff; --ink: #1d2125; --soft: #62686f;
   --rule: #dfe1e3; --grid: #eceded; --c0: #1868b0; --c1: #cf5208; --c2: #0a8660; --c3: #a23f8c;
-  --c4: #a87b00; --c5: #2a95b8; }
+  --c4: #a87b00; --c5: #2a95b8; --c6: #5f6b75; --c7: #8a5a3c; }
 @media (prefers-color-scheme: dark) { :root { --page: #14171a; --card: #1c2024; --ink: #e4e7ea;
   --soft: #9aa2aa; --rule: #33393f; --grid: #292e33; --c0: #63abf0; --c1: #f58a4b; --c2: #41c197;
-  --c3: #dc8acb; --c4: #e0b541; --c5: #6fd0ea; } }
+  --c3: #dc8acb; --c4: #e0b541; --c5: #6fd0ea;
+  --c6: #a9b4bd; --c7: #cf9f80; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -32,8 +33,9 @@ p { margin: 8px 0; max-width: 78ch; }
   padding: 8px 16px 9px; min-width: 116px; }
 .figures dt { font-size: 12.5px; color: var(--soft); }
 .figures dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
-.charts, .films { display: grid; gap: 12px; align-items: start;
+.charts, .films, .scatters { display: grid; gap: 12px; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
+.scatters { grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr)); }
 .films { grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
   padding: 10px 12px; min-width: 0; }
@@ -46,10 +48,15 @@ svg path { fill: none; stroke-linejoin: round; stroke-linecap: round; }
 svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--rule); }
 svg path.mark { stroke: var(--soft); stroke-dasharray: 4 4; } svg text.mark { fill: var(--ink); paint-order: stroke;
   stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
+svg path.dots { stroke-width: 4; opacity: .6; }
+svg .box { fill: var(--page); stroke: var(--soft); stroke-width: 1.3; } svg .box.weak { stroke-dasharray: 5 4; }
+svg .box.frozen { fill: var(--grid); } svg .arrow { stroke: var(--ink); stroke-width: 1.3; }
+svg text.name { fill: var(--ink); font-size: 13px; text-anchor: middle; } svg text.part { text-anchor: middle; }
 svg .line { stroke-width: 1.7; } svg .raw { stroke-width: 1; opacity: .32; }
 .c0 { stroke: var(--c0); color: var(--c0); } .c1 { stroke: var(--c1); color: var(--c1); }
 .c2 { stroke: var(--c2); color: var(--c2); } .c3 { stroke: var(--c3); color: var(--c3); }
 .c4 { stroke: var(--c4); color: var(--c4); } .c5 { stroke: var(--c5); color: var(--c5); }
+.c6 { stroke: var(--c6); color: var(--c6); } .c7 { stroke: var(--c7); color: var(--c7); }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 10px; padding: 0; list-style: none; }
 .legend i { display: inline-block; width: 20px; height: 3px; border-radius: 2px; background: currentColor;
   vertical-align: 4px; margin-right: 7px; }
@@ -232,6 +239,22 @@ void Report::curves(const std::vector<Chart>& charts) {
     body_ += "</ul>\n";
   }
   body_ += "<div class=\"charts\">" + figures + "</div>\n";
+}
+
+void Report::scatters(const std::vector<Scatter>& scatters) {
+  body_ += "<div class=\"scatters\">";
+  for (const Scatter& scatter : scatters)
+    body_ += fmt::format("<figure><figcaption><b>{}</b></figcaption>{}</figure>\n",
+                         escape_html(scatter.title), svg(scatter));
+  body_ += "</div>\n";
+}
+
+void Report::drawings(const std::vector<Drawing>& drawings) {
+  body_ += "<div class=\"films\">";
+  for (const Drawing& drawing : drawings)
+    body_ += fmt::format("<figure><figcaption><b>{}</b></figcaption>{}</figure>\n",
+                         escape_html(drawing.title), drawing.svg);
+  body_ += "</div>\n";
 }
 
 void Report::pictures(const std::vector<Film>& films) {

@@ -27,6 +27,10 @@ struct Film {  // one subject over time
   std::vector<Picture> pictures;  // oldest first: the last is shown large, a few earlier ones small below it
 };
 
+struct Drawing {
+  std::string title, svg;  // an <svg> element of this program's own: not escaped
+};
+
 class Report {
  public:
   explicit Report(const std::string& title, const std::string& subtitle = "");
@@ -40,7 +44,9 @@ class Report {
   // Charts side by side. A series keeps its colour over all of them; with two or more names there is a
   // legend.
   void curves(const std::vector<Chart>& charts);
-  void pictures(const std::vector<Film>& films);  // side by side. Fault::data: a file cannot be read
+  void scatters(const std::vector<Scatter>& scatters);  // side by side
+  void drawings(const std::vector<Drawing>& drawings);  // likewise
+  void pictures(const std::vector<Film>& films);        // side by side. Fault::data: a file cannot be read
 
   std::string html() const;
   void write(const std::string& path) const;  // whole or not at all (data/file.h)

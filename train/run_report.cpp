@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -244,6 +245,48 @@ std::vector<Chart> metric_charts(const std::vector<RunRecord>& runs) {
   return charts;
 }
 
+Table glossary(const std::vector<RunRecord>& runs) {
+  static const std::vector<std::array<const char*, 2>> words = {
+      {"loss", "what encoder and decoder minimise together; in stage 2 without the KL term"},
+      {"loss_rec", "mean squared error of the reconstruction of the step's own images; lower is better"},
+      {"loss_kl",
+       "how far the latents' distribution lies from the prior N(0, I), in nats an image; stage 1 only"},
+      {"loss_e", "what the encoder minimises: KL and feature terms by their weights; stage 1 only"},
+      {"loss_g", "what the generator minimises: feature and adversarial terms by their weights"},
+      {"loss_d",
+       "the discriminator's loss: 1.39 where it guesses, near 0 where it has won and teaches nothing"},
+      {"loss_feature",
+       "distance of image and reconstruction in the discriminator's features; its scale moves "
+       "with the discriminator, so that two runs cannot be compared by it"},
+      {"loss_adversarial", "how surely generated images are found out: 0.69 where the discriminator guesses"},
+      {"knn", "accuracy of nearest neighbours in the encoder's features; higher is better"}};
+  Table table;
+  for (const Chart& chart : metric_charts(runs))
+    for (const auto& [name, meaning] : words)
+      if (chart.title == name) table.rows.push_back({name, meaning});
+  return table;
+}
+
+double last_tenth(const Series& series) {
+  const size_t count = std::max<size_t>(1, series.y.size() / 10);
+  double sum = 0;
+  for (size_t i = series.y.size() - count; i < series.y.size(); ++i) sum += series.y[i];
+  return sum / double(count);
+}
+
+std::string warning(const RunRecord& run) {
+  constexpr double kWon = 0.05;
+  for (const Series& series : run.metrics)
+    if (series.name == "loss_d" && !series.y.empty() && last_tenth(series) < kWon)
+      return fmt::format(
+          "{}: the discriminator has won: loss_d is {:.2g} on average over the last tenth of the run. It "
+          "tells "
+          "every image from every reconstruction, and the generator learns little from it; try "
+          "--set model.discriminator_width={:g}, loss.balance=0.35 or schedule.discriminator=fresh.",
+          run.name, last_tenth(series), run.recipe.model.width);
+  return "";
+}
+
 Table stage_table(const std::vector<RunRecord>& runs) {
   Table table;
   if (runs.size() > 1) table.header.push_back("run");
@@ -289,7 +332,9 @@ void write_run_report(const std::string& folder) {
   report.figures(figures);
 
   report.section("Curves");
+  if (const std::string line = warning(run); !line.empty()) report.text(line);
   report.curves(metric_charts({run}));
+  report.table(glossary({run}));
   if (!run.films.empty()) {
     report.section("Pictures");
     report.pictures(run.films);

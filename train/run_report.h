@@ -34,6 +34,12 @@ RunRecord read_run(const std::string& folder, const std::string& name = "");
 
 // One chart a metric, the runs overlaid, stage 2 marked.
 std::vector<Chart> metric_charts(const std::vector<RunRecord>& runs);
+// What each metric of the runs means, in the order of the charts.
+Table glossary(const std::vector<RunRecord>& runs);
+// A sentence where a discriminator has won: over the last tenth of the run loss_d lies below 0.05 on average.
+// Empty otherwise.
+std::string warning(const RunRecord& run);
+double last_tenth(const Series& series);  // the mean of its last tenth: a single step says little
 // Step time, images/s, memory, backward and trained parameters of each stage of each run.
 Table stage_table(const std::vector<RunRecord>& runs);
 

@@ -38,26 +38,29 @@ const std::vector<ToyConfig>& toy_configs() {
   return configs;
 }
 
-ToyAccuracy train_toy(const Recipe& recipe) {
+ToyAccuracy train_toy(const Recipe& recipe, ToyPoints* points) {
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
   Feed data(recipe, 0);
   for (int64_t step = 0; step < recipe.train.steps; ++step) {
-    if (step == switch_step(recipe)) experiment->enter_stage_two();
-    experiment->set_lr_factor(lr_factor(recipe, step));
+    const int64_t switch_at = switch_step(recipe);
+    if (step == switch_at) experiment->enter_stage_two();
+    experiment->set_lr_factor(lr_factor(recipe, step, experiment->stage == 2 ? switch_at : -1));
     experiment->step(data.next().x, *drawn_noise(recipe.seed, uint32_t(step + 1), recipe.device));
   }
-  return judge_toy(*experiment, recipe);
+  return judge_toy(*experiment, recipe, points);
 }
 
-ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe) {
+ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe, ToyPoints* points) {
   const ToySpec spec{recipe.data.variance};
   const ToyData train = make_toy(spec, recipe.data.count, recipe.seed, 0),
                 test = make_toy(spec, 1000, recipe.seed, 1);
   const int64_t dim = spec.dim;
   const Dtype dtype = dtype_from(recipe.dtype);
-  const Tensor points = to_tensor(train.x, dim, dtype), queries = to_tensor(test.x, dim, dtype);
-  return {nearest_neighbour_accuracy(to_floats(trained.encode(points)), train.label,
-                                     to_floats(trained.encode(queries)), test.label, recipe.model.z_dim),
+  const Tensor examples = to_tensor(train.x, dim, dtype), queries = to_tensor(test.x, dim, dtype);
+  const std::vector<float> latent = to_floats(trained.encode(queries));
+  if (points) *points = {latent, {test.label.begin(), test.label.end()}};
+  return {nearest_neighbour_accuracy(to_floats(trained.encode(examples)), train.label, latent, test.label,
+                                     recipe.model.z_dim),
           nearest_neighbour_accuracy(train.x, train.label, to_floats(trained.reconstruct(queries)),
                                      test.label, dim)};
 }
@@ -75,7 +78,7 @@ std::vector<ToyResult> toy_study(const ToyOptions& options) {
         if (options.stopped && options.stopped()) return;
         ToyResult& result = results[job / options.seeds];
         const int64_t run = job % options.seeds;
-        result.runs[run] = train_toy(recipe_of(result, run, options));
+        result.runs[run] = train_toy(recipe_of(result, run, options), run == 0 ? &result.points : nullptr);
       } catch (...) { errors[job] = std::current_exception(); }
   });
   for (const std::exception_ptr& error : errors)

@@ -20,16 +20,21 @@ const std::vector<ToyConfig>& toy_configs();  // the four of the paper's table
 struct ToyAccuracy {
   double latent = 0, reconstruction = 0;  // 1-NN, in [0, 1]
 };
+struct ToyPoints {  // latent means of the test points, (1000, z_dim), and their clusters
+  std::vector<float> latent;
+  std::vector<int32_t> label;
+};
 // Trains a recipe of kind toy. Depends on the recipe alone.
-ToyAccuracy train_toy(const Recipe& recipe);
+ToyAccuracy train_toy(const Recipe& recipe, ToyPoints* points = nullptr);
 // Classifies 1000 test points of the recipe's mixture by their nearest training point: the latent means among
 // latent means, the reconstructions among the training data.
-ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe);
+ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe, ToyPoints* points = nullptr);
 
 struct ToyResult {
   ToyConfig config;
   double weight = 0;
   std::vector<ToyAccuracy> runs;  // by seed
+  ToyPoints points = {};          // of the first
 };
 
 struct ToyOptions {

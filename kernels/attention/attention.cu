@@ -1,13 +1,21 @@
 // The calls of attention.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include "kernels/attention/attention.h"
 #include "kernels/defaults.h"
+#include "kernels/device.h"
 
-template <class T>
-bool attention_takes(AttentionVariant variant, const AttentionShape& s) {
-  if (variant == AttentionVariant::naive) return true;
-  if (variant == AttentionVariant::blocks) return attention_blocks_takes<T>(s);
-  if (std::is_same_v<T, float>) return false;
-  return variant == AttentionVariant::whole ? attention_whole_takes(s) : attention_tiled_takes(s);
+template <class Call>
+bool attention_takes(AttentionVariant variant, Cuda where, const Call& call) {
+  using T = std::remove_const_t<std::remove_pointer_t<decltype(call.q)>>;
+  const auto fits = [&](int64_t bytes) { return bytes + kAttentionOwnShared <= shared_memory_limit(where); };
+  if constexpr (!std::is_same_v<T, float>) {
+    if (variant == AttentionVariant::tiled)
+      return attention_tiled_takes(call.shape) && fits(attention_tiled_shared(call));
+    if (variant == AttentionVariant::whole)
+      return attention_whole_takes(call.shape) && fits(attention_whole_shared(call));
+  }
+  if (variant == AttentionVariant::blocks)
+    return attention_blocks_takes<T>(call.shape) && fits(attention_blocks_shared(call));
+  return variant == AttentionVariant::naive;
 }
 template <class Call>
 void attention_by(AttentionVariant variant, Cuda where, const Call& call) {
@@ -21,9 +29,9 @@ void attention_by(AttentionVariant variant, Cuda where, const Call& call) {
 
 namespace {
 
-template <class T, class Call, class List>
+template <class Call, class List>
 void run(Cuda where, const Call& call, const List& list) {
-  attention_by(choose(list, call.shape, [&](auto v) { return attention_takes<T>(v, call.shape); }), where,
+  attention_by(choose(list, call.shape, [&](auto v) { return attention_takes(v, where, call); }), where,
                call);
 }
 
@@ -32,16 +40,17 @@ void run(Cuda where, const Call& call, const List& list) {
 template <class T>
 void attention_forward(Cuda where, T* y, Wide<T>* lse, const T* q, const T* k, const T* v,
                        const AttentionShape& shape) {
-  run<T>(where, AttentionForward<T>{y, lse, q, k, v, shape}, defaults::kAttentionForward);
+  run(where, AttentionForward<T>{y, lse, q, k, v, shape}, defaults::kAttentionForward);
 }
 template <class T>
 void attention_backward(Cuda where, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse,
                         const T* q, const T* k, const T* v, const AttentionShape& shape) {
-  run<T>(where, AttentionBackward<T>{dq, dk, dv, dy, y, lse, q, k, v, shape}, defaults::kAttentionBackward);
+  run(where, AttentionBackward<T>{dq, dk, dv, dy, y, lse, q, k, v, shape}, defaults::kAttentionBackward);
 }
 
 #define INSTANTIATE(T)                                                                                       \
-  template bool attention_takes<T>(AttentionVariant, const AttentionShape&);                                 \
+  template bool attention_takes(AttentionVariant, Cuda, const AttentionForward<T>&);                         \
+  template bool attention_takes(AttentionVariant, Cuda, const AttentionBackward<T>&);                        \
   template void attention_by(AttentionVariant, Cuda, const AttentionForward<T>&);                            \
   template void attention_by(AttentionVariant, Cuda, const AttentionBackward<T>&);                           \
   template void attention_forward(Cuda, T*, Wide<T>*, const T*, const T*, const T*, const AttentionShape&);  \

@@ -326,11 +326,13 @@ void with_depth(int64_t head_dim, F f) {
   }
 }
 
+// Of so many tiles (32, D), weights and scores.
 template <class T>
-size_t shared_bytes(int depth, int tiles, int weights, int scores) {
-  return size_t(tiles * kRows * (depth * int(sizeof(T)) + 16) +
-                weights * kRows * kWeightStride * int(sizeof(T)) + scores * kRows * kScoreStride * 4 +
-                kRows * 4);
+int64_t shared_bytes(int64_t head_dim, int tiles, int weights, int scores) {
+  int depth = 0;
+  with_depth<T>(head_dim, [&]<int D>() { depth = D; });
+  return tiles * kRows * (depth * int(sizeof(T)) + 16) + weights * kRows * kWeightStride * int(sizeof(T)) +
+         scores * kRows * kScoreStride * 4 + kRows * 4;
 }
 
 }  // namespace
@@ -342,11 +344,21 @@ bool attention_blocks_takes(const AttentionShape& s) {
 }
 
 template <class T>
+int64_t attention_blocks_shared(const AttentionForward<T>& a) {
+  return shared_bytes<T>(a.shape.head_dim, 3, 1, 1);
+}
+template <class T>
+int64_t attention_blocks_shared(const AttentionBackward<T>& a) {
+  return shared_bytes<T>(a.shape.head_dim, 4, 2, 2);  // of dk and dv; dq has one weight less
+}
+
+template <class T>
 void attention_blocks(Cuda where, const AttentionForward<T>& a) {
   const AttentionShape& s = a.shape;
   with_depth<T>(s.head_dim, [&]<int D>() {
     launch(where, "attention_blocks_forward", blocks_forward<T, D>,
-           Grid(s.batch * s.heads, ceil_div(s.queries, kRows)), kThreads, shared_bytes<T>(D, 3, 1, 1), a);
+           Grid(s.batch * s.heads, ceil_div(s.queries, kRows)), kThreads, size_t(attention_blocks_shared(a)),
+           a);
   });
 }
 
@@ -356,16 +368,19 @@ void attention_blocks(Cuda where, const AttentionBackward<T>& a) {
   float* mean = static_cast<float*>(workspace(where, size_t(s.batch * s.heads * s.queries) * sizeof(float)));
   with_depth<T>(s.head_dim, [&]<int D>() {
     launch(where, "attention_blocks_backward_q", blocks_backward_q<T, D>,
-           Grid(s.batch * s.heads, ceil_div(s.queries, kRows)), kThreads, shared_bytes<T>(D, 4, 1, 2), a,
-           mean);
+           Grid(s.batch * s.heads, ceil_div(s.queries, kRows)), kThreads,
+           size_t(shared_bytes<T>(s.head_dim, 4, 1, 2)), a, mean);
     launch(where, "attention_blocks_backward_kv", blocks_backward_kv<T, D>,
-           Grid(s.batch * s.heads, ceil_div(s.keys, kRows)), kThreads, shared_bytes<T>(D, 4, 2, 2), a, mean);
+           Grid(s.batch * s.heads, ceil_div(s.keys, kRows)), kThreads, size_t(attention_blocks_shared(a)), a,
+           mean);
   });
 }
 
-#define INSTANTIATE(T)                                              \
-  template bool attention_blocks_takes<T>(const AttentionShape&);   \
-  template void attention_blocks(Cuda, const AttentionForward<T>&); \
+#define INSTANTIATE(T)                                                   \
+  template bool attention_blocks_takes<T>(const AttentionShape&);        \
+  template int64_t attention_blocks_shared(const AttentionForward<T>&);  \
+  template int64_t attention_blocks_shared(const AttentionBackward<T>&); \
+  template void attention_blocks(Cuda, const AttentionForward<T>&);      \
   template void attention_blocks(Cuda, const AttentionBackward<T>&);
 INSTANTIATE(float)
 INSTANTIATE(bf16)

@@ -210,13 +210,31 @@ bool attention_tiled_takes(const AttentionShape& s) {
 }
 
 template <class T>
+int64_t attention_tiled_shared(const AttentionForward<T>& a) {
+  int64_t elements = 0;
+  with_depth(a.shape.head_dim, [&]<int D>() {
+    elements = (4 * kChunk + warps_for(a.shape.queries, kMaxWarps<D>) * 16) * kStride<D>;
+  });
+  return elements * int64_t(sizeof(T));
+}
+template <class T>
+int64_t attention_tiled_shared(const AttentionBackward<T>& a) {
+  int64_t elements = 0;
+  with_depth(a.shape.head_dim, [&]<int D>() {
+    const int part_keys = warps_for(a.shape.keys, kMaxWarps<D>) * 16;
+    elements = (2 * part_keys + 6 * kQueryBlock) * kStride<D> + part_keys * (kQueryBlock + 8);
+  });
+  return elements * int64_t(sizeof(T)) + 2 * kQueryBlock * int64_t(sizeof(float));
+}
+
+template <class T>
 void attention_tiled(Cuda where, const AttentionForward<T>& a) {
   const AttentionShape& s = a.shape;
   with_depth(s.head_dim, [&]<int D>() {
     const int warps = warps_for(s.queries, kMaxWarps<D>);
     launch(where, "attention_tiled_forward", tiled_forward<T, D>,
            Grid(s.batch * s.heads, ceil_div(s.queries, warps * 16)), warps * 32,
-           (4 * kChunk + warps * 16) * kStride<D> * sizeof(T), a);
+           size_t(attention_tiled_shared(a)), a);
   });
 }
 
@@ -230,17 +248,16 @@ void attention_tiled(Cuda where, const AttentionBackward<T>& a) {
     float* dq_part =
         parts > 1 ? static_cast<float*>(workspace(where, size_t(parts * n) * sizeof(float))) : nullptr;
     launch(where, "attention_tiled_backward", tiled_backward<T, D>, Grid(s.batch * s.heads, parts),
-           warps * 32,
-           (2 * part_keys + 6 * kQueryBlock) * kStride<D> * sizeof(T) +
-               part_keys * (kQueryBlock + 8) * sizeof(T) + 2 * kQueryBlock * sizeof(float),
-           a, dq_part);
+           warps * 32, size_t(attention_tiled_shared(a)), a, dq_part);
     if (dq_part)
       launch(where, "attention_add_parts", add_parts<T>, ceil_div(n, 4 * 256), 256, 0, a, dq_part, part_keys);
   });
 }
 
-#define INSTANTIATE(T)                                             \
-  template void attention_tiled(Cuda, const AttentionForward<T>&); \
+#define INSTANTIATE(T)                                                  \
+  template int64_t attention_tiled_shared(const AttentionForward<T>&);  \
+  template int64_t attention_tiled_shared(const AttentionBackward<T>&); \
+  template void attention_tiled(Cuda, const AttentionForward<T>&);      \
   template void attention_tiled(Cuda, const AttentionBackward<T>&);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)

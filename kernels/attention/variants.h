@@ -21,23 +21,27 @@ inline const char* name(AttentionVariant v) {
 
 template <class T>
 struct AttentionForward {
-  T* y;
-  float* lse;
-  const T *q, *k, *v;
+  T* y = nullptr;
+  float* lse = nullptr;
+  const T *q = nullptr, *k = nullptr, *v = nullptr;
   AttentionShape shape;
 };
 template <class T>
 struct AttentionBackward {
-  T *dq, *dk, *dv;
-  const T *dy, *y;
-  const float* lse;
-  const T *q, *k, *v;
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;
+  const T *dy = nullptr, *y = nullptr;
+  const float* lse = nullptr;
+  const T *q = nullptr, *k = nullptr, *v = nullptr;
   AttentionShape shape;
 };
 
-// Whether a variant takes a shape, and the call by it; Call: AttentionForward<T> or AttentionBackward<T>.
-template <class T>
-bool attention_takes(AttentionVariant variant, const AttentionShape& s);
+constexpr int64_t kAttentionOwnShared = 2048;  // bytes of a kernel's own arrays (SHARED), at most
+
+// Whether a variant takes a call on this device, by its shape (attention_..._takes) and by the dynamic shared
+// memory of its largest block (attention_..._shared, bytes); and the call by it. Call: AttentionForward<T> or
+// AttentionBackward<T>.
+template <class Call>
+bool attention_takes(AttentionVariant variant, Cuda where, const Call& call);
 template <class Call>
 void attention_by(AttentionVariant variant, Cuda where, const Call& call);
 
@@ -48,6 +52,10 @@ void attention_naive(Cuda where, const AttentionBackward<T>& a);
 
 bool attention_tiled_takes(const AttentionShape& s);
 template <class T>
+int64_t attention_tiled_shared(const AttentionForward<T>& a);
+template <class T>
+int64_t attention_tiled_shared(const AttentionBackward<T>& a);
+template <class T>
 void attention_tiled(Cuda where, const AttentionForward<T>& a);
 template <class T>
 void attention_tiled(Cuda where, const AttentionBackward<T>& a);
@@ -55,11 +63,19 @@ void attention_tiled(Cuda where, const AttentionBackward<T>& a);
 template <class T>
 bool attention_blocks_takes(const AttentionShape& s);
 template <class T>
+int64_t attention_blocks_shared(const AttentionForward<T>& a);
+template <class T>
+int64_t attention_blocks_shared(const AttentionBackward<T>& a);
+template <class T>
 void attention_blocks(Cuda where, const AttentionForward<T>& a);
 template <class T>
 void attention_blocks(Cuda where, const AttentionBackward<T>& a);
 
 bool attention_whole_takes(const AttentionShape& s);
+template <class T>
+int64_t attention_whole_shared(const AttentionForward<T>& a);
+template <class T>
+int64_t attention_whole_shared(const AttentionBackward<T>& a);
 template <class T>
 void attention_whole(Cuda where, const AttentionForward<T>& a);
 template <class T>

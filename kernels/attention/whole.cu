@@ -250,11 +250,26 @@ bool attention_whole_takes(const AttentionShape& s) {
 }
 
 template <class T>
+int64_t attention_whole_shared(const AttentionForward<T>& a) {
+  int64_t elements = 0;
+  with_depth(a.shape.head_dim,
+             [&]<int D>() { elements = 2 * ceil_div(a.shape.keys, kKeysAtOnce) * kKeysAtOnce * kStride<D>; });
+  return elements * int64_t(sizeof(T));
+}
+template <class T>
+int64_t attention_whole_shared(const AttentionBackward<T>& a) {
+  const int64_t tokens = std::max(a.shape.queries, a.shape.keys);
+  int64_t elements = 0;
+  with_depth(a.shape.head_dim, [&]<int D>() { elements = 2 * ceil_div(tokens, 16) * 16 * kStride<D>; });
+  return elements * int64_t(sizeof(T));
+}
+
+template <class T>
 void attention_whole(Cuda where, const AttentionForward<T>& a) {
   const AttentionShape& s = a.shape;
   with_depth(s.head_dim, [&]<int D>() {
     launch(where, "attention_whole_forward", whole_forward<T, D>, s.batch * s.heads, threads_for(s.queries),
-           2 * ceil_div(s.keys, kKeysAtOnce) * kKeysAtOnce * kStride<D> * sizeof(T), a);
+           size_t(attention_whole_shared(a)), a);
   });
 }
 template <class T>
@@ -263,12 +278,14 @@ void attention_whole(Cuda where, const AttentionBackward<T>& a) {
   const int64_t tokens = std::max(s.queries, s.keys);
   with_depth(s.head_dim, [&]<int D>() {
     launch(where, "attention_whole_backward", whole_backward<T, D>, s.batch * s.heads, threads_for(tokens),
-           2 * ceil_div(tokens, 16) * 16 * kStride<D> * sizeof(T), a);
+           size_t(attention_whole_shared(a)), a);
   });
 }
 
-#define INSTANTIATE(T)                                             \
-  template void attention_whole(Cuda, const AttentionForward<T>&); \
+#define INSTANTIATE(T)                                                  \
+  template int64_t attention_whole_shared(const AttentionForward<T>&);  \
+  template int64_t attention_whole_shared(const AttentionBackward<T>&); \
+  template void attention_whole(Cuda, const AttentionForward<T>&);      \
   template void attention_whole(Cuda, const AttentionBackward<T>&);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)

@@ -28,7 +28,7 @@ __device__ inline auto wgmma_operand(Shared<T> tile, int first, int p) {
 }
 
 template <class Problem>
-__global__ void __launch_bounds__(kWgmmaThreads) wgmma_tiles(const __grid_constant__ Problem problem) {
+__global__ void __launch_bounds__(kWgmmaThreads, 1) wgmma_tiles(const __grid_constant__ Problem problem) {
   using T = typename Problem::Type;
   constexpr int kStages = kWgmmaStages, kStage = kWgmmaStage;
   DynamicShared shared;

@@ -129,8 +129,8 @@ def record_ops():
 # ---- models --------------------------------------------------------------------------------------------------------
 
 
-def scaled(channels):
-    return max(1, round(channels * WIDTH))
+def scaled(channels, width=WIDTH):
+    return max(1, round(channels * width))
 
 
 class Generator(nn.Module):
@@ -148,15 +148,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Never scaled. Returns the logit and the feature layer: the output of main.5, before its activation."""
+    """Has a width of its own. Returns the logit and the feature layer: the output of main.5, before its activation."""
 
-    def __init__(self):
+    def __init__(self, width=1):
         super().__init__()
-        layers = [nn.Conv2d(3, 64, 5, 2, 2, bias=False), nn.LeakyReLU(0.2)]
-        for a, b in ((64, 128), (128, 256), (256, 512)):
+        c = [scaled(n, width) for n in (64, 128, 256, 512)]
+        layers = [nn.Conv2d(3, c[0], 5, 2, 2, bias=False), nn.LeakyReLU(0.2)]
+        for a, b in zip(c, c[1:]):
             layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.LeakyReLU(0.2), nn.BatchNorm2d(b)]
         self.main = nn.Sequential(*layers)
-        self.linear = nn.Linear(2048, 1)
+        self.linear = nn.Linear(4 * c[3], 1)
 
     def forward(self, x):
         feature = self.main[:6](x)
@@ -198,7 +199,7 @@ class Model:
         for name, net in self.networks.items():
             fill(name, net)
         self.adam = {name: torch.optim.Adam(net.parameters(), lr, betas) for name, net in self.networks.items()}
-        self.lr, self.grads = lr, {}
+        self.lr, self.grads, self.rested = lr, {}, []
 
     def __getattr__(self, name):
         return self.networks[name]
@@ -243,42 +244,81 @@ class Vaegan(Model):
     stage = 1
 
     def __init__(self, dtype):
-        super().__init__(dtype, encoder=Encoder(), generator=Generator(), discriminator=Discriminator())
+        discriminator = Discriminator(self.recipe.get("model.discriminator_width", 1))
+        super().__init__(dtype, encoder=Encoder(), generator=Generator(), discriminator=discriminator)
         if self.stage == 2:
             self.encoder.eval().requires_grad_(False)
 
     def step(self, x, noise, factor):
-        w = {key.removeprefix("loss."): value for key, value in self.recipe.items()}
+        w = {"reconstruction": 0, "balance": 0}
+        w |= {key.removeprefix("loss."): value for key, value in self.recipe.items()}
         mu, logvar = self.encoder(x)
         z = mu if self.stage == 2 else mu + (logvar / 2).exp() * noise[:BATCH]
-        xhat, xp = self.generator(z), self.generator(noise[-BATCH:])
+        if self.recipe.get("model.generator_passes", 2) == 2:
+            xhat, xp = self.generator(z), self.generator(noise[-BATCH:])
+        else:
+            xhat, xp = self.generator(torch.cat([z, noise[-BATCH:]])).chunk(2)
 
         real, rec, prior = (self.discriminator(t)[0] for t in (x, xhat.detach(), xp.detach()))
-        loss_d = bce(real, 1.0) + 0.5 * (bce(rec, 0.0) + bce(prior, 0.0))
+        costs = bce(real, 1.0), 0.5 * (bce(rec, 0.0) + bce(prior, 0.0))
+        loss_d = sum(costs)
+        rest = []
+        if w["balance"]:  # Larsen's rule, as in the authors' code
+            rest += ["discriminator"] if min(costs) < 0.68 - w["balance"] else []
+            rest += ["generator"] if max(costs) > 0.68 + w["balance"] else []
+            rest = [] if len(rest) == 2 else rest
+            self.rested.append(",".join(rest))
         self.update("discriminator", loss_d)
-        self.apply("discriminator", factor=factor)
+        self.apply(*{"discriminator"} - set(rest), factor=factor)
 
         (_, feature_x), (rec, feature_rec), (prior, _) = (self.discriminator(t) for t in (x, xhat, xp))
         feature = ((feature_x.detach() - feature_rec)**2).mean()
         adversarial = 0.5 * (bce(rec, 1.0) + bce(prior, 1.0))
-        loss_g = w["feature_generator"] * feature + w["adversarial"] * adversarial
+        pixels = ((xhat - x)**2).mean()
+        loss_g = w["feature_generator"] * feature + w["adversarial"] * adversarial + w["reconstruction"] * pixels
         losses = {"loss_d": loss_d, "loss_g": loss_g, "loss_feature": feature, "loss_adversarial": adversarial,
-                  "loss_rec": ((xhat - x)**2).mean()}
+                  "loss_rec": pixels}
         trained = ["generator"]
         if self.stage == 1:
             kl = kl_normal(mu, logvar)
-            losses |= {"loss_e": w["kl"] * kl + w["feature"] * feature, "loss_kl": kl}
+            losses |= {"loss_e": w["kl"] * kl + w["feature"] * feature + w["reconstruction"] * pixels, "loss_kl": kl}
             self.update("encoder", losses["loss_e"], keep=True)
             trained.append("encoder")
         self.update("generator", loss_g)
-        self.apply(*trained, factor=factor)
+        self.apply(*set(trained) - set(rest), factor=factor)
         return losses
+
+
+class VaeganKeys(Vaegan):
+    """What the paper's recipe leaves at its default: a narrow discriminator, a pixel term, one pass of the generator
+    over both kinds of latents, and the balance rule, at a margin at which each side rests in some of the steps."""
+    recipe = Vaegan.recipe | {"model.discriminator_width": 0.125, "model.generator_passes": 1,
+                              "loss.reconstruction": 0.8, "loss.balance": 0.02}
 
 
 class VaeganStageTwo(Vaegan):
     """Encoder frozen and in eval mode, posterior mean, no KL; a step draws z_p only."""
     noise_rows = BATCH
     stage = 2
+
+
+class Vae(Model):
+    """Encoder and generator alone, from pixels."""
+    noise_rows = BATCH
+    recipe = {"loss.reconstruction": 1.3, "loss.kl": 0.02}
+
+    def __init__(self, dtype):
+        super().__init__(dtype, 1e-3, (0.9, 0.999), encoder=Encoder(), generator=Generator())
+
+    def step(self, x, noise, factor):
+        mu, logvar = self.encoder(x)
+        rec = ((self.generator(mu + (logvar / 2).exp() * noise) - x)**2).mean()
+        kl = kl_normal(mu, logvar)
+        loss = self.recipe["loss.reconstruction"] * rec + self.recipe["loss.kl"] * kl
+        self.update("encoder", loss, keep=True)
+        self.update("generator", loss)
+        self.apply("encoder", "generator", factor=factor)
+        return {"loss": loss, "loss_rec": rec, "loss_kl": kl}
 
 
 class Toy(Model):
@@ -316,8 +356,10 @@ def record_model(file, kind, images):
                 curves.setdefault(name, []).append(value.item())
         for name, values in curves.items():
             out[("losses." if steps > 1 else "first.") + name] = torch.tensor(values, dtype=torch.float64)
+    assert not model.rested or set(model.rested) == {"", "discriminator", "generator"}, model.rested
     for name, g in model.grads.items():
-        out["grad." + name] = summary(name, g)
+        if not model.rested or name.split(".")[0] != model.rested[0]:  # who rests has no moments to show them by
+            out["grad." + name] = summary(name, g)
     for network, module in model.networks.items():
         for path, t in module.state_dict().items():
             name = f"{network}.{path}"
@@ -373,7 +415,9 @@ if __name__ == "__main__":
     pictures = F.interpolate(coarse, size=32, mode="bilinear", align_corners=False)
     record_ops()
     record_model("dcgan-small.safetensors", Dcgan, pictures)
+    record_model("vae-small.safetensors", Vae, pictures)
     record_model("vaegan-small.safetensors", Vaegan, pictures)
+    record_model("vaegan-small-keys.safetensors", VaeganKeys, pictures)
     record_model("vaegan-small-stage2.safetensors", VaeganStageTwo, pictures)
     record_model("toy-small.safetensors", Toy, torch.randn(STEPS * BATCH, 10, generator=rng))
     record_forward(pictures)

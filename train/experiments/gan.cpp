@@ -1,5 +1,6 @@
 // The steps of DCGAN, with latents of a Gaussian or of a SimCLR encoder, and of VAEGAN on 32x32 images, and
 // VAEGAN's DAE schedule.
+#include "models/losses.h"
 #include "models/vaegan.h"
 #include "train/encoder.h"
 #include "train/experiments/experiments.h"
@@ -31,15 +32,11 @@ Discriminator::Output evaluate(Discriminator& discriminator, const Tensor& x) {
   discriminator.train(true);
   return out;
 }
-// What both models have: z to images, x to logits and features.
-NamedTensors evaluate(Generator& generator, Discriminator& discriminator, const NamedTensors& in) {
-  NamedTensors out;
-  if (in.contains("z")) out["generator"] = evaluate(generator, in.at("z"));
-  if (in.contains("x")) {
-    const auto [logits, features] = evaluate(discriminator, in.at("x"));
-    out["discriminator.logits"] = logits, out["discriminator.features"] = features;
-  }
-  return out;
+// A discriminator's part of a model's forward().
+void evaluate(Discriminator& discriminator, const NamedTensors& in, NamedTensors& out) {
+  if (!in.contains("x")) return;
+  const auto [logits, features] = evaluate(discriminator, in.at("x"));
+  out["discriminator.logits"] = logits, out["discriminator.features"] = features;
 }
 
 class Dcgan : public Experiment {
@@ -49,7 +46,7 @@ class Dcgan : public Experiment {
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
         generator_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
-        discriminator_(Build{dtype_, &init_, r.device}),
+        discriminator_(Build{dtype_, &init_, r.device}, r.model.discriminator_width),
         generator_optimizer_(adam_options(r)),
         discriminator_optimizer_(adam_options(r)) {
     generator_.name_params("generator");
@@ -88,7 +85,12 @@ class Dcgan : public Experiment {
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
     return {{"x", example_shape()}, {"z", {recipe_.model.z_dim}}};
   }
-  NamedTensors forward(const NamedTensors& in) override { return evaluate(generator_, discriminator_, in); }
+  NamedTensors forward(const NamedTensors& in) override {
+    NamedTensors out;
+    if (in.contains("z")) out["generator"] = evaluate(generator_, in.at("z"));
+    evaluate(discriminator_, in, out);
+    return out;
+  }
   std::vector<Param*> state() override {
     std::vector<Param*> all;
     append(all, generator_);
@@ -160,71 +162,38 @@ class DcganSimclr : public Dcgan {
   std::unique_ptr<Examples> images_;  // opened when first drawn from
 };
 
-class Vaegan : public Experiment {
+// An encoder and a generator that learn from pixels: loss = reconstruction * mean (x - xhat)^2 + kl * KL.
+class Vae : public Experiment {
  public:
-  Vaegan(const Recipe& r, int at_stage)
+  explicit Vae(const Recipe& r)
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
         encoder_(Build{dtype_, &init_, r.device}, r.model.z_dim, r.model.width),
-        optimizer_(adam_options(r)),
-        discriminator_optimizer_(adam_options(r)) {
+        optimizer_(adam_options(r)) {
     encoder_.name_params("encoder");
-    make_discriminator(init_);  // in this order: both draw from init_
+  }
+  // The rest of the construction: the generator draws from init_ after what a derived model drew.
+  void begin(int at_stage) {
     make_generator(init_, true);
-    optimizer_.add_group(group(r, "encoder", encoder_.params()));
-    optimizer_.add_group(group(r, "generator", generator_->params()));
-    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_->params()));
+    optimizer_.add_group(group(recipe_, "encoder", encoder_.params()));
+    optimizer_.add_group(group(recipe_, "generator", generator_->params()));
     if (at_stage == 2) enter_stage_two();
   }
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   Losses step(const Tensor& x, Noise& noise) override {
-    const auto masks = [&] { return noise.key(); };
-    const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
-    const bool joint = stage == 1;
     const auto [mu, logvar] = encoder_(x);
-    const auto [z, kl] = joint ? noise.sample(mu, logvar) : NormalSample{mu, {}};
-    const Tensor prior = noise.normal({batch, z_dim}, dtype_);
-    const Tensor xhat = (*generator_)(z, masks), xp = (*generator_)(prior, masks);
-
-    // Discriminator: x, xhat, x_p in separate passes, so that batch statistics are of one kind.
-    const Tensor real = bce_with_logits((*discriminator_)(x).logits, 1);
-    const Tensor false_rec = bce_with_logits((*discriminator_)(xhat.detach()).logits, 0);
-    const Tensor false_prior = bce_with_logits((*discriminator_)(xp.detach()).logits, 0);
-    const Tensor loss_d = real + 0.5 * (false_rec + false_prior);
-    backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
-    discriminator_optimizer_.step();
-
-    // Encoder and generator, each for its own loss, against the updated discriminator.
-    Tensor target;
-    {
-      NoGrad off;
-      target = (*discriminator_)(x).features;
-    }
-    const auto rec = (*discriminator_)(xhat);
-    const auto drawn = (*discriminator_)(xp);
-    const Tensor feature = mse_loss(target, rec.features);
-    const Tensor adversarial = 0.5 * (bce_with_logits(rec.logits, 1) + bce_with_logits(drawn.logits, 1));
-    const auto& w = recipe_.loss;
-    const Tensor loss_g = scale(feature, w.feature_generator) + scale(adversarial, w.adversarial);
-    const Tensor error = mse_loss(xhat.detach(), x);
-    Losses losses = {{"loss_d", loss_d.detach()},
-                     {"loss_g", loss_g.detach()},
-                     {"loss_feature", feature.detach()},
-                     {"loss_adversarial", adversarial.detach()},
-                     {"loss_rec", error}};
-    if (joint) {
-      const Tensor loss_e = scale(kl, w.kl) + scale(feature, w.feature);
-      losses.push_back({"loss_e", loss_e.detach()});
-      losses.push_back({"loss_kl", kl.detach()});
-      backward(optimizer_.scaled(loss_e), optimizer_.group("encoder").params, {true, {}});
-    }
-    backward(optimizer_.scaled(loss_g), optimizer_.group("generator").params);
+    const auto [z, kl] = stage == 1 ? noise.sample(mu, logvar) : NormalSample{mu, {}};
+    const Tensor error = mse_loss((*generator_)(z, [&] { return noise.key(); }), x);
+    Tensor loss = scale(error, recipe_.loss.reconstruction);
+    if (stage == 1) loss = loss + scale(kl, recipe_.loss.kl);
+    Losses losses = {{"loss", loss.detach()}, {"loss_rec", error.detach()}};
+    if (stage == 1) losses.push_back({"loss_kl", kl.detach()});
+    backward(optimizer_.scaled(loss), optimizer_.trainable());
     optimizer_.step();
     return losses;
   }
-
   Tensor sample(int64_t count, Noise& noise) override {
     return evaluate(*generator_, noise.normal({count, recipe_.model.z_dim}, dtype_));
   }
@@ -235,11 +204,12 @@ class Vaegan : public Experiment {
     return {{"x", example_shape()}, {"z", {recipe_.model.z_dim}}};
   }
   NamedTensors forward(const NamedTensors& in) override {
-    NamedTensors out = evaluate(*generator_, *discriminator_, in);
+    NamedTensors out;
+    if (in.contains("z")) out["generator"] = decode(in.at("z"));
     if (in.contains("x")) {
       const auto [mu, logvar] = posterior(in.at("x"));
       out["encoder.mu"] = mu, out["encoder.logvar"] = logvar;
-      out["reconstruction"] = evaluate(*generator_, mu);
+      out["reconstruction"] = decode(mu);
     }
     return out;
   }
@@ -247,12 +217,9 @@ class Vaegan : public Experiment {
     std::vector<Param*> all;
     append(all, encoder_);
     append(all, *generator_);
-    append(all, *discriminator_);
     return all;
   }
-  std::vector<std::pair<std::string, AdamW*>> optimizers() override {
-    return {{"autoencoder", &optimizer_}, {"discriminator", &discriminator_optimizer_}};
-  }
+  std::vector<std::pair<std::string, AdamW*>> optimizers() override { return {{"autoencoder", &optimizer_}}; }
 
   void enter_stage_two() override {
     stage = 2;
@@ -266,25 +233,15 @@ class Vaegan : public Experiment {
     } else {
       generator_->weak.drop = 0;
     }
-    if (recipe_.schedule.discriminator == "fresh") {
-      Rng fresh(recipe_.seed, kSecondDiscriminatorStep);
-      auto old = std::move(discriminator_);
-      make_discriminator(fresh);
-      discriminator_optimizer_.rebuild("discriminator", discriminator_->params());
-    }
   }
 
- private:
+ protected:
   Posterior posterior(const Tensor& x) {
     NoGrad off;
     encoder_.train(false);
     const Posterior out = encoder_(x);
     encoder_.train(stage == 1);
     return out;
-  }
-  void make_discriminator(Rng& init) {
-    discriminator_ = std::make_unique<Discriminator>(Build{dtype_, &init, recipe_.device});
-    discriminator_->name_params("discriminator");
   }
   void make_generator(Rng& init, bool weak) {
     const auto& s = recipe_.schedule;
@@ -300,9 +257,120 @@ class Vaegan : public Experiment {
   Rng init_;
   Encoder encoder_;
   std::unique_ptr<Generator> generator_;
-  std::unique_ptr<Discriminator> discriminator_;
-  AdamW optimizer_, discriminator_optimizer_;
+  AdamW optimizer_;
 };
+
+// A VAE whose generator also faces a discriminator, in whose features the reconstruction is compared.
+class Vaegan : public Vae {
+ public:
+  explicit Vaegan(const Recipe& r) : Vae(r), discriminator_optimizer_(adam_options(r)) {
+    make_discriminator(init_);
+    discriminator_optimizer_.add_group(group(r, "discriminator", discriminator_->params()));
+  }
+
+  Losses step(const Tensor& x, Noise& noise) override {
+    const auto masks = [&] { return noise.key(); };
+    const int64_t batch = x.dim(0), z_dim = recipe_.model.z_dim;
+    const bool joint = stage == 1;
+    const auto [mu, logvar] = encoder_(x);
+    const auto [z, kl] = joint ? noise.sample(mu, logvar) : NormalSample{mu, {}};
+    const Tensor prior = noise.normal({batch, z_dim}, dtype_);
+    const auto [xhat, xp] = generate(z, prior, masks);
+
+    // Discriminator: x, xhat, x_p in separate passes, so that batch statistics are of one kind.
+    const Tensor real = bce_with_logits((*discriminator_)(x).logits, 1);
+    const Tensor false_rec = bce_with_logits((*discriminator_)(xhat.detach()).logits, 0);
+    const Tensor false_prior = bce_with_logits((*discriminator_)(xp.detach()).logits, 0);
+    const Tensor generated = 0.5 * (false_rec + false_prior), loss_d = real + generated;
+    if (recipe_.loss.balance > 0) {
+      const Balance learns = balance(real.detach(), generated.detach(), recipe_.loss.balance);
+      discriminator_optimizer_.group("discriminator").gate = learns.discriminator;
+      optimizer_.group("generator").gate = learns.generator;
+    }
+    backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
+    discriminator_optimizer_.step();
+
+    // Encoder and generator, each for its own loss, against the updated discriminator.
+    Tensor target;
+    {
+      NoGrad off;
+      target = (*discriminator_)(x).features;
+    }
+    const auto rec = (*discriminator_)(xhat);
+    const auto drawn = (*discriminator_)(xp);
+    const Tensor feature = mse_loss(target, rec.features);
+    const Tensor adversarial = 0.5 * (bce_with_logits(rec.logits, 1) + bce_with_logits(drawn.logits, 1));
+    const auto& w = recipe_.loss;
+    const bool pixels = w.reconstruction > 0;  // otherwise the error is only logged
+    const Tensor error = mse_loss(pixels ? xhat : xhat.detach(), x);
+    Tensor loss_g = scale(feature, w.feature_generator) + scale(adversarial, w.adversarial);
+    if (pixels) loss_g = loss_g + scale(error, w.reconstruction);
+    Losses losses = {{"loss_d", loss_d.detach()},
+                     {"loss_g", loss_g.detach()},
+                     {"loss_feature", feature.detach()},
+                     {"loss_adversarial", adversarial.detach()},
+                     {"loss_rec", error.detach()}};
+    if (joint) {
+      Tensor loss_e = scale(kl, w.kl) + scale(feature, w.feature);
+      if (pixels) loss_e = loss_e + scale(error, w.reconstruction);
+      losses.push_back({"loss_e", loss_e.detach()});
+      losses.push_back({"loss_kl", kl.detach()});
+      backward(optimizer_.scaled(loss_e), optimizer_.group("encoder").params, {true, {}});
+    }
+    backward(optimizer_.scaled(loss_g), optimizer_.group("generator").params);
+    optimizer_.step();
+    return losses;
+  }
+
+  NamedTensors forward(const NamedTensors& in) override {
+    NamedTensors out = Vae::forward(in);
+    evaluate(*discriminator_, in, out);
+    return out;
+  }
+  std::vector<Param*> state() override {
+    std::vector<Param*> all = Vae::state();
+    append(all, *discriminator_);
+    return all;
+  }
+  std::vector<std::pair<std::string, AdamW*>> optimizers() override {
+    return {{"autoencoder", &optimizer_}, {"discriminator", &discriminator_optimizer_}};
+  }
+
+  void enter_stage_two() override {
+    Vae::enter_stage_two();
+    if (recipe_.schedule.discriminator == "fresh") {
+      Rng fresh(recipe_.seed, kSecondDiscriminatorStep);
+      auto old = std::move(discriminator_);
+      make_discriminator(fresh);
+      discriminator_optimizer_.rebuild("discriminator", discriminator_->params());
+    }
+  }
+
+ private:
+  // The images of two latents of one shape: passes of their own keep batch statistics of one kind.
+  std::pair<Tensor, Tensor> generate(const Tensor& z, const Tensor& prior, const Masks& masks) {
+    if (recipe_.model.generator_passes == 2) {
+      Tensor xhat = (*generator_)(z, masks);  // a statement: the order of the passes
+      return {xhat, (*generator_)(prior, masks)};
+    }
+    const std::vector<Tensor> halves = split((*generator_)(concat({z, prior}, 0), masks), 0, 2);
+    return {halves[0], halves[1]};
+  }
+  void make_discriminator(Rng& init) {
+    discriminator_ = std::make_unique<Discriminator>(Build{dtype_, &init, recipe_.device},
+                                                     recipe_.model.discriminator_width);
+    discriminator_->name_params("discriminator");
+  }
+  std::unique_ptr<Discriminator> discriminator_;
+  AdamW discriminator_optimizer_;
+};
+
+template <class Model>
+std::unique_ptr<Experiment> begun(const Recipe& recipe, int stage) {
+  auto model = std::make_unique<Model>(recipe);
+  model->begin(stage);
+  return model;
+}
 
 }  // namespace
 
@@ -310,6 +378,7 @@ std::unique_ptr<Experiment> make_dcgan(const Recipe& recipe) { return std::make_
 std::unique_ptr<Experiment> make_dcgan_simclr(const Recipe& recipe) {
   return std::make_unique<DcganSimclr>(recipe);
 }
+std::unique_ptr<Experiment> make_vae(const Recipe& recipe, int stage) { return begun<Vae>(recipe, stage); }
 std::unique_ptr<Experiment> make_vaegan(const Recipe& recipe, int stage) {
-  return std::make_unique<Vaegan>(recipe, stage);
+  return begun<Vaegan>(recipe, stage);
 }

@@ -25,10 +25,11 @@ std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
   const std::string& kind = recipe.model.kind;
   if (kind == "toy") return make_toy(recipe, stage);
   if (kind == "dcgan") return make_dcgan(recipe);
+  if (kind == "vae") return make_vae(recipe, stage);
   if (kind == "vaegan") return make_vaegan(recipe, stage);
   if (kind == "simclr") return make_simclr(recipe);
   if (kind == "dcgan-simclr") return make_dcgan_simclr(recipe);
-  fail(Fault::usage, "model.kind: expected toy, dcgan, vaegan, simclr or dcgan-simclr, found \"{}\"", kind);
+  fail(Fault::usage, "model.kind: expected toy, vae, dcgan, vaegan, simclr or dcgan-simclr, found \"{}\"", kind);
 }
 
 Metrics read(const Losses& losses) {
@@ -43,6 +44,12 @@ int64_t switch_step(const Recipe& recipe) {
   return s.switch_step ? s.switch_step : int64_t(std::floor(s.switch_at * double(recipe.train.steps)));
 }
 
-double lr_factor(const Recipe& recipe, int64_t step) {
-  return recipe.optimizer.decay == "linear" ? 1 - double(step) / double(recipe.train.steps) : 1;
+double lr_factor(const Recipe& recipe, int64_t step, int64_t stage_two) {
+  if (recipe.optimizer.decay != "linear") return 1;
+  int64_t begin = 0, end = recipe.train.steps;  // of what decays
+  if (recipe.schedule.rates == "restart") {
+    if (stage_two >= 0) begin = stage_two;
+    else if (recipe.schedule.kind == "dae") end = switch_step(recipe);
+  }
+  return 1 - double(step - begin) / double(end - begin);
 }

@@ -47,8 +47,8 @@ struct Budget {
 };
 Budget budget_named(const std::string& name) {
   if (name == "paper") return {{}, {}, 50000};  // what the recipes say
-  return {{"model.width=0.25", "train.batch=32", "train.steps=400", "train.log_every=10",
-           "train.checkpoint_every=100", "train.sample_every=100"},
+  return {{"model.width=0.25", "model.discriminator_width=0.25", "train.batch=32", "train.steps=400",
+           "train.log_every=10", "train.checkpoint_every=100", "train.sample_every=100"},
           {"model.width=0.25", "train.batch=64", "train.steps=300", "train.log_every=10",
            "train.checkpoint_every=100", "probe.every=100", "probe.train=2000", "probe.test=500"},
           1000};

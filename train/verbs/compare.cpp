@@ -23,14 +23,6 @@ struct Measure {
   std::vector<double> a, b;  // by seed
 };
 
-// The last tenth of what a run logged of a metric, on average: a single step says little.
-double last_tenth(const Series& series) {
-  const size_t count = std::max<size_t>(1, series.y.size() / 10);
-  double sum = 0;
-  for (size_t i = series.y.size() - count; i < series.y.size(); ++i) sum += series.y[i];
-  return sum / double(count);
-}
-
 // A metric that the run logged to its end; null: one of stage 1 alone, or none.
 const Series* find(const RunRecord& run, const std::string& name) {
   for (const Series& series : run.metrics)

@@ -1,11 +1,10 @@
 // train --plan: what a recipe will take, without training it.
 #include "train/plan.h"
 
-#include <omp.h>
-
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 #include "train/environment.h"
 #include "train/verbs.h"
 
@@ -92,7 +91,7 @@ int plan(const TrainArguments& arguments, const Options& options) {
   Ceiling ceiling;
   std::vector<StepTime> times;
   if (measured) {
-    ceiling = measure_ceiling(omp_get_max_threads());
+    ceiling = measure_ceiling(thread_count());
     times = estimate_step_times(recipe, plan, ceiling, available);
   }
   if (options.json) {

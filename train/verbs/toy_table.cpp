@@ -22,6 +22,21 @@ ToyTable::Summary summarize(const ToyResult& result, double ToyAccuracy::*which)
   return s;
 }
 
+std::vector<double> percents(const ToyResult& result, double ToyAccuracy::*which) {
+  std::vector<double> out;
+  for (const ToyAccuracy& run : result.runs) out.push_back(100 * run.*which);
+  return out;
+}
+
+Scatter scatter_of(const ToyResult& result) {
+  Scatter out{fmt::format("{}, c = {:g}", result.config.name, result.weight), {}, {}, {}};
+  for (size_t i = 0; i < result.points.label.size(); ++i) {
+    out.x.push_back(result.points.latent[2 * i]), out.y.push_back(result.points.latent[2 * i + 1]);
+    out.label.push_back(result.points.label[i]);
+  }
+  return out;
+}
+
 // Two decimals hide nothing the table could show and make the JSON readable.
 double rounded(double percent) { return std::round(100 * percent) / 100; }
 
@@ -63,12 +78,22 @@ ToyTable make_toy_table(const ToyArguments& arguments, const Options& options,
                study.recipe.train.steps);
   const std::vector<ToyResult> results = toy_study(study);
 
+  const auto of = [&](const PaperRow& row) -> const ToyResult& {
+    const bool second = row.which == &ToyAccuracy::reconstruction && study.weights.size() > 1;
+    return results[row.config + (second ? configs : 0)];
+  };
   ToyTable table;
   for (const PaperRow& row : kPaperRows) {
-    const bool second = row.which == &ToyAccuracy::reconstruction && study.weights.size() > 1;
-    const ToyResult& result = results[row.config + (second ? configs : 0)];
+    const ToyResult& result = of(row);
+    table.latents.push_back(scatter_of(result));
     table.rows.push_back(
         {row.name, result.config.name, result.weight, summarize(result, row.which), row.paper});
+  }
+  for (const size_t lower : {size_t{0}, size_t{2}}) {
+    const PaperRow &a = kPaperRows[lower], &b = kPaperRows[lower + 1];
+    table.claims.push_back({a.name, table.rows[lower].config, table.rows[lower + 1].config,
+                            paired(percents(of(a), a.which), percents(of(b), b.which)),
+                            b.paper.mean - a.paper.mean});
   }
   for (const ToyResult& result : results)
     table.extra.push_back({result.config.name, result.weight, summarize(result, &ToyAccuracy::latent),
@@ -98,6 +123,17 @@ ordered_json to_json(const ToyTable& table) {
                             {"paper_mean", row.paper.mean},
                             {"paper_std", row.paper.std},
                             {"recon_weight", row.weight}});
+  json["claims"] = ordered_json::array();
+  for (const ToyTable::Claim& claim : table.claims) {
+    json["claims"].push_back({{"name", claim.name},
+                              {"lower", claim.lower},
+                              {"higher", claim.higher},
+                              {"difference", rounded(claim.here.difference)},
+                              {"paper", rounded(claim.paper)}});
+    if (claim.here.count > 1)
+      json["claims"].back()["interval"] = {rounded(claim.here.difference - claim.here.half_width),
+                                           rounded(claim.here.difference + claim.here.half_width)};
+  }
   json["bayes_accuracy"] = rounded(table.bayes);
   json["extra"] = ordered_json::array();
   for (const ToyTable::Extra& row : table.extra)
@@ -118,6 +154,20 @@ std::string text(const ToyTable::Summary& summary) {
   return fmt::format("{:.1f} ({:.1f})", summary.mean, summary.std);
 }
 
+std::string in_words(const ToyTable::Claim& claim) {
+  const Paired& p = claim.here;
+  const std::string interval =
+      p.count > 1 ? fmt::format(", 95 % interval {:.1f} to {:.1f} over {} paired seeds",
+                                p.difference - p.half_width, p.difference + p.half_width, p.count)
+                  : ", one seed";
+  const char* verdict = p.count < 2        ? "says nothing yet"
+                        : !p.decided()     ? "is undecided"
+                        : p.difference > 0 ? "holds"
+                                           : "does not hold";
+  return fmt::format("{} accuracy, {} less {}: {:+.1f} points{}; the paper has {:+.1f}. Its order {}.",
+                     claim.name, claim.higher, claim.lower, p.difference, interval, claim.paper, verdict);
+}
+
 void print(const ToyTable& table) {
   fmt::print(
       "Toy, 8 Gaussians of variance {:g} in 10-D: 1-NN accuracy in percent, mean (std) of {} seeds\n\n",
@@ -126,6 +176,8 @@ void print(const ToyTable& table) {
   for (const ToyTable::Row& row : table.rows)
     fmt::print("  {:<15} {:<14} {:>5.2f}   {:>12}   {:>12}\n", row.name, row.config, row.weight,
                text(row.here), text(row.paper));
+  fmt::print("\n");
+  for (const ToyTable::Claim& claim : table.claims) fmt::print("  {}\n", in_words(claim));
   fmt::print("\n  {}\n  {}\n", table.weights_note, table.variance_note);
   fmt::print("\nEvery configuration at a common c\n\n  {:>5}   {:<14} {:>12}   {:>14}\n", "c", "(enc, dec)",
              "latent", "reconstruction");

@@ -3,6 +3,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "train/chart.h"
+#include "train/confidence.h"
 #include "train/verbs.h"
 
 struct ToyTable {
@@ -19,8 +21,15 @@ struct ToyTable {
     double weight = 0;
     Summary latent, reconstruction;
   };
+  struct Claim {  // of the paper: one row lies above another, here by seed, in points of percent
+    std::string name, lower, higher;
+    Paired here;
+    double paper = 0;  // the difference of its means
+  };
   std::vector<Row> rows;
+  std::vector<Claim> claims;
   std::vector<Extra> extra;
+  std::vector<Scatter> latents;    // of the first seed, one for each row
   double variance = 0, bayes = 0;  // bayes: percent
   int64_t seeds = 0;
   uint64_t seed = 0;
@@ -33,3 +42,4 @@ ToyTable make_toy_table(const ToyArguments& arguments, const Options& options,
 nlohmann::ordered_json to_json(const ToyTable& table);
 void print(const ToyTable& table);
 std::string text(const ToyTable::Summary& summary);  // "97.4 (0.5)"
+std::string in_words(const ToyTable::Claim& claim);  // a sentence with the interval and a verdict

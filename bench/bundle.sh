@@ -1,0 +1,33 @@
+#!/bin/sh
+# Builds dae and the test programs for a GPU (sm_80, sm_90a) and packs them, with the libraries that they need beyond the C
+# library, into .gpu/bundle.tar.xz (ignored by git) for bench/gpu.py, on a machine where nothing has to compile.
+#   bench/bundle.sh                            in build-gpu, for processors that know x86-64-v3 (MARCH)
+#   DEVICE=emulated BUILD=build bench/bundle.sh    those for the emulated device, as they were built: the rehearsal's
+set -eu
+cd "$(dirname "$0")/.."
+out=${OUT:-.gpu}
+tests="attention graph large low_precision twin twin_models variants vq"
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+mkdir "$stage/lib"
+if [ "${DEVICE:-cuda}" = emulated ]; then
+  build=${BUILD:-build}
+  for program in dae dae-emulated; do strip -o "$stage/$program" "$build/$program"; done
+  for name in ${TESTS:-$tests}; do strip -o "$stage/test_$name" "$build/test_$name"; done
+else
+  build=${BUILD:-build-gpu}
+  # shellcheck disable=SC2086
+  cmake -G Ninja -B "$build" -DCMAKE_BUILD_TYPE=Release -DDAE_CUDA=ON -DDAE_NATIVE=OFF \
+    -DCMAKE_CXX_FLAGS="-march=${MARCH:-x86-64-v3}" ${CMAKE_FLAGS:-}
+  ninja -C "$build" gpu_programs
+  strip -o "$stage/dae" "$build/dae"
+  for name in $tests; do strip -o "$stage/test_${name}_gpu" "$build/test_${name}_gpu"; done
+fi
+cp -r train/recipes "$stage/recipes"
+# Found there by the programs' run path, $ORIGIN/lib.
+find "$stage" -maxdepth 1 -type f -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+  grep -v '/lib\(c\|m\|dl\|rt\|pthread\)\.so' | xargs cp -L -t "$stage/lib"
+mkdir -p "$out"
+# The programs are alike for the most part, which a window of several of them sees.
+tar -C "$stage" -c . | xz --threads=1 --lzma2=preset=3,dict=128MiB > "$out/bundle.tar.xz"
+du -h --apparent-size "$out/bundle.tar.xz"

@@ -1,0 +1,53 @@
+// The emulated device: every .cu file compiles as C++ (-DDAE_EMULATE) and runs on the processor, one fiber a
+// CUDA thread, blocks spread over the cores. It is for tests and for reading along in a debugger, not fast.
+//
+// It is as unkind as the rules allow. Shared memory starts as NaN, global memory too. wgmma happens when
+// somebody waits for it, not before; asynchronous copies likewise, or else at once. Threads run as far as
+// they can, in one of four orders. What the rules forbid stops with a message that names kernel, block,
+// thread and line: an index outside shared memory, a barrier that not all threads reach, a wait that cannot
+// end, a TMA or wgmma that reads what was written without a proxy fence; and global memory that a kernel was
+// not given (memory.h). It cannot show bank conflicts, spills, occupancy or the order of global memory.
+#pragma once
+#include <cstdint>
+
+namespace emulate {
+
+// Which thread runs next when one has to wait: the next; the one before; one of its own warp, else of the
+// first warp that can; any, by seed, also at accesses of shared memory.
+enum class Schedule { round_robin, reverse, one_warp_first, random };
+inline constexpr Schedule kSchedules[] = {Schedule::round_robin, Schedule::reverse, Schedule::one_warp_first,
+                                          Schedule::random};
+
+// When cp.async and TMA copies to shared memory take place: late, when somebody waits for them, which shows
+// a missing wait; early, as soon as they are asked for, which shows a place that is filled while others
+// still read it.
+enum class Copies { late, early };
+
+// For all launches from now on. At the start: DAE_SCHEDULE, "reverse" or "random:7", else round_robin, and
+// DAE_COPIES, "early" or "late", else late.
+void set_schedule(Schedule schedule, uint64_t seed = 0, Copies copies = Copies::late);
+void set_compute_capability(int capability);  // 90 at the start
+
+// Whether streams do their work when somebody waits for it, and not at once. At the start: DAE_STREAM,
+// "late".
+void set_late(bool late);
+// Of either device. At the start: DAE_MULTIPROCESSORS, else 3.
+void set_multiprocessors(int count);
+
+}  // namespace emulate
+
+#ifdef DAE_EMULATE
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstring>
+#include <functional>
+#include <source_location>
+#include <tuple>
+#include <vector>
+
+#include "kernels/emulate/instructions.h"
+#include "kernels/emulate/runtime.h"
+#endif  // DAE_EMULATE
