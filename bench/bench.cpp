@@ -21,6 +21,7 @@
 #include "engine/graph.h"
 #include "kernels/error.h"
 #include "kernels/parallel.h"
+#include "train/environment.h"
 #include "train/verbs.h"
 
 namespace bench {
@@ -250,6 +251,9 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
   const auto measure_again = [&] { return measure_ceilings(gpu, threads); };
   const Ceilings before = better(measure_again(), measure_again());
   std::vector<ordered_json> measured;
+  ordered_json made;
+  for (const auto& [name, value] : environment(options.device)) made[name] = value;
+  made["date"] = utc_now();
   const auto result_of = [&](const Ceilings& best) {
     ordered_json machine = {{"cpu", cpu_model()}, {"threads", threads}};
     if (gpu) {
@@ -262,7 +266,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
     machine["bytes_all"] = best.all.bytes;
     for (size_t i = 0; i < measured.size(); ++i)
       add_share(measured[i], rows[i], rows[i].threads == 1 ? best.one : best.all);
-    return ordered_json{{"machine", machine}, {"rows", measured}};
+    return ordered_json{{"machine", machine}, {"environment", made}, {"rows", measured}};
   };
   for (const Row& row : rows) {
     measured.push_back(measure(row, row.threads == 1 ? 1 : threads, arguments.seconds));

@@ -63,6 +63,7 @@ std::unique_ptr<ImageSet> open_array(const std::string& path, std::string conten
   if (array->dtype != "U8" || s.size() != 4 || s[1] < 1 || s[2] < 1 || (s[3] != 1 && s[3] != 3))
     fail(Fault::data, "{}: arr_0: expected uint8 images (N, H, W, C) with 1 or 3 channels, found {} ({})",
          path, array->dtype, fmt::join(s, ", "));
+  if (s[0] == 0) fail(Fault::data, "{}: arr_0: expected images, found none", path);
   const auto* bytes = static_cast<const uint8_t*>(array->bytes);
   return images_of({bytes, bytes + array->size}, s[1], s[2], s[3]);
 }

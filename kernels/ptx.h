@@ -8,6 +8,7 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 
+#include <cstdio>
 #include <utility>
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
@@ -210,14 +211,15 @@ __device__ inline void stmatrix_x4_trans(Shared<T> row, const uint32_t (&r)[4]) 
              : "memory");
 }
 
-// One thread of the warp, always the same: true there alone. All 32 lanes call it.
+// One thread of the warp, any, but always the same: true there alone. All 32 lanes call it.
 __device__ inline bool elect_one() {
   uint32_t elected = 0;
   HOPPER_ASM("{\n.reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.b32 %0, 1, 0, p;\n}" : "=r"(elected));
   return elected != 0;
 }
 
-// Registers a thread of this warpgroup may use from here on: a multiple of 8, 24 to 256.
+// Registers a thread of this warpgroup may use from here on: a multiple of 8, 24 to 256. All four warps call
+// it. The block's stay what they were in sum: an increase waits until others have given back enough.
 template <int Registers>
 __device__ inline void setmaxnreg_increase() {
   HOPPER_ASM("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
@@ -227,7 +229,8 @@ __device__ inline void setmaxnreg_decrease() {
   HOPPER_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-// What this thread wrote to shared memory (or saw written, after a barrier) is seen by TMA and wgmma.
+// What this thread wrote to shared memory is seen by the TMA and wgmma that it starts, or that others start
+// after a barrier. It does nothing for what others wrote: every writer calls it.
 __device__ inline void fence_proxy_async() { HOPPER_ASM("fence.proxy.async.shared::cta;" ::: "memory"); }
 // Initialised mbarriers are seen by TMA and, after cluster_sync, by the cluster.
 __device__ inline void fence_mbarrier_init() {
@@ -257,7 +260,7 @@ __device__ inline void mbarrier_arrive_cluster(Shared<Mbarrier> b, int rank) {
       : "memory");
 }
 // True once the phase of this parity is over: the first phase has parity 0, so that parity 1 passes at once
-// on a new barrier.
+// on a new barrier. False when it has waited for a while; nobody says how long.
 __device__ inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity) {
   uint32_t over = 0;
   HOPPER_ASM(
@@ -268,7 +271,16 @@ __device__ inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity) {
   return over != 0;
 }
 __device__ inline void mbarrier_wait(Shared<Mbarrier> b, int parity) {
+#ifdef DAE_DEBUG_WAITS  // a wait that cannot end says where it is, and ends
+  for (int tries = 0; !mbarrier_try_wait(b, parity); ++tries) {
+    if (tries < 1 << 20) continue;
+    printf("mbarrier_wait: block (%d, %d, %d), thread %d: the phase of parity %d does not end\n",
+           int(blockIdx.x), int(blockIdx.y), int(blockIdx.z), int(threadIdx.x), parity);
+    __trap();
+  }
+#else
   while (!mbarrier_try_wait(b, parity)) {}
+#endif
 }
 
 // ---- TMA: boxes of a tensor between global and shared memory
@@ -339,11 +351,17 @@ __device__ inline void tma_store(const TensorMap& map, Shared<T> from, C... at) 
 #undef TMA_STORE
 }
 __device__ inline void tma_store_commit() { HOPPER_ASM("cp.async.bulk.commit_group;" ::: "memory"); }
-// All but the newest `Groups` committed groups of this thread have read their shared memory. Wait for all
-// before the kernel ends.
+// All but the newest `Groups` committed groups of this thread have read their shared memory, which may be
+// used again; this much is needed of all before the thread ends. What they wrote is seen when the kernel has
+// ended.
+template <int Groups>
+__device__ inline void tma_store_wait_read() {
+  HOPPER_ASM("cp.async.bulk.wait_group.read %0;" ::"n"(Groups) : "memory");
+}
+// The same, and what they wrote is seen by this thread.
 template <int Groups>
 __device__ inline void tma_store_wait() {
-  HOPPER_ASM("cp.async.bulk.wait_group.read %0;" ::"n"(Groups) : "memory");
+  HOPPER_ASM("cp.async.bulk.wait_group %0;" ::"n"(Groups) : "memory");
 }
 
 // ---- clusters: blocks that run together and reach each other's shared memory

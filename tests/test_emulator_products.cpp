@@ -194,17 +194,17 @@ __global__ void __launch_bounds__(128)
   __syncthreads();
   mbarrier_wait(full, 0);
   float d[64];
+  uint32_t r[4][4];
   wgmma_fence(d);
   for (int k = 0; k < 64; k += 16) {
     const auto columns = operand_mn_major(sb, k, 64 * 64);
     if constexpr (FromRegisters) {
-      uint32_t r[4];
       for (int i = 0; i < 4; ++i) {
         const int c = k + 2 * (lane % 4) + i / 2 * 8;
         const bf16* p = ga + (row + i % 2 * 8) * 64 + c;
-        r[i] = uint32_t(p[0].bits) | uint32_t(p[1].bits) << 16;
+        r[k / 16][i] = uint32_t(p[0].bits) | uint32_t(p[1].bits) << 16;
       }
-      wgmma_m64k16(d, r, columns, k > 0);
+      wgmma_m64k16(d, r[k / 16], columns, k > 0);
     } else {
       wgmma_m64k16(d, operand_mn_major(sa, k, 64 * 64), columns, k > 0);
     }

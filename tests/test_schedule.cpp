@@ -27,7 +27,8 @@ constexpr int64_t kBatch = 8;
 Recipe small(const std::string& kind, const std::string& weak) {
   return load_recipe("vaegan-cifar10",
                      {"model.width=0.125", "model.z_dim=8", "train.batch=8", "optimizer.ema=0.9",
-                      "schedule.kind=" + kind, "schedule.weak=" + weak});
+                      "schedule.kind=" + kind, "schedule.weak=" + weak},
+                     Device::cpu, Sets::shared);
 }
 Tensor images(uint32_t step) { return uniform({kBatch, 32, 32, 3}, -1, 1, Rng(5, step).next()); }
 

@@ -184,6 +184,16 @@ void load_weights(const std::string& file_or_run, const std::vector<Param*>& sta
   fill(file.path(), weight_entries(file), state);
 }
 
+Tensor zero_if_finite(const std::vector<Param*>& params) {
+  const NoGrad off;
+  Tensor all;
+  for (const Param* p : params) {
+    const Tensor zero = sum(scale(p->value, 0));  // infinity times 0 is NaN, and NaN spreads
+    all = all ? all + zero : zero;
+  }
+  return all;
+}
+
 void prune_checkpoints(const std::string& run, const Recipe& recipe) {
   if (recipe.train.keep == 0) return;
   const std::vector<int64_t> steps = checkpoint_steps(run);

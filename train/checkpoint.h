@@ -38,5 +38,8 @@ void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
 // Weights only (--init), from a file of any format (weights.h) or a run: the same errors.
 void load_weights(const std::string& file_or_run, const std::vector<Param*>& state);
 
+// Zero, or NaN where a value is not finite: a scalar that is computed where they lie, and stays there.
+Tensor zero_if_finite(const std::vector<Param*>& params);
+
 // Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.
 void prune_checkpoints(const std::string& run, const Recipe& recipe);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/streams.h"
 #include "engine/ops.h"
 #include "engine/optimizer.h"
 #include "train/recipe.h"

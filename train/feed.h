@@ -60,4 +60,3 @@ std::optional<Recipe> held_out(const Recipe& recipe);
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,
                                    const uint32_t* clock = nullptr);
-inline constexpr uint32_t kPictureStep = 0xFFFFFFFFu;  // the step number of noise for pictures

@@ -18,13 +18,20 @@ struct LatentReport {
   std::vector<double> spectrum;
   bool of_channels = false;
   double effective_rank = 0;  // e^entropy of the eigenvalues over their sum (Roy & Vetterli 2007)
-  std::optional<double> knn;  // accuracy of neighbours, where there are labels
+  int64_t neighbours = 0;
+  std::optional<double> knn;  // accuracy of their vote, where there are labels
 };
 inline constexpr int64_t kLongest = 2048;
 
-// latents (N, ..., C), at least two; labels (N) or none. For knn_accuracy (probe.h) the first half votes on
-// the second: `neighbours` of them, with `temperature`.
+// latents (N, ..., C), at least two; labels (N) or none. The first half votes on the second, `neighbours` of
+// it on each (euclidean_accuracy).
 LatentReport examine_latents(const std::string& name, const Tensor& latents,
-                             const std::vector<int64_t>& labels, int64_t neighbours, double temperature);
+                             const std::vector<int64_t>& labels, int64_t neighbours);
+
+// Share of the queries (M, D), f32, whose label has the most of their k nearest of the bank (N, D) by
+// Euclidean distance, which no mean of the latents moves. Of equally near ones the first counts, of equal
+// votes the lowest label. Labels from 0.
+double euclidean_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_labels, const Tensor& queries,
+                          const std::vector<int64_t>& labels, int64_t k);
 
 double effective_rank(const std::vector<double>& eigenvalues);  // negative ones count as 0; 0 if all are

@@ -62,7 +62,9 @@ void check_finite(const Metrics& metrics, int64_t step, const std::string& run) 
 
 // A checkpoint is only worth keeping if a run can go on from it.
 void check_finite_weights(Experiment& experiment, int64_t step, const std::string& run) {
-  for (const Param* p : experiment.state())
+  const std::vector<Param*> state = experiment.state();
+  if (std::isfinite(zero_if_finite(state).item())) return;
+  for (const Param* p : state)
     for (const double v : p->value.values())
       if (!std::isfinite(v)) check_finite({{p->name, v}}, step, run);
 }
@@ -71,27 +73,25 @@ void check_finite_weights(Experiment& experiment, int64_t step, const std::strin
 
 namespace {
 
-std::string sample_path(const std::string& run, int64_t step, const char* what) {
-  return fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
-}
-
 // Pictures of the run as it stands: draws from the prior, and `first`, the same images every time, beside
 // their reconstructions; of two views those of the batch x.
 void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& first,
-                   const Tensor& x, const Recipe& recipe) {
+                   const Tensor& x, const Recipe& recipe, EventLog& events) {
   if (x.rank() != 4) return;
   const NoGrad off;
+  const auto save = [&](const char* what, const Tensor& images) {
+    const std::string path = fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
+    save_grid(path, images, 8);
+    events.write_picture(step, what, read_file(path));
+  };
   if (recipe.data.augment != "none") {
     const auto views = split(x, 0, 2);
     const int64_t some = std::min<int64_t>(32, views[0].dim(0));
-    save_grid(sample_path(run, step, "views"),
-              side_by_side(slice(views[0], 0, 0, some), slice(views[1], 0, 0, some)), 8);
+    save("views", side_by_side(slice(views[0], 0, 0, some), slice(views[1], 0, 0, some)));
   }
   const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, kPictureStep, x.device());
-  if (const Tensor drawn = experiment.sample(64, *noise))
-    save_grid(sample_path(run, step, "sample"), drawn, 8);
-  if (const Tensor y = experiment.reconstruct(first))
-    save_grid(sample_path(run, step, "reconstruction"), side_by_side(first, y), 8);
+  if (const Tensor drawn = experiment.sample(64, *noise)) save("sample", drawn);
+  if (const Tensor y = experiment.reconstruct(first)) save("reconstruction", side_by_side(first, y));
 }
 
 Metrics joined(Metrics metrics, const Metrics& more) {
@@ -232,7 +232,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   }
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
   EventLog events(run + "/" + kEventsFile, at.step);
-  JsonLines(run + "/environment.jsonl", at.step).write(at.step, environment());
+  JsonLines(run + "/environment.jsonl", at.step).write(at.step, environment(recipe.device));
   const SignalWatch watch;
   ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
   if (const std::string files = data.skipped(); !files.empty())
@@ -244,6 +244,8 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   std::optional<Probe> probe;
   if (recipe.probe.every) probe.emplace(recipe);
   Metrics probed;  // what it said last
+  double logged_seconds = 0;
+  int64_t logged_step = at.step;
 
   while (at.step < steps && !result.signal) {
     if (at.stage == 1 && dae && at.step >= switch_at) {
@@ -273,7 +275,10 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     if (log) {
       const Metrics& logged = probing ? shown : result.metrics;
       metrics_log.write(at.step, logged);
-      events.write(at.step, logged);
+      const double seconds = progress.seconds(), taken = std::max(seconds - logged_seconds, 1e-9);
+      const int64_t images = (at.step - logged_step) * recipe.train.batch;
+      events.write(at.step, joined(logged, {{"images_per_second", double(images) / taken}}));
+      logged_seconds = seconds, logged_step = at.step;
       Metrics timing = {{"stage", at.stage}, {"seconds", progress.seconds()}, {"data_wait", data.wait()}};
       timing.push_back({"trainable", double(trainable(*experiment))});
       for (const auto& value : cost.take()) timing.push_back(value);
@@ -281,7 +286,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     }
     progress.show(at.step, data.wait(), shown, log);
     if (at.step % recipe.train.sample_every == 0 || last) {
-      save_pictures(run, at.step, *experiment, data.first().x, x, recipe);
+      save_pictures(run, at.step, *experiment, data.first().x, x, recipe, events);
       if (!last) write_run_report(run);
     }
     const int stop = signal_caught();  // read once: a signal from here on waits for the next step

@@ -6,8 +6,7 @@
 Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets) {
   const std::filesystem::path checkpoint = find_checkpoint(run_at_step);
   const std::string folder = checkpoint.parent_path().parent_path().string();
-  Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
-  recipe.device = device;
+  const Recipe recipe = load_recipe(folder + "/recipe.toml", sets, device);
   const Progress at = read_progress(checkpoint);
   Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
   load_checkpoint(checkpoint, *out.experiment);

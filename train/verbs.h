@@ -79,6 +79,7 @@ struct LatentArguments {
   std::vector<std::string> of;    // RUN, RUN@STEP or a file with `latents` and maybe `labels`
   std::vector<std::string> sets;  // "a.b=c", for the runs
   int64_t count = 10000;          // examples
+  int64_t neighbours = 5;         // that vote, by Euclidean distance
   bool features = false;          // what a probe judges, in place of the latent
   std::string out;                // .html: a page with the spectra
 };

@@ -34,9 +34,9 @@ void warp_meet(const char* what, uint32_t mask, void* mine, Compute compute, Lin
          fmt::format("divergent warp: {} with mask {:#x}, while other lanes wait at {} in {} with mask {:#x}",
                      what, mask, at(m.line), m.what, m.mask));
   m.arrived |= bit, m.lanes[lane()] = mine;
+  publish(false);
   if (m.mask & ~(m.arrived | w.exited)) worker->wait_at(m.gate, what, line);
   else complete_if_all(w, m);
-  synchronised();
 }
 
 namespace {
@@ -71,16 +71,17 @@ int block_barrier(const char* what, int id, int threads, int vote, bool wait, Li
        (id == 0 && (b.line.line() != line.line() || std::strcmp(b.line.file_name(), line.file_name())))))
     stop(line, fmt::format("divergent barrier: {} for {} threads, while thread {} waits at {} in {} for {}",
                            what, expected, name(b.by->thread), at(b.line), b.what, b.expected));
+  publish(true);
   arrive(b, what, expected, vote, wait, line);
-  synchronised();
   return b.result;
 }
 void cluster_barrier(Line line) {
   settle();
   if (worker->ended) stop(line, "divergent barrier: cluster_sync after threads of the cluster have ended");
+  publish(true);
   arrive(worker->cluster_barrier, "cluster_sync", worker->thread_count, 0, true, line);
-  synchronised();
 }
+
 void flip_if_over(Mbar& m) {
   if (m.pending > 0 || m.bytes != 0) return;
   m.phase ^= 1, m.pending = m.count;
@@ -96,11 +97,13 @@ Mbar& mbar_of(void* p, Line line) {
   return b.mbarriers[index];
 }
 
-void proxy_fence(Line) {
+void proxy_fence() {
   settle();
-  Thread& t = *now;
-  t.fence_time = ++worker->clock;
-  t.in->fence_covers = std::max(t.in->fence_covers, t.sync_time);
+  now->fence_time = now->init_fence_time = ++worker->clock;
+}
+void mbarrier_init_fence() {
+  settle();
+  now->init_fence_time = ++worker->clock;
 }
 
 void mbarrier_init(void* p, int count, Line line) {
@@ -119,6 +122,7 @@ void mbarrier_arrive(void* p, int bytes, Line line) {
   if (m.pending == 0)
     stop(line, fmt::format("an arrival too many: the mbarrier counts {} and still expects {} bytes", m.count,
                            m.bytes));
+  publish(true);
   m.bytes += bytes;
   --m.pending;
   flip_if_over(m);
@@ -135,7 +139,52 @@ void mbarrier_wait(void* p, int parity, Line line) {
       else ++i;
     if (m.phase == parity) w.wait_at(m.gate, "mbarrier_wait", line);
   }
-  synchronised();
+}
+bool mbarrier_try_wait(void* p, int parity, Line line) {
+  settle();
+  mbar_of(p, line);
+  if (worker->draw() % 4 == 0) return false;  // its time is over, whatever the barrier's phase
+  mbarrier_wait(p, parity, line);
+  return true;
+}
+
+bool elect_one(Line line) {
+  warp_meet(
+      "elect_one", 0xffffffffu, &line, [](void* const*) {}, line);
+  return lane() == worker->elected;
+}
+
+void setmaxnreg(int registers, bool increase, Line line) {
+  const char* what = increase ? "setmaxnreg_increase" : "setmaxnreg_decrease";
+  if (registers % 8 || registers < 24 || registers > 256)
+    stop(line, fmt::format("{} to {}; expected a multiple of 8 from 24 to 256", what, registers));
+  Block& b = *now->in;
+  const int first = now->rank / 128 * 4, mine = now->rank / 32;
+  if (first + 4 > int(b.warps.size())) stop(line, fmt::format("{} needs a whole warpgroup", what));
+  int none = 0;
+  warp_meet(
+      what, 0xffffffffu, &none, [](void* const*) {}, line);
+  Warp& w = b.warps[size_t(mine)];
+  // The first lane to come has the warp's registers changed.
+  while (w.registers != registers) {
+    if (increase != (registers > w.registers))
+      stop(line, fmt::format("{} from {} to {} registers", what, w.registers, registers));
+    const int more = 32 * (registers - w.registers);
+    if (more > b.free_registers) {
+      worker->wait_at(b.register_gate, "registers that setmaxnreg_decrease frees", line);
+      continue;
+    }
+    b.free_registers -= more, w.registers = registers;
+    worker->wake(b.register_gate);
+    w.changes.push_back({registers, line});
+    const size_t nth = w.changes.size() - 1;
+    for (int i = first; i < first + 4; ++i) {
+      const auto& others = b.warps[size_t(i)].changes;
+      if (others.size() > nth && others[nth].registers != registers)
+        stop(line, fmt::format("{} to {} registers, and to {} in warp {} of the same warpgroup", what,
+                               registers, others[nth].registers, i));
+    }
+  }
 }
 
 }  // namespace emulate

@@ -1,6 +1,7 @@
 // What a running cluster consists of, for the parts of the emulated device: its fibers, blocks, warps and
 // barriers, the worker that runs them on a core, and what is done at almost every step.
 #pragma once
+#include <array>
 #include <cstring>
 #include <deque>
 #include <exception>
@@ -52,6 +53,7 @@ inline void switch_context(Context& from, Context& to) {
 
 constexpr int64_t kBlockBytes = 256 << 10;  // addresses of a block's shared memory
 constexpr int kGranule = 16;                // bytes whose last writer is known
+constexpr int kRegisters = 64 << 10;        // of a multiprocessor, shared out to the threads of one block
 constexpr size_t kStackBytes = 128 << 10;
 
 struct Thread;
@@ -65,11 +67,17 @@ struct Copy {  // cp.async
   int bytes;
   int64_t group;
 };
+struct Landing {  // bytes on their way to global memory
+  unsigned char* to;
+  std::vector<unsigned char> bytes;
+};
 struct Store {  // TMA to global memory
   TensorMap map;
   const unsigned char* from;
   int at[5];
   int64_t group;
+  bool read = false;  // the source, into `landings`
+  std::vector<Landing> landings;
 };
 
 struct Block;
@@ -84,8 +92,12 @@ struct Thread : Place {
   std::vector<Copy> copies;
   std::vector<Store> stores;
   int64_t copy_group = 0, store_group = 0;
-  uint64_t fence_time = 0, sync_time = 0;  // its last proxy fence, and barrier of any kind
-  unsigned char* access = nullptr;         // the element that it may be about to write
+  // Clock of its last proxy fence (fence_mbarrier_init); of the last one before a barrier of any kind; of its
+  // last arrival at a barrier that waits for its reads.
+  uint64_t fence_time = 0, init_fence_time = 0;
+  uint64_t fence_published = 0, init_fence_published = 0;
+  uint64_t reads_published = 0;
+  unsigned char* access = nullptr;  // the element that it may be about to write
   int access_bytes = 0;
   unsigned char before[16];
 };
@@ -102,7 +114,10 @@ struct Meeting {
 struct WgmmaOp {
   int n;
   float* d[32];
-  std::vector<float> a;  // (16, 16), if it came from registers
+  std::vector<float> a;  // (16, 16), if it came from registers:
+  const uint32_t* a_registers[32];
+  std::array<uint32_t, 4> a_bits[32];
+  Line line;
   uint64_t a_descriptor, b_descriptor;
   bool a_transposed, b_transposed, bfloat, accumulate;
   int row;         // of this warp's 16 in the product
@@ -124,6 +139,12 @@ struct Warp {
   std::deque<std::vector<WgmmaOp>> committed;
   std::vector<Accumulator> accumulators;
   int64_t wgmmas = 0;
+  int registers = 0;  // of a thread
+  struct Change {
+    int registers;
+    Line line;
+  };
+  std::vector<Change> changes;  // by setmaxnreg
 };
 
 struct Barrier {
@@ -143,7 +164,7 @@ struct Mbar {
   Gate gate;
 };
 
-struct Written {
+struct Touched {  // last, through the generic proxy
   uint64_t time = 0;
   Thread* by = nullptr;
 };
@@ -158,8 +179,10 @@ struct Block {
   Barrier barriers[16];
   std::deque<Mbar> mbarriers;
   Gate wgmma_gates[8];  // a warpgroup's: warps that wait for the others
-  std::vector<Written> written = std::vector<Written>(kBlockBytes / kGranule);
-  uint64_t start = 0, fence_covers = 0;
+  int free_registers = 0;
+  Gate register_gate;
+  std::vector<Touched> written = std::vector<Touched>(kBlockBytes / kGranule), read = written;
+  uint64_t start = 0;
 };
 
 struct Inbound {  // TMA from global memory
@@ -174,6 +197,7 @@ struct Settings {
   Schedule schedule = Schedule::round_robin;
   uint64_t seed = 0;
   Copies copies = Copies::late;
+  TensorCores tensor_cores = TensorCores::round;
   int capability = 90, multiprocessors = 3;
   bool late = false;  // streams
 };
@@ -207,9 +231,11 @@ struct Worker {
   int thread_count = 0, ended = 0;
   std::vector<uint64_t> runnable;  // a bit a thread
   std::vector<Inbound> inbound;
+  std::vector<Landing> late;  // to global memory when the kernel has ended
   Barrier cluster_barrier;
   std::exception_ptr error;
   uint64_t clock = 1, draws = 0, stream = 0;
+  int elected = 0;  // the lane of elect_one
   unsigned char* arena = nullptr;
   int arena_blocks = 0;
   char* stacks = nullptr;
@@ -297,15 +323,23 @@ struct Worker {
   void run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, const dim3& block, int64_t shared);
 };
 
-// Did the thread write the element that it accessed last?
+// Did the thread write the element that it accessed last, or read it?
 inline void settle() {
   Thread& t = *now;
   if (!t.access) return;
   unsigned char* access = t.access;
   t.access = nullptr;
   if (std::memcmp(access, t.before, size_t(std::min(t.access_bytes, 16)))) written(access, t.access_bytes);
+  else if (!t.in->mbarriers.empty()) was_read(access, t.access_bytes);
 }
-inline void synchronised() { now->sync_time = ++worker->clock; }
+
+// This thread arrives at a barrier: who leaves it knows of its fences and, unless the barrier is a warp's
+// own, that its reads are over.
+inline void publish(bool reads) {
+  Thread& t = *now;
+  t.fence_published = t.fence_time, t.init_fence_published = t.init_fence_time;
+  if (reads) t.reads_published = ++worker->clock;
+}
 
 inline Block& block_of(const void* p, Line line) {
   const int64_t offset = static_cast<const unsigned char*>(p) - worker->arena;
@@ -314,10 +348,19 @@ inline Block& block_of(const void* p, Line line) {
   return *worker->blocks[size_t(offset / kBlockBytes)];
 }
 
-// Stops unless the async proxy sees what was written to these bytes of shared memory.
-void require_fence(const void* p, int64_t bytes, const char* what, Line line);
+// Stops unless the async proxy, set to work by this thread, sees what was written to these bytes of shared
+// memory and, if it overwrites them, comes after what was read.
+void require_fences(const void* p, int64_t bytes, bool overwrites, const char* what, Line line);
 Mbar& mbar_of(void* p, Line line);
+inline void land(std::vector<Landing>& landings) {
+  for (const Landing& l : landings) std::memcpy(l.to, l.bytes.data(), l.bytes.size());
+  landings.clear();
+}
 void flip_if_over(Mbar& m);
 void complete_if_all(Warp& w, Meeting& m);
+
+float half_value(uint16_t bits, bool bfloat);
+// d[c] += sum over 16 of k: x[k * step] y[k * n + c], the factors bf16 or f16, as tensor cores add.
+void add_products(float* d, int n, const float* x, int step, const float* y, bool bfloat);
 
 }  // namespace emulate

@@ -65,6 +65,16 @@ int64_t box_bytes(const TensorMap& map) {
   for (int d = 0; d < map.rank; ++d) bytes *= map.box[d];
   return bytes;
 }
+void take(Store& s) {
+  const size_t bytes = size_t(s.map.element_bytes);
+  each_chunk(s.map, const_cast<unsigned char*>(s.from), s.at, [&](unsigned char* from, unsigned char* to) {
+    if (!to) return;
+    if (s.landings.empty() || s.landings.back().to + s.landings.back().bytes.size() != to)
+      s.landings.push_back({to, {}});
+    s.landings.back().bytes.insert(s.landings.back().bytes.end(), from, from + bytes);
+  });
+  s.read = true;
+}
 void require_box(const TensorMap& map, const void* p, int64_t has, int rank, const char* what, Line line) {
   if (rank != map.rank)
     stop(line, fmt::format("{} with {} coordinates of a tensor map of rank {}", what, rank, map.rank));
@@ -112,12 +122,12 @@ void tma_load(void* to, int64_t has, const TensorMap& map, void* b, uint16_t blo
                  &mbar_of(in_block(b, r, line), line),
                  bytes};
     std::copy_n(at, rank, copy.at);
-    if (copy.barrier->by->fence_time < copy.barrier->time)
-      stop(line, fmt::format(
-                     "tma_load counts at an mbarrier that thread {} initialised, with no fence_mbarrier_init "
-                     "between",
-                     name(copy.barrier->by->thread)));
-    require_fence(copy.to, bytes, "tma_load", line);
+    const Thread& by = *copy.barrier->by;
+    if ((&by == now ? by.init_fence_time : by.init_fence_published) < copy.barrier->time)
+      stop(line, fmt::format("tma_load counts at an mbarrier that thread {} initialised, with no "
+                             "fence_mbarrier_init before a barrier between",
+                             name(by.thread)));
+    require_fences(copy.to, bytes, true, "tma_load", line);
     worker->inbound.push_back(copy);
     if (worker->set.copies == Copies::early) worker->deliver(worker->inbound.size() - 1);
   }
@@ -125,25 +135,25 @@ void tma_load(void* to, int64_t has, const TensorMap& map, void* b, uint16_t blo
 void tma_store(const TensorMap& map, const void* from, int64_t has, const int* at, int rank, Line line) {
   settle();
   require_box(map, from, has, rank, "tma_store", line);
-  require_fence(from, box_bytes(map), "tma_store", line);
+  require_fences(from, box_bytes(map), false, "tma_store", line);
   now->line = line;
-  Store s{map, static_cast<const unsigned char*>(from), {}, now->store_group};
+  Store s{map, static_cast<const unsigned char*>(from), {}, now->store_group, false, {}};
   std::copy_n(at, rank, s.at);
   now->stores.push_back(s);
 }
 void tma_store_commit() { ++now->store_group; }
-void tma_store_wait(int groups) {
+// A wait for reads alone frees the source; the bytes land when they must: at a wait for all, or when the
+// kernel has ended.
+void tma_store_wait(int groups, bool read) {
   settle();
   auto& stores = now->stores;
   size_t done = 0;
   for (; done < stores.size() && stores[done].group < now->store_group - groups; ++done) {
-    const int bytes = stores[done].map.element_bytes;
-    each_chunk(stores[done].map, const_cast<unsigned char*>(stores[done].from), stores[done].at,
-               [bytes](unsigned char* s, unsigned char* global) {
-                 if (global) std::memcpy(global, s, size_t(bytes));
-               });
+    Store& s = stores[done];
+    if (!s.read) take(s);
+    if (!read || worker->set.copies == Copies::early) land(s.landings);
   }
-  stores.erase(stores.begin(), stores.begin() + std::ptrdiff_t(done));
+  if (!read) stores.erase(stores.begin(), stores.begin() + std::ptrdiff_t(done));
 }
 
 }  // namespace emulate

@@ -102,7 +102,10 @@ void end_of_thread() {
   Thread& t = *now;
   Block& b = *t.in;
   Warp& w = b.warps[size_t(t.rank / 32)];
-  if (!t.stores.empty()) stop(t.line, "the thread ends before tma_store_wait<0>");
+  for (Store& s : t.stores) {
+    if (!s.read) stop(t.line, "the thread ends before tma_store_wait<0> or tma_store_wait_read<0>");
+    std::move(s.landings.begin(), s.landings.end(), std::back_inserter(worker->late));
+  }
   if (!w.open.empty() || !w.committed.empty()) stop(t.line, "the thread ends before wgmma_wait<0>");
   if (const Barrier& s = b.barriers[0]; s.arrived)
     stop(s.line, fmt::format("divergent barrier: the thread ended while {} wait there in {}, the first {}",
@@ -125,6 +128,10 @@ void end_of_thread() {
       if (b.warps[i].wgmmas != b.warps[g].wgmmas)
         stop(t.line, fmt::format("warps {} and {} of a warpgroup ran {} and {} wgmma", g, i,
                                  b.warps[g].wgmmas, b.warps[i].wgmmas));
+      else if (const auto& one = b.warps[g].changes, &other = b.warps[i].changes; one.size() != other.size())
+        stop((one.empty() ? other : one).back().line,
+             fmt::format("warps {} and {} of a warpgroup ran {} and {} setmaxnreg", g, i, one.size(),
+                         other.size()));
 }
 
 void fiber_entry() {
@@ -177,8 +184,12 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
   blocks.resize(blocks_of_cluster);
   while (int(threads.size()) < thread_count) threads.emplace_back();
   stream = uint64_t(cluster), draws = 0;
+  // elect.sync gives the same lane of a warp each time, which one is not said.
+  elected = set.schedule == Schedule::round_robin ? 0
+            : set.schedule == Schedule::reverse   ? 31
+                                                  : int(draw() % 32);
   ended = 0, error = nullptr;
-  inbound.clear();
+  inbound.clear(), late.clear();
   cluster_barrier = {};
   runnable.assign(size_t(thread_count + 63) / 64, 0);
   const unsigned along_x = grid.x / blocks_of_cluster;
@@ -192,9 +203,11 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
     std::memset(b.shared, 0xFF, size_t(b.used));  // NaN
     b.statics.clear(), b.mbarriers.clear();
     b.warps.assign(size_t(block_threads + 31) / 32, Warp{});
+    for (Warp& w : b.warps) w.registers = std::min(256, kRegisters / block_threads / 8 * 8);
+    b.free_registers = 0, b.register_gate = {};
     for (Barrier& barrier : b.barriers) barrier = {};
     for (Gate& gate : b.wgmma_gates) gate = {};
-    b.start = ++clock, b.fence_covers = 0;
+    b.start = ++clock;
     for (int i = 0; i < block_threads; ++i) {
       const int index = int(r) * block_threads + i;
       Thread& t = threads[size_t(index)];
@@ -204,7 +217,8 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
       t.in = &b, t.rank = i, t.index = index, t.done = false;
       t.next_waiting = nullptr, t.waits_for = nullptr, t.line = Line();
       t.copies.clear(), t.stores.clear(), t.copy_group = t.store_group = 0;
-      t.fence_time = t.sync_time = 0, t.access = nullptr;
+      t.fence_time = t.init_fence_time = t.fence_published = t.init_fence_published = 0;
+      t.reads_published = 0, t.access = nullptr;
       const size_t page = size_t(sysconf(_SC_PAGESIZE));
       t.context.start(stacks + size_t(index) * kStackBytes + page, kStackBytes - page, fiber_entry);
       b.warps[size_t(i / 32)].present |= 1u << (i % 32);

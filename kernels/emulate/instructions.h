@@ -26,15 +26,18 @@ void mma(float* d, const uint32_t* a, const uint32_t* b, bool bfloat, Line line)
 void cp_async(void* to, const void* from, int bytes, Line line);
 void cp_async_commit();
 void cp_async_wait(int groups);
-void proxy_fence(Line line);
+void proxy_fence();
+void mbarrier_init_fence();
 void mbarrier_init(void* b, int count, Line line);
 void mbarrier_arrive(void* b, int bytes, Line line);
 void mbarrier_wait(void* b, int parity, Line line);
+bool mbarrier_try_wait(void* b, int parity, Line line);
+bool elect_one(Line line);
 void tma_load(void* to, int64_t has, const TensorMap& map, void* b, uint16_t blocks, const int* at, int rank,
               Line line);
 void tma_store(const TensorMap& map, const void* from, int64_t has, const int* at, int rank, Line line);
 void tma_store_commit();
-void tma_store_wait(int groups);
+void tma_store_wait(int groups, bool read);
 int cluster_rank();
 uint64_t operand(const void* tile, int64_t has, int64_t skip, int next_bytes, Line line);
 struct Wgmma {
@@ -48,7 +51,7 @@ void wgmma(Wgmma mine, Line line);
 void wgmma_fence(Line line);
 void wgmma_commit(Line line);
 void wgmma_wait(int groups, Line line);
-void setmaxnreg(int registers, Line line);
+void setmaxnreg(int registers, bool increase, Line line);
 
 }  // namespace emulate
 
@@ -99,21 +102,17 @@ template <int Groups>
 void cp_async_wait() {
   emulate::cp_async_wait(Groups);
 }
-inline bool elect_one(WHERE) {
-  emulate::warp_meet(
-      "elect_one", 0xffffffffu, &line, [](void* const*) {}, line);
-  return emulate::lane() == 0;
-}
+inline bool elect_one(WHERE) { return emulate::elect_one(line); }
 template <int Registers>
 void setmaxnreg_increase(WHERE) {
-  emulate::setmaxnreg(Registers, line);
+  emulate::setmaxnreg(Registers, true, line);
 }
 template <int Registers>
 void setmaxnreg_decrease(WHERE) {
-  emulate::setmaxnreg(Registers, line);
+  emulate::setmaxnreg(Registers, false, line);
 }
-inline void fence_proxy_async(WHERE) { emulate::proxy_fence(line); }
-inline void fence_mbarrier_init(WHERE) { emulate::proxy_fence(line); }
+inline void fence_proxy_async() { emulate::proxy_fence(); }
+inline void fence_mbarrier_init() { emulate::mbarrier_init_fence(); }
 
 inline void mbarrier_init(Shared<Mbarrier> b, int count, WHERE) {
   emulate::require(b.pointer(), b.bytes(), 8, 8, "mbarrier_init", line);
@@ -135,9 +134,9 @@ inline void mbarrier_wait(Shared<Mbarrier> b, int parity, WHERE) {
   emulate::require(b.pointer(), b.bytes(), 8, 8, "mbarrier_wait", line);
   emulate::mbarrier_wait(b.pointer(), parity, line);
 }
-inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity, WHERE) {  // here it always waits to the end
-  mbarrier_wait(b, parity, line);
-  return true;
+inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity, WHERE) {
+  emulate::require(b.pointer(), b.bytes(), 8, 8, "mbarrier_try_wait", line);
+  return emulate::mbarrier_try_wait(b.pointer(), parity, line);
 }
 
 // The line comes after the coordinates, which are of any number: with the map, which every copy has.
@@ -166,8 +165,12 @@ void tma_store(MapHere to, Shared<T> from, C... at) {
 }
 inline void tma_store_commit() { emulate::tma_store_commit(); }
 template <int Groups>
+void tma_store_wait_read() {
+  emulate::tma_store_wait(Groups, true);
+}
+template <int Groups>
 void tma_store_wait() {
-  emulate::tma_store_wait(Groups);
+  emulate::tma_store_wait(Groups, false);
 }
 
 inline int cluster_rank() { return emulate::cluster_rank(); }

@@ -71,6 +71,7 @@ void* static_shared(const void* name, int64_t bytes);
 void* in_block(void* mine, int rank, Line line);
 void accessed(void* data, int bytes);  // perhaps about to be written
 void written(void* data, int bytes);
+void was_read(const void* data, int bytes);
 [[noreturn]] void out_of_range(int64_t index, int64_t size, Line line);
 void require(const void* view, int64_t has, int64_t needs, int align, const char* what, Line line);
 

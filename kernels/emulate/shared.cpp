@@ -1,4 +1,6 @@
 // Shared memory of the emulated device, and who wrote it.
+#include <algorithm>
+
 #include "kernels/emulate/cluster.h"
 
 namespace emulate {
@@ -42,6 +44,13 @@ void written(void* data, int bytes) {
   for (int64_t g = begin / kGranule; g <= (begin + bytes - 1) / kGranule; ++g)
     b.written[size_t(g)] = {worker->clock, now};
 }
+void was_read(const void* data, int bytes) {
+  if (now->in->mbarriers.empty()) return;  // no TMA will fill it
+  Block& b = block_of(data, now->line);
+  const int64_t begin = static_cast<const unsigned char*>(data) - b.shared;
+  for (int64_t g = begin / kGranule; g <= (begin + bytes - 1) / kGranule; ++g)
+    b.read[size_t(g)] = {worker->clock, now};
+}
 void out_of_range(int64_t index, int64_t size, Line line) {
   stop(line, fmt::format("index {} of {} elements of shared memory", index, size));
 }
@@ -52,14 +61,30 @@ void require(const void* view, int64_t has, int64_t needs, int align, const char
     stop(line, fmt::format("{} needs shared memory on a {}-byte boundary", what, align));
 }
 
-void require_fence(const void* p, int64_t bytes, const char* what, Line line) {
+// Proxies. Ordinary accesses reach shared memory through the generic proxy, TMA and wgmma through the async
+// proxy, and barriers order accesses within the first only. What is asked for here:
+// - Written, then used by TMA or wgmma: a fence_proxy_async by the writing thread after its write and, where
+//   another thread starts the use, a barrier of any kind after the fence. The PTX manual has a proxy fence
+//   "take effect within a single thread" and gives no rule by which one thread's fence covers what another
+//   wrote; CUTLASS and the CUDA guide have every writer fence before the barrier.
+// - Read, then filled by TMA: after the read a barrier that waits for it (mbarrier_arrive, __syncthreads,
+//   barrier_sync, cluster_sync), or a fence. CUTLASS frees the stages of its pipelines by mbarrier_arrive
+//   alone. Program order and __syncwarp do not do: loads may be in flight when TMA starts. (By the letter of
+//   the manual's model reads would need the fence as well; no kernel that is known to us has it.)
+// - Used by TMA or wgmma and waited for, then read or written: nothing. Their completion is a proxy fence.
+void require_fences(const void* p, int64_t bytes, bool overwrites, const char* what, Line line) {
   Block& b = block_of(p, line);
   const int64_t begin = static_cast<const unsigned char*>(p) - b.shared;
   for (int64_t g = begin / kGranule; g <= (begin + bytes - 1) / kGranule; ++g) {
-    const Written& w = b.written[size_t(g)];
-    if (w.time <= b.start || w.by->fence_time > w.time || b.fence_covers > w.time) continue;
-    stop(line, fmt::format("{} uses shared memory that thread {} wrote, with no fence_proxy_async between",
-                           what, name(w.by->thread)));
+    const Touched &w = b.written[size_t(g)], &r = b.read[size_t(g)];
+    if (w.time > b.start && (w.by == now ? w.by->fence_time : w.by->fence_published) <= w.time)
+      stop(line, fmt::format(
+                     "{} uses shared memory that thread {} wrote, with no fence_proxy_async {} between", what,
+                     name(w.by->thread), w.by->fence_time > w.time ? "before a barrier" : "by that thread"));
+    if (overwrites && r.time > b.start && std::max(r.by->reads_published, r.by->fence_time) <= r.time)
+      stop(line, fmt::format("{} fills shared memory that thread {} read, with no barrier of the block, "
+                             "mbarrier_arrive or fence_proxy_async by that thread between",
+                             what, name(r.by->thread)));
   }
 }
 

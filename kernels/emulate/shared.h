@@ -11,7 +11,8 @@ class Shared {
   operator Shared<const T>() const { return Shared<const T>(data_, size_); }
   T& operator[](emulate::Index i) const {
     if (i.value < 0 || i.value >= size_) emulate::out_of_range(i.value, size_, i.line);
-    if constexpr (!std::is_const_v<T>) emulate::accessed(data_ + i.value, sizeof(T));
+    if constexpr (std::is_const_v<T>) emulate::was_read(data_ + i.value, sizeof(T));
+    else emulate::accessed(data_ + i.value, sizeof(T));
     return data_[i.value];
   }
   Shared operator+(emulate::Index i) const {
@@ -58,6 +59,7 @@ template <class T>
 Pack<std::remove_const_t<T>> load16(Shared<T> from, emulate::Line line = emulate::Line::current()) {
   emulate::require(from.pointer(), from.bytes(), 16, 16, "load16", line);
   Pack<std::remove_const_t<T>> p;
+  emulate::was_read(from.pointer(), 16);
   std::memcpy(&p, from.pointer(), 16);
   return p;
 }

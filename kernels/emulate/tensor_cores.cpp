@@ -1,13 +1,62 @@
-// Tensor cores: fragments, mma, wgmma.
+// Tensor cores: what they compute, fragments, mma.
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/emulate/cluster.h"
 
 namespace emulate {
 
+float half_value(uint16_t bits, bool bfloat) { return bfloat ? bf16_value(bits) : f16_value(bits); }
+
 namespace {
 
-float half_value(uint16_t bits, bool bfloat) { return bfloat ? bf16_value(bits) : f16_value(bits); }
+// Of 2, at least `least`, which subnormals share; of zero so small that it never counts.
+int exponent(float x, int least) {
+  const uint32_t bits = __float_as_uint(x) << 1;
+  return bits == 0 ? -1000 : std::max(int(bits >> 24) - 127, least);
+}
+float towards_zero(double x) {
+  const float f = float(x);
+  return std::abs(double(f)) > std::abs(x) ? std::nextafter(f, 0.0f) : f;
+}
+
+// As measured on GPUs (Khattak and Mikaitis, arXiv 2512.07004; Xie et al., arXiv 2511.10909): the sum so far
+// and the products are aligned to the largest exponent, where a product's is the sum of its factors'; what
+// lies more than `bits` bits below it is cut off, the rest added without error and cut off to f32.
+void add_truncated(float* d, int n, const float* x, int step, const float* y, int products, int bits,
+                   int least) {
+  for (int c = 0; c < n; ++c) {
+    int top = exponent(d[c], -126);
+    float plain = d[c];
+    for (int k = 0; k < products; ++k) {
+      top = std::max(top, exponent(x[k * step], least) + exponent(y[k * n + c], least));
+      plain += x[k * step] * y[k * n + c];
+    }
+    if (!std::isfinite(plain)) {
+      d[c] = plain;
+      continue;
+    }
+    const double up = std::ldexp(1.0, bits - top);
+    double sum = std::trunc(double(d[c]) * up);
+    for (int k = 0; k < products; ++k) sum += std::trunc(double(x[k * step]) * double(y[k * n + c]) * up);
+    d[c] = towards_zero(std::ldexp(sum, top - bits));
+  }
+}
+
+}  // namespace
+
+void add_products(float* d, int n, const float* x, int step, const float* y, bool bfloat) {
+  const bool hopper = worker->set.capability >= 90;
+  const int at_once = hopper ? 16 : 8, bits = hopper ? 25 : 24, least = bfloat ? -126 : -14;
+  if (worker->set.tensor_cores == TensorCores::truncate)
+    for (int k = 0; k < 16; k += at_once)
+      add_truncated(d, n, x + k * step, step, y + k * n, at_once, bits, least);
+  else
+    for (int k = 0; k < 16; ++k)
+      for (int c = 0; c < n; ++c) d[c] += x[k * step] * y[k * n + c];
+}
+
+namespace {
 
 struct Matrices {
   uint32_t* r;
@@ -51,9 +100,7 @@ void multiply(void* const* lanes) {
       for (int e = 0; e < 2; ++e) b[t + 8 * i + e][g] = half(m.b[i], e, m.bfloat);
     for (int i = 0; i < 4; ++i) d[g + 8 * (i / 2)][t + i % 2] = m.d[i];
   }
-  for (int r = 0; r < 16; ++r)
-    for (int k = 0; k < 16; ++k)
-      for (int c = 0; c < 8; ++c) d[r][c] += a[r][k] * b[k][c];
+  for (int r = 0; r < 16; ++r) add_products(d[r], 8, a[r], 1, b[0], static_cast<Mma*>(lanes[0])->bfloat);
   for (int l = 0; l < 32; ++l) {
     const Mma& m = *static_cast<Mma*>(lanes[l]);
     for (int i = 0; i < 4; ++i) m.d[i] = d[l / 4 + 8 * (i / 2)][2 * (l % 4) + i % 2];
@@ -64,6 +111,8 @@ void multiply(void* const* lanes) {
 
 void ldmatrix(uint32_t* r, const void* row, int matrices, bool transpose, Line line) {
   Matrices mine{r, static_cast<unsigned char*>(const_cast<void*>(row)), matrices, transpose, false};
+  settle();
+  if (lane() < 8 * matrices) was_read(row, 16);
   warp_meet("ldmatrix", 0xffffffffu, &mine, move_matrices, line);
 }
 void stmatrix(void* row, const uint32_t* r, bool transpose, Line line) {
@@ -74,205 +123,6 @@ void stmatrix(void* row, const uint32_t* r, bool transpose, Line line) {
 void mma(float* d, const uint32_t* a, const uint32_t* b, bool bfloat, Line line) {
   Mma mine{d, a, b, bfloat};
   warp_meet("mma_m16n8k16", 0xffffffffu, &mine, multiply, line);
-}
-
-uint64_t operand(const void* tile, int64_t has, int64_t skip, int next_bytes, Line line) {
-  require(tile, has, 1024, 1024, "a wgmma operand", line);
-  const int64_t address = static_cast<const unsigned char*>(tile) - block_of(tile, line).shared + skip;
-  return uint64_t(address >> 4 & 0x3fff) | uint64_t(next_bytes >> 4) << 16 | uint64_t{1024 >> 4} << 32 |
-         uint64_t{1} << 62;
-}
-
-namespace {
-
-// Where element (row, k) of an operand lies in shared memory: row of a, or column of b.
-int64_t operand_address(uint64_t descriptor, bool transposed, int row, int k) {
-  const int64_t start = int64_t(descriptor & 0x3fff) << 4, leading = int64_t(descriptor >> 16 & 0x3fff) << 4,
-                stride = int64_t(descriptor >> 32 & 0x3fff) << 4;
-  const int64_t address = transposed
-                              ? start + row / 64 * leading + k / 8 * stride + k % 8 * 128 + row % 64 * 2
-                              : start + row / 8 * stride + row % 8 * 128 + 2 * k;
-  return address ^ (address >> 3 & 0x70);
-}
-
-// Rows first to first + rows - 1 of an operand, as (k, row).
-void read_operand(float* out, uint64_t descriptor, bool transposed, bool bfloat, int first, int rows) {
-  const unsigned char* shared = now->in->shared;
-  for (int k = 0; k < 16; ++k)
-    for (int r = 0; r < rows; ++r) {
-      uint16_t bits;
-      std::memcpy(&bits, shared + operand_address(descriptor, transposed, first + r, k), 2);
-      out[k * rows + r] = half_value(bits, bfloat);
-    }
-}
-
-void check_operand(uint64_t descriptor, bool transposed, int first, int rows, Line line) {
-  const Block& b = *now->in;
-  int64_t last = -1;
-  for (int k = 0; k < 16; k += transposed ? 1 : 8)
-    for (int r = 0; r < rows; r += transposed ? 8 : 1) {
-      const int64_t address = operand_address(descriptor, transposed, first + r, k);
-      if (address + 16 > b.used)
-        stop(line,
-             fmt::format("wgmma reads shared memory at {}, and the block has {} bytes", address, b.used));
-      if (address / kGranule != last) require_fence(b.shared + address, 16, "wgmma", line);
-      last = address / kGranule;
-    }
-}
-
-struct WgmmaLane {
-  Wgmma op;
-  Line line;
-};
-Warp& my_warp() { return now->in->warps[size_t(now->rank / 32)]; }
-
-void issue_wgmma(void* const* lanes) {
-  const WgmmaLane& first = *static_cast<WgmmaLane*>(lanes[0]);
-  const Wgmma& o = first.op;
-  Warp& w = my_warp();
-  const int n = o.size * 2;
-  if (!w.fenced) stop(first.line, "wgmma with no wgmma_fence before it since the last wait");
-  if (now->in->threads < (now->rank / 128 + 1) * 128)
-    stop(first.line, "wgmma needs a whole warpgroup of 128 threads");
-  WgmmaOp op{n,
-             {},
-             {},
-             o.a_descriptor,
-             o.b_descriptor,
-             o.a_transposed,
-             o.b_transposed,
-             o.bfloat,
-             o.accumulate,
-             now->rank / 32 % 4 * 16,
-             ++w.wgmmas};
-  if (o.a) op.a.resize(256);
-  else check_operand(o.a_descriptor, o.a_transposed, op.row, 16, first.line);
-  check_operand(o.b_descriptor, o.b_transposed, 0, n, first.line);
-  Accumulator* sum = nullptr;
-  for (Accumulator& a : w.accumulators)
-    if (a.key == o.d) sum = &a;
-  const bool pending = sum != nullptr;
-  if (!pending) {
-    w.accumulators.push_back({o.d, {}, n, std::vector<float>(size_t(16 * n))});
-    sum = &w.accumulators.back();
-  }
-  for (int l = 0; l < 32; ++l) {
-    const Wgmma& mine = static_cast<WgmmaLane*>(lanes[l])->op;
-    op.d[l] = sum->d[l] = mine.d;
-    for (int i = 0; o.a && i < 4; ++i)
-      for (int e = 0; e < 2; ++e)
-        op.a[size_t((2 * (l % 4) + 8 * (i / 2) + e) * 16 + l / 4 + 8 * (i % 2))] =
-            half_value(uint16_t(mine.a[i] >> (16 * e)), o.bfloat);
-    for (int i = 0; !pending && i < o.size; ++i)
-      sum->value[size_t((l / 4 + 8 * (i % 4 / 2)) * n + 8 * (i / 4) + 2 * (l % 4) + i % 2)] = mine.d[i];
-    std::memset(mine.d, 0xFF, size_t(o.size) * 4);  // NaN until the wait
-  }
-  w.open.push_back(std::move(op));
-  worker->wake(now->in->wgmma_gates[now->rank / 128]);
-}
-
-void run_wgmma(Warp& w, WgmmaOp& op, int64_t last) {
-  if (op.done || op.number > last) return;
-  op.done = true;
-  float from_shared[256], b[16 * 256];
-  if (op.a.empty()) read_operand(from_shared, op.a_descriptor, op.a_transposed, op.bfloat, op.row, 16);
-  const float* a = op.a.empty() ? from_shared : op.a.data();
-  read_operand(b, op.b_descriptor, op.b_transposed, op.bfloat, 0, op.n);
-  for (Accumulator& sum : w.accumulators) {
-    if (sum.key != op.d[0]) continue;
-    for (int r = 0; r < 16; ++r) {
-      float* d = sum.value.data() + r * op.n;
-      if (!op.accumulate) std::fill_n(d, op.n, 0.0f);
-      for (int k = 0; k < 16; ++k) {
-        const float x = a[k * 16 + r], *y = b + k * op.n;
-        for (int c = 0; c < op.n; ++c) d[c] += x * y[c];
-      }
-    }
-  }
-}
-
-// The number of the last wgmma that a wait for all but `groups` groups completes.
-int64_t last_awaited(const Warp& w, int groups) {
-  int64_t last = 0;
-  for (size_t i = 0; i + size_t(groups) < w.committed.size(); ++i)
-    if (!w.committed[i].empty()) last = w.committed[i].back().number;
-  return last;
-}
-
-struct WgmmaWait {
-  int groups;
-};
-void finish_wgmma(void* const* lanes) {
-  Warp& w = my_warp();
-  const int left = static_cast<WgmmaWait*>(lanes[0])->groups;
-  const int64_t last = last_awaited(w, left);
-  for (int i = 0; last && i < 4; ++i) {  // the four warps' parts are one instruction
-    Warp& other = now->in->warps[size_t(now->rank / 128 * 4 + i)];
-    for (auto& group : other.committed)
-      for (WgmmaOp& op : group) run_wgmma(other, op, last);
-    for (WgmmaOp& op : other.open) run_wgmma(other, op, last);
-  }
-  while (w.committed.size() > size_t(left)) w.committed.pop_front();
-  const auto busy = [&](const Accumulator& sum) {
-    const auto uses = [&](const WgmmaOp& op) { return op.d[0] == sum.key; };
-    for (const auto& group : w.committed)
-      if (std::any_of(group.begin(), group.end(), uses)) return true;
-    return std::any_of(w.open.begin(), w.open.end(), uses);
-  };
-  for (size_t i = 0; i < w.accumulators.size();) {
-    const Accumulator& sum = w.accumulators[i];
-    if (busy(sum)) {
-      ++i;
-      continue;
-    }
-    for (int l = 0; l < 32; ++l)
-      for (int j = 0; j < sum.n / 2; ++j)
-        sum.d[l][j] =
-            sum.value[size_t((l / 4 + 8 * (j % 4 / 2)) * sum.n + 8 * (j / 4) + 2 * (l % 4) + j % 2)];
-    w.accumulators.erase(w.accumulators.begin() + std::ptrdiff_t(i));
-  }
-  w.fenced = false;
-}
-
-}  // namespace
-
-void wgmma(Wgmma mine, Line line) {
-  WgmmaLane operands{mine, line};
-  now->line = line;
-  warp_meet("wgmma_m64k16", 0xffffffffu, &operands, issue_wgmma, line);
-}
-void wgmma_fence(Line line) {
-  int none = 0;
-  warp_meet(
-      "wgmma_fence", 0xffffffffu, &none, [](void* const*) { my_warp().fenced = true; }, line);
-}
-void wgmma_commit(Line line) {
-  int none = 0;
-  warp_meet(
-      "wgmma_commit", 0xffffffffu, &none,
-      [](void* const*) {
-        Warp& w = my_warp();
-        w.committed.push_back(std::move(w.open));
-        w.open.clear();
-      },
-      line);
-}
-void wgmma_wait(int groups, Line line) {
-  settle();
-  const int64_t last = last_awaited(my_warp(), groups);
-  const int group = now->rank / 128;
-  for (size_t i = 0; last && i < 4; ++i)
-    while (now->in->warps[size_t(group * 4) + i].wgmmas < last)
-      worker->wait_at(now->in->wgmma_gates[group], "the other warps' wgmma", line);
-  WgmmaWait mine{groups};
-  warp_meet("wgmma_wait", 0xffffffffu, &mine, finish_wgmma, line);
-}
-void setmaxnreg(int registers, Line line) {
-  if (registers % 8 || registers < 24 || registers > 256)
-    stop(line, fmt::format("setmaxnreg to {}; expected a multiple of 8 from 24 to 256", registers));
-  int none = 0;
-  warp_meet(
-      "setmaxnreg", 0xffffffffu, &none, [](void* const*) {}, line);
 }
 
 }  // namespace emulate

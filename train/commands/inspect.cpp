@@ -36,6 +36,9 @@ void add_latent(CLI::App& inspect, Commands& commands) {
   sub->add_option("of", l->of, "runs, RUN@STEP, or files with `latents` and maybe `labels`: side by side")
       ->required();
   sub->add_option("--count", l->count, "examples")->check(CLI::Range(2, 100000000))->capture_default_str();
+  sub->add_option("--neighbours", l->neighbours, "nearest by Euclidean distance that vote on a label")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
   sub->add_flag("--features", l->features, "of a run: the features that a probe judges, not the latent");
   sub->add_option("--out", l->out, "page.html with the spectra");
   sub->add_option("--set", l->sets, "key=value in place of the recipes', e.g. data.path=FOLDER")

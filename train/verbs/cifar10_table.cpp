@@ -168,11 +168,11 @@ class Judge {
   const Statistics& reference(const Recipe& recipe) {
     if (reference_) return *reference_;
     const std::string file = fmt::format("{}/reference-{:08x}.npz", folder_, crc_of(of_.dump()));
-    reference_ = read_statistics(file, layer_);
-    if (reference_) return *reference_;
+    if (std::optional<SavedStatistics> saved = read_statistics(file, layer_))
+      return reference_.emplace(std::move(saved->statistics));
     if (!quiet_) fmt::print(stderr, "\nreference: {} training images\n", images_);
     reference_ = statistics_of(extract(*data_of(recipe, images_)).at(layer_));
-    save_statistics(file, &*reference_, nullptr);
+    save_statistics(file, &*reference_, layer_, nullptr, protocol_.name, network_->crc32);
     return *reference_;
   }
 
@@ -245,6 +245,19 @@ std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& argum
   return out;
 }
 
+// Before hours of training: each setting has an effect on a row.
+void check_sets(const Cifar10Arguments& arguments, const std::vector<std::string>& data, Device device) {
+  const auto recipe_of = [&](const std::string& recipe, std::vector<std::string> sets) {
+    sets.insert(sets.begin(), data.begin(), data.end());
+    sets.push_back("model.encoder=its");
+    return load_recipe(recipe, sets, device, Sets::shared);
+  };
+  std::vector<Recipe> rows;
+  for (const PaperRow& row : kRows) rows.push_back(recipe_of(row.recipe, arguments.sets));
+  check_effect(arguments.sets, rows);
+  check_effect(arguments.sets_simclr, {recipe_of("simclr-cifar10", arguments.sets_simclr)});
+}
+
 constexpr const char* kNote =
     "Judged: samples of DCGAN, reconstructions of training images of the others (of DCGAN-SimCLR: the "
     "generator "
@@ -260,6 +273,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
   const int64_t images = arguments.images.value_or(budget.images);
   Judge judge(arguments, images, options);  // first: what is missing is said before hours of training
   const std::vector<std::string> data = find_data(verb, arguments.settings);
+  check_sets(arguments, data, options.device);
   const uint64_t first = options.seed.value_or(0);
 
   std::optional<RunLock> lock;
@@ -275,8 +289,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
       all.insert(all.end(), more.begin(), more.end());
       const std::string shown = arguments.seeds > 1 ? fmt::format("{}, seed {}", name, seed) : name;
       Contender out{shown, fmt::format("{}/seed-{}/{}", arguments.out, seed, recipe),
-                    load_recipe(recipe, all)};
-      out.recipe.device = options.device;
+                    load_recipe(recipe, all, options.device, Sets::shared)};
       if (!held_out(out.recipe))
         fail(Fault::usage, "{}: data: expected cifar10 with its test batch, or procedural, found {}", verb,
              out.recipe.data.kind);
@@ -295,7 +308,8 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
       std::vector<std::string> sets = arguments.sets;
       if (row.paper->recipe == std::string("dcgan-simclr-cifar10")) {
         sets.push_back("model.encoder=" + toml_string(encoder));
-        sets.push_back("model.encoder_hash=" + encoder_hash(load_recipe(row.paper->recipe, sets)));
+        sets.push_back("model.encoder_hash=" +
+                       encoder_hash(load_recipe(row.paper->recipe, sets, options.device, Sets::shared)));
       }
       const Contender run = contender(row.paper->name, row.paper->recipe, budget.gan, sets);
       if (const int code = train_all({run}, options)) return code;

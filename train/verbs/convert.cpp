@@ -20,6 +20,8 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
   const TensorFile file(weights_file(arguments.in));
   prepare_output(arguments.out);
   std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes);
+  if (entries.empty())
+    fail(Fault::data, "convert: {}: expected tensors, found none; see dae inspect", arguments.in);
   std::vector<Tensor> converted;  // alive until the file is written
   size_t bytes = 0;
   for (TensorEntry& e : entries) {

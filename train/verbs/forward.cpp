@@ -78,8 +78,7 @@ int forward(const ForwardArguments& arguments, const Options& options) {
     fail(Fault::usage, "--output: expected a name ending in .safetensors or .npz, found {}",
          arguments.output);
   const NoGrad off;
-  Recipe recipe = load_recipe(arguments.recipe, arguments.sets);
-  recipe.device = options.device;
+  const Recipe recipe = load_recipe(arguments.recipe, arguments.sets, options.device);
   const auto experiment = make_experiment(recipe, arguments.stage);
   load_weights(arguments.weights, experiment->state());
   prepare_output(arguments.output);

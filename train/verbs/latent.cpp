@@ -39,11 +39,10 @@ LatentReport of_run(const std::string& path, const LatentArguments& arguments, c
     const std::vector<int64_t> more = whole(batch.labels);
     labels.insert(labels.end(), more.begin(), more.end());
   }
-  return examine_latents(path, concat(parts, 0), labels, run.recipe.probe.neighbours,
-                         run.recipe.probe.temperature);
+  return examine_latents(path, concat(parts, 0), labels, arguments.neighbours);
 }
 
-LatentReport of_file(const std::string& path, int64_t count) {
+LatentReport of_file(const std::string& path, int64_t count, int64_t neighbours) {
   const TensorFile file(path);
   const TensorEntry* latents = file.find("latents");
   if (!latents)
@@ -58,8 +57,7 @@ LatentReport of_file(const std::string& path, int64_t count) {
   const int64_t n = x.rank() ? std::min(count, x.dim(0)) : 0;
   if (n > 0) x = slice(x, 0, 0, n);
   if (!labels.empty()) labels.resize(size_t(n));
-  const Recipe defaults;
-  return examine_latents(path, x, labels, defaults.probe.neighbours, defaults.probe.temperature);
+  return examine_latents(path, x, labels, neighbours);
 }
 
 // How many of the largest eigenvalues make up a share of their sum.
@@ -81,8 +79,17 @@ nlohmann::ordered_json to_json(const LatentReport& r) {
                              {"spectrum_of", r.of_channels ? "channels" : "latent"},
                              {"spectrum", r.spectrum},
                              {"effective_rank", r.effective_rank}};
-  if (r.knn) out["knn"] = *r.knn;
+  if (r.knn) out["knn"] = *r.knn, out["neighbours"] = r.neighbours, out["distance"] = "euclidean";
   return out;
+}
+
+// "5-NN accuracy, Euclidean"; fewer where a half is not so many.
+std::string neighbours_name(const std::vector<LatentReport>& reports) {
+  int64_t least = reports.front().neighbours, most = least;
+  for (const LatentReport& r : reports)
+    least = std::min(least, r.neighbours), most = std::max(most, r.neighbours);
+  return fmt::format("{}-NN accuracy, Euclidean",
+                     least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most));
 }
 
 void write_page(const std::string& path, const std::vector<LatentReport>& reports) {
@@ -93,8 +100,9 @@ void write_page(const std::string& path, const std::vector<LatentReport>& report
   spectra.smooth = sums.smooth = false, sums.from_zero = true;
   spectra.x_label = sums.x_label = "direction";
   Table table;
-  table.header = {"",        "examples", "std", "scale", "directions", "effective rank",
-                  "90 % in", "99 % in",  "kNN"};
+  table.header = {"",        "examples",   "std",
+                  "scale",   "directions", "effective rank",
+                  "90 % in", "99 % in",    neighbours_name(reports)};
   for (const LatentReport& r : reports) {
     Series eigen{r.name, {}, {}}, sum{r.name, {}, {}};
     const double all = std::accumulate(r.spectrum.begin(), r.spectrum.end(), 0.0);
@@ -126,7 +134,8 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   if (!arguments.out.empty()) prepare_output(arguments.out);
   std::vector<LatentReport> reports;
   for (const std::string& path : arguments.of)
-    reports.push_back(is_run(path) ? of_run(path, arguments, options) : of_file(path, arguments.count));
+    reports.push_back(is_run(path) ? of_run(path, arguments, options)
+                                   : of_file(path, arguments.count, arguments.neighbours));
   if (!arguments.out.empty()) write_page(arguments.out, reports);
   if (options.json) {
     nlohmann::ordered_json out;
@@ -159,7 +168,7 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   line("directions with 90 % of the variance",
        [](const LatentReport& r) { return fmt::format("{}", directions(r, 0.9)); });
   line("directions with 99 %", [](const LatentReport& r) { return fmt::format("{}", directions(r, 0.99)); });
-  line("kNN accuracy, half votes on half", [](const LatentReport& r) {
+  line(neighbours_name(reports) + ", half on half", [](const LatentReport& r) {
     return r.knn ? fmt::format("{:.1f} %", 100 * *r.knn) : std::string("no labels");
   });
   if (options.verbose)

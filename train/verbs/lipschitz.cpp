@@ -10,8 +10,6 @@
 
 namespace {
 
-constexpr uint32_t kPairStep = 0xFFFFFFF9u;  // of the numbers that choose pairs
-
 // Two different examples, uniformly.
 std::pair<int64_t, int64_t> pair_of(uint64_t seed, int64_t index, int64_t size) {
   const Bits4 bits = random4({seed, kPairStep, 0}, uint64_t(index));

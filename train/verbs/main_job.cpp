@@ -298,8 +298,8 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     sets.push_back(fmt::format("seed={}", with_seed));
     sets.insert(sets.end(), data.begin(), data.end());
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
-    Contender out{name, arguments.out + "/" + folder, load_recipe(recipe, sets)};
-    out.recipe.device = options.device;
+    Contender out{name, arguments.out + "/" + folder,
+                  load_recipe(recipe, sets, options.device, Sets::shared)};
     if (!held_out(out.recipe))
       fail(Fault::usage,
            "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
@@ -322,6 +322,9 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
                 joined(kAdversarial, kAdversarialDae), seed)};
   std::vector<Contender> all = pixels;
   all.insert(all.end(), adversarial.begin(), adversarial.end());
+  std::vector<Recipe> recipes;
+  for (const Contender& one : all) recipes.push_back(one.recipe);
+  check_effect(arguments.sets, recipes);
   if (!arguments.force)
     check_same_settings("reproduce main", all, "choose another --out, or begin anew with --force");
   const RunLock lock(arguments.out);

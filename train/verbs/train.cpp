@@ -12,9 +12,7 @@ Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   if (own && !has_run(arguments.out))
     fail(Fault::usage, "train: {}: expected a run to resume, found no recipe.toml in it; name its folder",
          arguments.out);
-  Recipe recipe = load_recipe(own ? arguments.out + "/recipe.toml" : arguments.recipe, sets);
-  recipe.device = options.device;
-  return recipe;
+  return load_recipe(own ? arguments.out + "/recipe.toml" : arguments.recipe, sets, options.device);
 }
 
 int train(const TrainArguments& arguments, const Options& options) {
