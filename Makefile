@@ -1,7 +1,8 @@
 # The front door. `make` builds build/dae. CUDA=ON or OFF: with its kernels or without; by default `make test` compiles
 # them where nvcc is, `make` and `make run` only where a GPU answers too, and what was once chosen for a folder stays.
 BUILD ?= build
-.PHONY: all configure run test bench format
+PREFIX ?= /usr/local
+.PHONY: all configure run test bench install format
 
 all: configure
 	ninja -C $(BUILD) dae
@@ -21,6 +22,10 @@ test: configure
 
 bench: all
 	$(BUILD)/dae bench
+
+# The program, and the engine as a library: find_package(dae).
+install: all
+	cmake --install $(BUILD) --prefix $(PREFIX)
 
 format:
 	@./setup.sh format

@@ -244,8 +244,17 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
                 [&](const Row& row) { return !std::regex_search(row.name() + " " + row.variant, filter); });
   if (rows.empty())
     fail(Fault::usage,
-         "--filter: expected a part of a row's name, found \"{}\", which no row has; dae bench lists them",
+         "--filter: expected a part of a row's name, found \"{}\", which no row has; dae bench --list has "
+         "them",
          arguments.filter);
+  if (arguments.list) {
+    ordered_json names = ordered_json::array();
+    for (const Row& row : rows)
+      if (options.json) names.push_back({{"op", row.op}, {"shape", row.shape}, {"variant", row.variant}});
+      else fmt::print("{} {}\n", row.name(), row.variant);
+    if (options.json) fmt::print("{}\n", ordered_json{{"rows", names}}.dump(1));
+    return 0;
+  }
 
   const int threads = thread_count();
   const auto measure_again = [&] { return measure_ceilings(gpu, threads); };

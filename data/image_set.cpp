@@ -104,8 +104,13 @@ std::unique_ptr<ImageSet> open_images(const std::string& path) {
   if (fs::path(path).extension() == ".bin") return open_cifar(path);
   std::string content = read_file(path);
   if (is_zip(content) || is_npy(content)) return open_array(path, std::move(content));
+  if (content.starts_with("\x89PNG") || content.starts_with("\xff\xd8")) {
+    const Image image = decode_image(path, content);
+    return images_of(image.bytes, image.height, image.width, 3);
+  }
   fail(Fault::data,
-       "{}: expected a folder of images, .npz with arr_0, CIFAR-10's .bin, saved statistics or a run, found "
-       "none of them",
+       "{}: expected a folder of images, a PNG or JPEG file, .npz with arr_0, CIFAR-10's .bin, saved "
+       "statistics "
+       "or a run, found none of them",
        path);
 }

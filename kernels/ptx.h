@@ -8,7 +8,6 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 
-#include <cstdio>
 #include <utility>
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
@@ -271,13 +270,9 @@ __device__ inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity) {
   return over != 0;
 }
 __device__ inline void mbarrier_wait(Shared<Mbarrier> b, int parity) {
-#ifdef DAE_DEBUG_WAITS  // a wait that cannot end says where it is, and ends
-  for (int tries = 0; !mbarrier_try_wait(b, parity); ++tries) {
-    if (tries < 1 << 20) continue;
-    printf("mbarrier_wait: block (%d, %d, %d), thread %d: the phase of parity %d does not end\n",
-           int(blockIdx.x), int(blockIdx.y), int(blockIdx.z), int(threadIdx.x), parity);
-    __trap();
-  }
+#ifdef DAE_DEBUG_WAITS  // no printf: a call between its instructions would serialise wgmma
+  for (int tries = 0; !mbarrier_try_wait(b, parity); ++tries)
+    if (tries == 1 << 20) __trap();
 #else
   while (!mbarrier_try_wait(b, parity)) {}
 #endif

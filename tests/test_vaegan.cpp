@@ -1,7 +1,6 @@
 // What VAEGAN's recipe can say beyond the paper: who rests by the balance rule, how wide the discriminator
 // is, how many passes the generator makes, and how rates decay over the two stages. Formulas beside PyTorch:
 // tests/test_golden_models.cpp.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "engine/nn.h"

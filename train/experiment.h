@@ -60,6 +60,19 @@ class Experiment {
   int stage = 1;
 };
 
+// As long as it lives, an experiment computes with the moving averages of its weights, where it keeps any
+// (optimizer.ema) and the group is not frozen. Buffers stay: running statistics have no average.
+class Averages {
+ public:
+  explicit Averages(Experiment& experiment) : experiment_(experiment) { exchange(); }
+  ~Averages() { exchange(); }
+  Averages(const Averages&) = delete;
+
+ private:
+  void exchange();
+  Experiment& experiment_;
+};
+
 // stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws
 // initial weights from recipe.seed. Fault::usage if its device cannot compute in its dtype.
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);

@@ -10,6 +10,7 @@
 struct LatentReport {
   std::string name;
   int64_t count = 0;                    // examples
+  bool averaged = false;                // by a run's averaged weights
   std::vector<double> mean, deviation;  // of each channel: the last dimension
   double std = 0;                       // of all values
   double scale = 0;                     // 1 / std: what brings their variance to 1 (as KL-f8's 0.18215)

@@ -79,6 +79,7 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
                    const Tensor& x, const Recipe& recipe, EventLog& events) {
   if (x.rank() != 4) return;
   const NoGrad off;
+  const Averages averages(experiment);
   const auto save = [&](const char* what, const Tensor& images) {
     const std::string path = fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
     save_grid(path, images, 8);

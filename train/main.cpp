@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   CLI::App app{"dae: trains, samples and judges the latent generative models of arXiv 2307.08283"};
   app.require_subcommand(1);
   app.fallthrough();
+  app.formatter(help_formatter());
   app.footer(kExitCodes);
   Options options;
   std::string device = "auto";
@@ -69,7 +70,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help
-    std::fprintf(stderr, "dae: usage: %s; see dae --help\n", one_line(e.what()).c_str());
+    std::fprintf(stderr, "dae: usage: %s\n", one_line(usage_error(app, e)).c_str());
     return int(Fault::usage);
   }
   options.device = device_of(device);

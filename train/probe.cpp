@@ -86,6 +86,7 @@ Probe::Probe(const Recipe& recipe)
 
 double Probe::accuracy(Experiment& experiment) const {
   const NoGrad off;
+  const Averages averages(experiment);
   return knn_accuracy(features(experiment, bank_.x, every_), bank_.labels,
                       features(experiment, queries_.x, every_), queries_.labels, k_, temperature_);
 }

@@ -1,5 +1,6 @@
 #include "train/recipe.h"
 
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <variant>
 
 #include "kernels/error.h"
+#include "train/nearest.h"
+#include "train/shipped.h"
 
 namespace {
 
@@ -123,30 +126,14 @@ bool is_choice(const std::string& choices, const std::string& word) {
          ("|" + choices + "|").find("|" + word + "|") != std::string::npos;
 }
 
-// Edit distance (Levenshtein).
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t up = row[j];
-      row[j] = std::min({up + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = up;
-    }
-  }
-  return row[b.size()];
-}
-
 const Key& find(const std::vector<Key>& table, const std::string& name, const std::string& where) {
-  const Key* nearest = &table.front();
+  std::vector<std::string> names;
   for (const Key& key : table) {
     if (key.name == name) return key;
-    if (distance(key.name, name) < distance(nearest->name, name)) nearest = &key;
+    names.push_back(key.name);
   }
   fail(Fault::usage, "{}: unknown key \"{}\": expected a key of the recipe table; the nearest is \"{}\"",
-       where, name, nearest->name);
+       where, name, nearest(name, names));
 }
 
 std::string toml_string(const std::string& text) {
@@ -302,24 +289,30 @@ Written apply(const std::vector<Key>& table, const std::string& set) {
   return {&key, where};
 }
 
-// The file itself, or a shipped recipe of that name.
-std::string locate(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored))
+// A recipe as it is read: a file, or a shipped one, which has a name alone.
+struct Source {
+  std::string name, text;
+};
+
+Source source_of(const std::string& path) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none))
+    for (const ShippedRecipe& recipe : kShippedRecipes)
+      if (path == recipe.name || path == std::string(recipe.name) + ".toml")
+        return {recipe.name, recipe.text};
+  if (std::filesystem::is_directory(path, none))
     fail(Fault::usage, "recipe: {}: expected a file, found a folder; name a .toml file", path);
-  if (fs::exists(path, ignored)) return path;
-  if (path.find('/') == std::string::npos) {
-    const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-    for (const fs::path& folder : {fs::path(DAE_RECIPES), program / "recipes", program / "../train/recipes"})
-      for (const std::string& name : {path, path + ".toml"})
-        if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
-  }
-  fail(Fault::usage,
-       "recipe: {}: expected a TOML file or a shipped recipe (toy, vae-cifar10, dcgan-cifar10, "
-       "vaegan-cifar10, "
-       "dae-vaegan-cifar10, simclr-cifar10, dcgan-simclr-cifar10), found no such file",
-       path);
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in) return {path, text.str()};
+  if (std::filesystem::exists(path, none))
+    fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", path);
+  std::vector<std::string> names;
+  for (const ShippedRecipe& recipe : kShippedRecipes) names.push_back(recipe.name);
+  const bool bare = path.find('/') == std::string::npos;
+  fail(Fault::usage, "recipe: {}: expected a TOML file or a shipped recipe ({}), found no such file{}", path,
+       fmt::join(names, ", "), bare ? "; the nearest is " + nearest(path, names) : "");
 }
 
 // What one key alone cannot show.
@@ -348,16 +341,12 @@ void check_together(const Recipe& recipe, const std::string& file) {
 }  // namespace
 
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets, Device device, Sets kind) {
-  const std::string file = locate(path);
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", file);
+  const auto [file, text] = source_of(path);
   Recipe recipe;
   recipe.device = device;
   const std::vector<Key> table = keys(recipe);
   std::vector<Written> written;
-  read_table(table, parse(text.str(), file), "", file, written);
+  read_table(table, parse(text, file), "", file, written);
   // By the file alone, as --set may turn off what its keys belong to, on any device. Into a run's own file
   // older versions wrote every key.
   if (!recipe.model.kind.empty() && std::filesystem::path(file).filename() != "recipe.toml")

@@ -3,13 +3,15 @@
 #include "engine/ops.h"
 #include "train/feed.h"
 
-Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets) {
+Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets,
+                     bool raw) {
   const std::filesystem::path checkpoint = find_checkpoint(run_at_step);
   const std::string folder = checkpoint.parent_path().parent_path().string();
   const Recipe recipe = load_recipe(folder + "/recipe.toml", sets, device);
   const Progress at = read_progress(checkpoint);
   Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
   load_checkpoint(checkpoint, *out.experiment);
+  if (recipe.optimizer.ema > 0 && !raw) out.averages = std::make_unique<Averages>(*out.experiment);
   return out;
 }
 

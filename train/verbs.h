@@ -29,6 +29,7 @@ struct TrainArguments {
 Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // with --set, --seed, --device
 int train(const TrainArguments& arguments, const Options& options);  // the exit code: 128 + a signal caught
 int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
+int list_recipes(const Options& options);                            // those that are part of the program
 
 int doctor(const Options& options);  // what this machine has, and a self-test: 1 if it fails
 
@@ -36,13 +37,16 @@ struct PictureArguments {
   std::string run;                // RUN or RUN@STEP
   std::vector<std::string> sets;  // "a.b=c", e.g. where the data lie now
   int64_t count = 64;             // images
-  std::string out;                // .png (a grid) or .npz (arr_0, uint8, NHWC); empty: inside the run folder
+  // .png (a grid), .npz (arr_0, uint8, NHWC) or a folder of PNG files; empty: a grid inside the run folder
+  std::string out;
+  bool raw = false;  // the run's weights, not their moving average
 };
 int sample(const PictureArguments& arguments, const Options& options);
 int reconstruct(const PictureArguments& arguments, const Options& options);
 
 struct ConvertArguments {
   std::string in, out;                // safetensors, npz or PyTorch's; safetensors
+  std::vector<std::string> only;      // beginnings of names; none: every weight
   std::vector<std::string> prefixes;  // "old=new"
   std::string dtype;                  // of the floating-point tensors; empty: as they are
   std::string model;                  // recipe of the model to compare names and shapes with, or empty
@@ -72,6 +76,7 @@ struct LipschitzArguments {
   int64_t pairs = 10000;
   std::string weights;  // LPIPS; empty: L2 alone
   bool rms = false;     // distances of a value in place of those of the whole
+  bool raw = false;     // the run's weights, not their moving average
 };
 int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options);
 
@@ -81,6 +86,7 @@ struct LatentArguments {
   int64_t count = 10000;          // examples
   int64_t neighbours = 5;         // that vote, by Euclidean distance
   bool features = false;          // what a probe judges, in place of the latent
+  bool raw = false;               // the runs' weights, not their moving average
   std::string out;                // .html: a page with the spectra
 };
 int inspect_latent(const LatentArguments& arguments, const Options& options);
@@ -142,6 +148,7 @@ struct EvalArguments {
   bool reconstructions = false;                 // of a run's data, in place of samples; b: that data
   bool resize = false;                          // of pairs: a's image to the size of b's
   int64_t subsets = 100, subset_size = 1000;    // of kid
+  bool raw = false;                             // the runs' weights, not their moving average
   std::vector<std::string> sets;                // "a.b=c", for the recipes of runs
 };
 int evaluate(const EvalArguments& arguments, const Options& options);
@@ -149,6 +156,7 @@ int evaluate(const EvalArguments& arguments, const Options& options);
 // Defined in bench/, which may include anything; here so that the command line can call them.
 struct BenchArguments {
   std::string filter;         // a regular expression over "op shape variant"
+  bool list = false;          // the rows' names, untimed
   double seconds = 0.5;       // a row
   bool markdown = false;      // tables as Markdown
   std::string save;           // a file for the result as JSON, beside what is printed

@@ -7,6 +7,8 @@ void add_convert(Commands& commands) {
   const auto c = std::make_shared<ConvertArguments>();
   sub->add_option("in", c->in, "safetensors, .pth, .pt, .ckpt, .npz, .npy, or RUN[@STEP]")->required();
   sub->add_option("out", c->out, "the file to write, named .safetensors")->required();
+  sub->add_option("--only", c->only, "the tensors whose names begin so, before --prefix; may be repeated")
+      ->allow_extra_args(false);
   sub->add_option("--prefix", c->prefixes, "old=new: names that begin with old begin with new")
       ->allow_extra_args(false);
   sub->add_option("--dtype", c->dtype, "of the floating-point tensors: f32, f64, bf16 or f16")

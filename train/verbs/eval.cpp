@@ -18,13 +18,21 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Which weights of a run, and which noise.
-Json origin(const Trained& run) { return {{"step", run.at.step}, {"seed", run.recipe.seed}}; }
+Json origin(const Trained& run) {
+  return {{"step", run.at.step}, {"seed", run.recipe.seed}, {"averaged", run.averages != nullptr}};
+}
 
 struct Inputs {
   std::unique_ptr<ImageSet> a, b;  // either null: saved statistics, or not given
   int64_t count, reference_count;
-  Json run_a = Json::object(), run_b = run_a;  // step and seed, of a run
+  Json run_a = Json::object(), run_b = run_a;  // of a run: step, seed, which weights
 };
+
+Trained load(const std::string& path, const EvalArguments& arguments, const Options& options, Json& of) {
+  Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
+  of = origin(run);
+  return run;
+}
 
 std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const EvalArguments& arguments,
                                const Options& options, Json& of) {
@@ -36,18 +44,14 @@ std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const Eva
   }
   if (count == 0)
     fail(Fault::usage, "{}: expected --count, how many samples to draw of the run, found none", path);
-  Trained run = load_trained(path, options.device, arguments.sets);
-  of = origin(run);
-  return samples_of(std::move(run), count);
+  return samples_of(load(path, arguments, options, of), count);
 }
 
 Inputs open_both(const EvalArguments& arguments, const Options& options, bool a_is_saved, bool b_is_saved) {
   Inputs in{nullptr, nullptr, arguments.count, arguments.reference_count.value_or(arguments.count)};
   if (arguments.reconstructions) {
     if (!is_run(arguments.a)) fail(Fault::usage, "--reconstructions: expected a run, found {}", arguments.a);
-    const Trained run = load_trained(arguments.a, options.device, arguments.sets);
-    in.run_a = origin(run);
-    Reconstructed both = reconstructions_of(run, arguments.count);
+    Reconstructed both = reconstructions_of(load(arguments.a, arguments, options, in.run_a), arguments.count);
     in.a = std::move(both.reconstructions);
     if (arguments.b.empty()) in.b = std::move(both.originals);
   } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options, in.run_a);
@@ -73,13 +77,14 @@ std::string reference_path(const EvalArguments& arguments) {
 
 int tell(const std::string& metric, const Json& value, const Json& more, Json provenance,
          const Options& options, const std::string& line) {
+  const bool averaged = provenance["samples"].value("averaged", false);
   provenance["program"] = version();
   provenance["jpeg_decoder"] = jpeg_decoder();
   Json out{{"metric", metric}, {"value", value}};
   for (const auto& [key, of] : more.items()) out[key] = of;
   out["provenance"] = provenance;
   if (options.json) fmt::print("{}\n", out.dump());
-  else fmt::print("{} {}\n", metric, line);
+  else fmt::print("{} {}{}\n", metric, line, averaged ? ", averaged weights" : "");
   return 0;
 }
 
@@ -287,7 +292,7 @@ int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric 
   const int64_t count = int64_t(scores.values.size());
   provenance["resize"] = arguments.resize;
   provenance["samples"] = described(arguments.a, count, scores.crc32_a, in.run_a);
-  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b);
+  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b, in.run_b);
   const std::string name = metric == PairMetric::psnr   ? "PSNR"
                            : metric == PairMetric::ssim ? "SSIM"
                                                         : fmt::format("LPIPS-{}", ::name(network->net));

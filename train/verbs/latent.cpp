@@ -24,7 +24,7 @@ std::vector<int64_t> whole(const Tensor& labels) {
 
 LatentReport of_run(const std::string& path, const LatentArguments& arguments, const Options& options) {
   const NoGrad off;
-  const Trained run = load_trained(path, options.device, arguments.sets);
+  const Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
   const Examples examples(held_out(run.recipe).value_or(run.recipe));
   const int64_t count = std::min(arguments.count, examples.size());
   std::vector<Tensor> parts;
@@ -39,7 +39,9 @@ LatentReport of_run(const std::string& path, const LatentArguments& arguments, c
     const std::vector<int64_t> more = whole(batch.labels);
     labels.insert(labels.end(), more.begin(), more.end());
   }
-  return examine_latents(path, concat(parts, 0), labels, arguments.neighbours);
+  LatentReport out = examine_latents(path, concat(parts, 0), labels, arguments.neighbours);
+  out.averaged = run.averages != nullptr;
+  return out;
 }
 
 LatentReport of_file(const std::string& path, int64_t count, int64_t neighbours) {
@@ -70,15 +72,12 @@ int64_t directions(const LatentReport& r, double share) {
 }
 
 nlohmann::ordered_json to_json(const LatentReport& r) {
-  nlohmann::ordered_json out{{"name", r.name},
-                             {"count", r.count},
-                             {"mean", r.mean},
-                             {"deviation", r.deviation},
-                             {"std", r.std},
-                             {"scale", r.scale},
-                             {"spectrum_of", r.of_channels ? "channels" : "latent"},
-                             {"spectrum", r.spectrum},
-                             {"effective_rank", r.effective_rank}};
+  nlohmann::ordered_json out{
+      {"name", r.name},           {"count", r.count},
+      {"averaged", r.averaged},   {"mean", r.mean},
+      {"deviation", r.deviation}, {"std", r.std},
+      {"scale", r.scale},         {"spectrum_of", r.of_channels ? "channels" : "latent"},
+      {"spectrum", r.spectrum},   {"effective_rank", r.effective_rank}};
   if (r.knn) out["knn"] = *r.knn, out["neighbours"] = r.neighbours, out["distance"] = "euclidean";
   return out;
 }
@@ -157,6 +156,7 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
     return r.name.size() > 24 ? ".." + r.name.substr(r.name.size() - 22) : r.name;
   });
   line("examples", [](const LatentReport& r) { return fmt::format("{}", r.count); });
+  line("averaged weights", [](const LatentReport& r) { return std::string(r.averaged ? "yes" : "no"); });
   line("channels", [](const LatentReport& r) { return fmt::format("{}", r.mean.size()); });
   line("mean of a channel", [&](const LatentReport& r) { return range(r.mean); });
   line("deviation of a channel", [&](const LatentReport& r) { return range(r.deviation); });
