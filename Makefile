@@ -11,9 +11,9 @@ configure:
 	@./setup.sh
 	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(if $(CUDA),-DDAE_CUDA=$(CUDA)) $(CMAKE_FLAGS)
 
-# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images.
+# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images. force=1: anew.
 run: all
-	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)')
+	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)') $(if $(force),--force)
 
 test: CUDA ?= ON
 test: configure
