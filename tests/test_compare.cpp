@@ -103,7 +103,7 @@ TEST_CASE("autoencoders of images: held-out error first, and no metric that one 
              "train.log_every=1 --images 100 --seeds 1 --out @/pair");
   CHECK(text.find("(-)") != std::string::npos);  // no deviation of one run
   CHECK(text.find("(0)") == std::string::npos);
-  CHECK(read(json["report"]).find("lower is better") == std::string::npos);
+  CHECK(read(json["report"]).find("Measures, lower is better") == std::string::npos);
 }
 
 TEST_CASE("unequal budgets, and a folder with runs of other settings, are refused") {
