@@ -168,9 +168,9 @@ TEST_CASE("convert --only keeps a part of the weights") {
   REQUIRE(run(folder, kSmall, error) == 0);
   const std::string file = "convert @/run/checkpoints/step-00000001.safetensors ";
   const auto names = [&](const std::string& path) {
+    const auto json = nlohmann::json::parse(output(folder, "inspect " + path + " --json"));
     std::vector<std::string> out;
-    for (const auto& t : nlohmann::json::parse(output(folder, "inspect " + path + " --json"))["tensors"])
-      out.push_back(t["name"]);
+    for (const auto& t : json["tensors"]) out.push_back(t["name"]);
     return out;
   };
   output(folder, file + "@/all.safetensors");
