@@ -160,18 +160,18 @@ TEST_CASE("finished runs are shown again and left alone; --force puts them aside
   CHECK(read(notes) == "mine");
 
   // Runs of other settings, made by hand or not, are not this job's to replace.
-  const std::vector<std::string> other = {"--set", "loss.feature=0.5"};
+  const std::vector<std::string> other = {"--set", "loss.kl=0.5"};
   const Job refused = run("whole", {}, other);
   CHECK(WEXITSTATUS(refused.status) == 2);
   for (const char* part : {"whole/vae-seed-0", "same settings", "--out", "--force"})
     CHECK(refused.error.find(part) != std::string::npos);
   CHECK(std::count_if(refused.error.begin(), refused.error.end(), is_line) == 1);
   CHECK(read(notes) == "mine");
-  const Job forced = run("whole", {}, {"--set", "loss.feature=0.5", "--force"});
+  const Job forced = run("whole", {}, {"--set", "loss.kl=0.5", "--force"});
   CHECK(WEXITSTATUS(forced.status) == 0);
   CHECK(read(run_folder.string() + ".1/checkpoints/notes.txt") == "mine");
   CHECK_FALSE(fs::exists(notes));
-  CHECK(read(run_folder / "recipe.toml").find("feature = 0.5") != std::string::npos);
+  CHECK(read(run_folder / "recipe.toml").find("kl = 0.5") != std::string::npos);
 }
 
 TEST_CASE("data that is not there: one line, before anything is trained") {
