@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "bench/bench.h"
+#include "engine/dry_run.h"
 #include "engine/nn.h"
 #include "engine/optimizer.h"
 #include "kernels/matmul/gemm.h"
@@ -44,7 +45,8 @@ void add(Rows& rows, const std::string& op, const std::string& shape, const std:
   for (const Shape& s : inputs) types.push_back(rows.type_of(s));
   double input_bytes = 0, output_bytes = 0;
   {
-    NoGrad off;
+    const DryRun shapes_alone;
+    const NoGrad off;
     Tensors x;
     for (size_t i = 0; i < inputs.size(); ++i) x.push_back(Tensor::zeros(inputs[i], types[i], device));
     for (const Tensor& t : x) input_bytes += double(t.bytes());

@@ -95,7 +95,6 @@ TEST_CASE("a wide margin lets all learn always; a narrow one lets somebody rest,
 TEST_CASE("the discriminator's width scales its channels, those of the compared features too") {
   Rng init(1);
   const Build build{Dtype::f32, &init};
-  CHECK(Discriminator(build, 1).parameter_count() == 4310785);
   const auto count = [](int64_t a, int64_t b, int64_t c, int64_t d) {  // by hand, from the channels
     return 75 * a + 25 * (a * b + b * c + c * d) + 2 * (b + c + d) + 4 * d + 1;
   };
