@@ -35,8 +35,8 @@ p { margin: 8px 0; max-width: 78ch; }
 .figures dt { font-size: 12.5px; color: var(--soft); }
 .figures dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
 .charts, .films, .scatters { display: grid; gap: 12px; align-items: start;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
-.scatters { grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); margin-bottom: 12px; }
+.scatters { grid-template-columns: repeat(auto-fill, minmax(min(100%, 160px), 1fr)); }
 .films { grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
   padding: 10px 12px; min-width: 0; }

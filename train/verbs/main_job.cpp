@@ -31,8 +31,8 @@ const std::vector<std::string> kPixels = {"model.width=0.25",
                                           "train.checkpoint_every=200",
                                           "train.sample_every=200"};
 const std::vector<std::string> kAdversarial = {
-    "model.width=0.25",   "model.discriminator_width=0.25", "train.batch=32",        "train.steps=400",
-    "train.log_every=10", "train.checkpoint_every=100",     "train.sample_every=100"};
+    "model.width=0.25",           "train.batch=32",        "train.steps=400", "train.log_every=10",
+    "train.checkpoint_every=100", "train.sample_every=100"};
 // A stage 2 this short needs rates of its own, and a discriminator that the fresh generator can face.
 const std::vector<std::string> kPixelsDae = {"schedule.kind=dae", "schedule.rates=restart"};
 const std::vector<std::string> kAdversarialDae = {"schedule.rates=restart", "schedule.discriminator=fresh"};
@@ -207,7 +207,7 @@ struct Theory {
 
 void add_theory(Report& page, const Theory& theory) {
   page.section("1. Theory");
-  page.text(theory.sentence() + " `dae reproduce theory` prints each, expected beside found.");
+  page.text(theory.sentence() + " The command dae reproduce theory prints each, expected beside found.");
   Table table{{"statement", "checks", "hold"}, {}, ""};
   for (const Finding& f : theory.findings) {
     if (table.rows.empty() || table.rows.back()[0] != f.statement)
@@ -300,6 +300,10 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
     Contender out{name, arguments.out + "/" + folder,
                   load_recipe(recipe, sets, options.device, Sets::shared)};
+    // The discriminator is as wide as what it faces, unless it is said how wide.
+    const auto says = [](const std::string& set) { return set.starts_with("model.discriminator_width="); };
+    if (std::none_of(arguments.sets.begin(), arguments.sets.end(), says))
+      out.recipe.model.discriminator_width = out.recipe.model.width;
     if (!held_out(out.recipe))
       fail(Fault::usage,
            "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
@@ -331,7 +335,7 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
   if (arguments.force) put_aside(all, options);
 
   const Theory theory{check_theory(seed)};
-  if (!options.json) fmt::print("{}\n\n", theory.sentence());
+  if (!options.json) fmt::print("{}\n\n", theory.sentence()), std::fflush(stdout);
   const ToyTable toy =
       make_toy_table({.seeds = arguments.seeds}, options, [] { return signal_caught() != 0; });
   if (const int code = stopped(options)) return code;
