@@ -3,7 +3,7 @@
 # what is missing where it may; otherwise prints the line that would. Touches no network when nothing is missing.
 set -eu
 packages="g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
-libfmt-dev libstb-dev doctest-dev zlib1g-dev liblapack-dev"
+libfmt-dev libstb-dev doctest-dev zlib1g-dev libjpeg-dev liblapack-dev"
 [ "${1:-}" = format ] && packages="$packages clang-format"
 missing=""
 for package in $packages; do

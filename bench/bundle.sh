@@ -23,11 +23,10 @@ else
   strip -o "$stage/dae" "$build/dae"
   for name in $tests; do strip -o "$stage/test_${name}_gpu" "$build/test_${name}_gpu"; done
 fi
-cp -r train/recipes "$stage/recipes"
 # Found there by the programs' run path, $ORIGIN/lib.
 find "$stage" -maxdepth 1 -type f -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-  grep -v '/lib\(c\|m\|dl\|rt\|pthread\)\.so' | xargs cp -L -t "$stage/lib"
+  grep -v '/lib\(c\|m\|dl\|rt\|pthread\|resolv\|util\)\.so' | xargs cp -L -t "$stage/lib"
 mkdir -p "$out"
 # The programs are alike for the most part, which a window of several of them sees.
-tar -C "$stage" -c . | xz --threads=1 --lzma2=preset=3,dict=128MiB > "$out/bundle.tar.xz"
+tar -C "$stage" -c . | xz --threads=1 --lzma2=preset=1,dict=128MiB > "$out/bundle.tar.xz"
 du -h --apparent-size "$out/bundle.tar.xz"

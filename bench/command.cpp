@@ -6,6 +6,7 @@ void add_bench(Commands& commands) {
   const auto b = std::make_shared<BenchArguments>();
   bench->add_option("--filter", b->filter,
                     "only rows whose \"op shape variant\" matches this regular expression");
+  bench->add_flag("--list", b->list, "print the names of the rows; time nothing");
   bench->add_option("--seconds", b->seconds, "for each row")
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str();

@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 packages="libfmt-dev libfmt9 nlohmann-json3-dev zlib1g-dev zlib1g libcli11-dev libtomlplusplus-dev libtomlplusplus3
 libstb-dev libstb0 doctest-dev liblapack-dev liblapack3 libblas-dev libblas3 libgfortran5 libquadmath0 libdnnl-dev libdnnl2
-ocl-icd-opencl-dev ocl-icd-libopencl1 opencl-c-headers"
+ocl-icd-opencl-dev ocl-icd-libopencl1 opencl-c-headers libjpeg62-turbo-dev libjpeg62-turbo"
 case "${1:-}" in
   fetch)
     mkdir -p .deps
@@ -15,7 +15,7 @@ case "${1:-}" in
     rm -f ./*.deb
     # shellcheck disable=SC2086
     apt-get download -q $packages >&2 || { apt-get update -q >&2 && apt-get download -q $packages >&2; }
-    du -sh . >&2 ;;
+    du -ch ./*.deb | tail -1 >&2 ;;
   unpack)
     ls .deps/*.deb >/dev/null 2>&1 || { echo "packages: .deps/ has no .deb files; bench/packages.sh fetch, where apt is" >&2; exit 1; }
     root=$PWD/.deps/root

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "data/file.h"
 #include "data/safetensors.h"
+#include "data/streams.h"
 #include "data/toy.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
@@ -81,8 +83,14 @@ class Tensors : public Dataset {
         fail(Fault::data, "{}: noise: expected F32 or F64 (rows, width), found {} ({})", path, noise->dtype,
              fmt::join(noise->shape, ", "));
       noise_.rows = noise->shape[0], noise_.width = noise->shape[1];
-      for (int64_t i = 0; i < noise_.rows * noise_.width; ++i) noise_.values.push_back(element(*noise, i));
+      for (int64_t i = 0; i < noise_.rows * noise_.width; ++i) {
+        noise_.values.push_back(element(*noise, i));
+        if (!std::isfinite(noise_.values.back()))
+          fail(Fault::data, "{}: noise: row {}: expected finite values, found {}", path, i / noise_.width,
+               noise_.values.back());
+      }
     }
+    if (!bytes_) check_values(path, s);
   }
   int64_t size() const override { return images_->shape[0]; }
   std::vector<int64_t> shape() const override { return shape_; }
@@ -100,6 +108,15 @@ class Tensors : public Dataset {
   }
 
  private:
+  void check_values(const std::string& path, const std::vector<int64_t>& shape) const {
+    const double most = shape.size() == 4 ? 1.001 : std::numeric_limits<double>::max();  // a rounding more
+    const int64_t count = byte_size(1, shape);
+    for (int64_t i = 0; i < count; ++i)
+      if (const double v = element(*images_, i); !(std::abs(v) <= most))
+        fail(Fault::data, "{}: images: example {}: expected finite values{}, found {}{}", path,
+             i / (count / shape[0]), shape.size() == 4 ? " in [-1, 1]" : "", v,
+             shape.size() == 4 && std::isfinite(v) ? "; bytes are U8 (N, H, W, C)" : "");
+  }
   Safetensors file_;
   const TensorEntry* images_;
   bool bytes_ = false;
@@ -108,7 +125,7 @@ class Tensors : public Dataset {
 
 class Procedural : public Dataset {
  public:
-  Procedural(uint64_t seed, int64_t side) : key_{seed, 0, 0}, side_(side) {}
+  Procedural(uint64_t seed, int64_t side) : key_{seed, kProceduralStep, 0}, side_(side) {}
   int64_t size() const override { return 50000; }
   std::vector<int64_t> shape() const override { return {side_, side_, 3}; }
   int64_t label(int64_t index) const override { return int64_t(random_bits(key_, uint64_t(index) * 32) % 4); }

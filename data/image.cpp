@@ -3,10 +3,13 @@
 #include <memory>
 
 #include "data/file.h"
+#include "data/jpeg.h"
 #include "kernels/error.h"
 
 #define STB_IMAGE_IMPLEMENTATION
+#ifndef DAE_LIBJPEG
 #define STBI_ONLY_JPEG
+#endif
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -85,7 +88,9 @@ void check_jpeg(const std::string& path, const std::string& content) {
     if (at >= content.size()) truncated(path, content, "a JPEG up to its end marker");
     return uint8_t(content[at]);
   };
-  bool frame = false, scan = false;
+  constexpr int kScans = 100;  // a progressive one has about ten; each costs the time of a whole picture
+  bool frame = false;
+  int scans = 0;
   for (size_t at = kJpegStart.size();;) {
     if (byte(at) != 0xFF)
       fail(Fault::data, "{}: byte {}: expected a JPEG marker, found {:#04x}; the file is damaged", path, at,
@@ -104,12 +109,13 @@ void check_jpeg(const std::string& path, const std::string& content) {
     if (marker == 0xC4) check_huffman(path, content, at + 2, at + length);
     at += length;
     if (marker == 0xDA) {
-      scan = true;
+      if (++scans > kScans)
+        fail(Fault::data, "{}: byte {}: expected a JPEG of at most {} scans, found more", path, at, kScans);
       const auto coded = [&] { return byte(at + 1) == 0 || (byte(at + 1) >= 0xD0 && byte(at + 1) <= 0xD7); };
       while (byte(at) != 0xFF || coded()) ++at;
     }
   }
-  if (!frame || !scan) fail(Fault::data, "{}: expected a JPEG with a frame and a scan, found none", path);
+  if (!frame || !scans) fail(Fault::data, "{}: expected a JPEG with a frame and a scan, found none", path);
 }
 
 }  // namespace
@@ -122,6 +128,9 @@ void check_image(const std::string& path, const std::string& content) {
 
 Image decode_image(const std::string& path, const std::string& content) {
   check_image(path, content);
+#ifdef DAE_LIBJPEG
+  if (starts_with(content, kJpegStart)) return decode_jpeg(path, content);
+#endif
   int width = 0, height = 0, channels = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(content.data()), int(content.size()), &width,
@@ -130,6 +139,14 @@ Image decode_image(const std::string& path, const std::string& content) {
   if (!pixels)
     fail(Fault::data, "{}: expected an image that can be decoded, found: {}", path, stbi_failure_reason());
   return {height, width, {pixels.get(), pixels.get() + int64_t(height) * width * 3}};
+}
+
+std::string jpeg_decoder() {
+#ifdef DAE_LIBJPEG
+  return libjpeg_name();
+#else
+  return "stb_image";
+#endif
 }
 
 void save_png(const std::string& path, const uint8_t* bytes, int64_t height, int64_t width,

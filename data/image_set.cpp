@@ -17,13 +17,14 @@ namespace {
 
 class ImageFiles : public ImageSet {
  public:
-  explicit ImageFiles(const std::string& root) : root_(root), names_(list_images(root)) {}
-  int64_t size() const override { return int64_t(names_.size()); }
-  std::string name(int64_t i) const override { return names_[size_t(i)]; }
+  explicit ImageFiles(const std::string& root) : root_(root), list_(list_images(root)) {}
+  int64_t size() const override { return int64_t(list_.names.size()); }
+  std::string skipped() const override { return list_.skipped; }
+  std::string name(int64_t i) const override { return list_.names[size_t(i)]; }
   std::vector<Image> read(int64_t begin, int64_t end) override {
     std::vector<Image> out(size_t(end - begin));
     parallel_for(end - begin, 1, [&](int64_t i, int64_t) {
-      const std::string path = root_ + "/" + names_[size_t(begin + i)];
+      const std::string path = root_ + "/" + list_.names[size_t(begin + i)];
       out[size_t(i)] = decode_image(path, read_file(path));
     });
     return out;
@@ -31,7 +32,7 @@ class ImageFiles : public ImageSet {
 
  private:
   std::string root_;
-  std::vector<std::string> names_;
+  ImageList list_;
 };
 
 class ImageBytes : public ImageSet {
@@ -62,6 +63,7 @@ std::unique_ptr<ImageSet> open_array(const std::string& path, std::string conten
   if (array->dtype != "U8" || s.size() != 4 || s[1] < 1 || s[2] < 1 || (s[3] != 1 && s[3] != 3))
     fail(Fault::data, "{}: arr_0: expected uint8 images (N, H, W, C) with 1 or 3 channels, found {} ({})",
          path, array->dtype, fmt::join(s, ", "));
+  if (s[0] == 0) fail(Fault::data, "{}: arr_0: expected images, found none", path);
   const auto* bytes = static_cast<const uint8_t*>(array->bytes);
   return images_of({bytes, bytes + array->size}, s[1], s[2], s[3]);
 }
@@ -102,8 +104,13 @@ std::unique_ptr<ImageSet> open_images(const std::string& path) {
   if (fs::path(path).extension() == ".bin") return open_cifar(path);
   std::string content = read_file(path);
   if (is_zip(content) || is_npy(content)) return open_array(path, std::move(content));
+  if (content.starts_with("\x89PNG") || content.starts_with("\xff\xd8")) {
+    const Image image = decode_image(path, content);
+    return images_of(image.bytes, image.height, image.width, 3);
+  }
   fail(Fault::data,
-       "{}: expected a folder of images, .npz with arr_0, CIFAR-10's .bin, saved statistics or a run, found "
-       "none of them",
+       "{}: expected a folder of images, a PNG or JPEG file, .npz with arr_0, CIFAR-10's .bin, saved "
+       "statistics "
+       "or a run, found none of them",
        path);
 }

@@ -11,6 +11,8 @@
 #include <thread>
 
 #include "data/augment.h"
+#include "data/image.h"
+#include "data/streams.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
@@ -18,9 +20,6 @@ namespace {
 
 constexpr size_t kAhead = 2;    // batches kept ready
 constexpr int64_t kFirst = 32;  // examples for pictures
-// Streams of the data's random numbers, apart from those of training (steps start at 0) by their step.
-constexpr uint32_t kOrderStep = 0xFFFFFFFC, kFlipStep = 0xFFFFFFFE, kCropStep = 0xFFFFFFFB,
-                   kAugmentStep = 0xFFFFFFFA;
 
 // One image of a batch of `shape`, left to right.
 void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
@@ -185,6 +184,7 @@ RawBatch Loader::next() {
 
 std::vector<int64_t> Loader::example_shape() const { return state_->data->shape(); }
 double Loader::wait() const { return state_->waited; }
+std::string Loader::skipped() const { return state_->data->skipped(); }
 const NoiseRows& Loader::noise() const { return state_->data->noise(); }
 
 std::string Loader::manifest() const {
@@ -192,5 +192,7 @@ std::string Loader::manifest() const {
   nlohmann::ordered_json manifest{
       {"kind", s.options.kind}, {"path", s.options.path}, {"count", s.count}, {"shape", s.data->shape()}};
   for (const auto& [name, value] : s.data->hashes()) manifest[name] = fmt::format("{:08x}", value);
+  if (s.options.kind == "folder") manifest["jpeg_decoder"] = jpeg_decoder();
+  if (const std::string files = s.data->skipped(); !files.empty()) manifest["skipped"] = files;
   return manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -137,7 +137,8 @@ void Npz::add(const std::string& name, std::string_view npy) {
          "{}: {}: expected a header with descr, one plain dtype, fortran_order and shape, found another",
          path_, name);
   const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const Descr& d) {
-    return header->descr == d.descr || (d.descr[0] == '|' && header->descr == "<" + std::string(d.descr + 1));
+    return header->descr == d.descr ||
+           (d.descr[0] == '|' && header->descr.starts_with('<') && header->descr.substr(1) == d.descr + 1);
   });
   if (type == std::end(kTypes))
     fail(Fault::data,

@@ -4,12 +4,12 @@
 #include <limits>
 #include <numbers>
 
+#include "data/streams.h"
 #include "kernels/error.h"
 #include "kernels/philox.h"
 
 namespace {
 
-constexpr uint32_t kMapStep = 0xD0000000u, kDataStep = 0xD1000000u;  // no training step comes this far
 constexpr double kPi = std::numbers::pi;
 
 // (dim, 2), orthonormal columns: Gram-Schmidt on normals.
@@ -17,7 +17,7 @@ std::vector<double> orthonormal_map(int64_t dim, uint64_t seed) {
   std::vector<double> map(2 * dim);
   for (int64_t i = 0; i < dim; ++i) {
     float z[4];
-    normal4(random4({seed, kMapStep, 0}, i), z);
+    normal4(random4({seed, kToyMapStep, 0}, i), z);
     map[2 * i] = z[0], map[2 * i + 1] = z[1];
   }
   const auto dot = [&](int a, int b) {
@@ -48,7 +48,7 @@ ToyData make_toy(const ToySpec& spec, int64_t count, uint64_t seed, uint32_t par
   const double std = std::sqrt(spec.variance);
   ToyData data{spec.dim, std::vector<float>(count * spec.dim), std::vector<int32_t>(count)};
   for (int64_t n = 0; n < count; ++n) {
-    const Key key{seed, kDataStep, part};
+    const Key key{seed, kToyDataStep, part};
     const int32_t k = int32_t((uint64_t(random4(key, 2 * n).v[0]) * uint64_t(spec.clusters)) >> 32);
     float z[4];
     normal4(random4(key, 2 * n + 1), z);

@@ -70,6 +70,19 @@ std::vector<Param*> AdamW::trainable() const {
   return out;
 }
 
+void AdamW::exchange_averages() {
+  if (options_.ema == 0) return;
+  for (Group& g : groups_)
+    for (Param* p : g.params) {
+      if (g.frozen) continue;
+      Tensor& average = moments_.at(p).ema;
+      average.set_node(p->value.node());
+      p->value.set_node({});
+      std::swap(p->value, average);
+      p->changed();
+    }
+}
+
 void AdamW::make_flat(const Group& group, Flat& flat) {
   int64_t size = 0;
   for (const Param* p : group.params) {

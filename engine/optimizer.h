@@ -44,6 +44,10 @@ class AdamW {
   void rebuild(std::string_view name, std::vector<Param*> params);
   std::vector<Param*> trainable() const;  // parameters of the groups that are not frozen
 
+  // Exchanges weights and averages in the groups that are not frozen; the second call brings them back. The
+  // other groups have learned with the weights of a frozen one, not with its average.
+  void exchange_averages();
+
   void set_lr_factor(double factor);  // of every group's rate, from the next step on
   // The loss times the loss scale: what to call backward() on. The loss itself where there is no scale.
   Tensor scaled(const Tensor& loss) const;

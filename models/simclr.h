@@ -49,28 +49,30 @@ struct Simclr : Module {
   Tensor to_unit, offset;
 };
 
-// The normalised temperature-scaled cross entropy of `batch` pairs: of each of the 2 batch projections, which
-// of the 2 batch - 1 others is its partner? Logits are cosines over the temperature; mean over 2 batch.
+// The normalised temperature-scaled cross entropy of pairs: of each of the 2 N projections, which of the
+// 2 N - 1 others is its partner? Logits are cosines over the temperature; mean over 2 N.
 class NtXent {
  public:
-  NtXent(int64_t batch, double temperature, Dtype dtype, Device device) : temperature_(temperature) {
-    const int64_t rows = 2 * batch;
+  explicit NtXent(double temperature) : temperature_(temperature) {}
+  // a, b (N, D): the projections of the two views -> a scalar.
+  Tensor operator()(const Tensor& a, const Tensor& b) {
+    const Tensor z = l2_normalize(concat({a, b}, 0));
+    if (!partner_ || partner_.dim(0) != z.dim(0)) make_mask(a);
+    return cross_entropy(scale(matmul(z, z, false, true), 1 / temperature_) + mask_, partner_);
+  }
+
+ private:
+  void make_mask(const Tensor& a) {  // of pairs as in a, once for all steps of one size
+    const int64_t batch = a.dim(0), rows = 2 * batch;
     std::vector<double> mask(size_t(rows * rows));
     partner_ = Tensor({rows}, Dtype::i64);
     for (int64_t i = 0; i < rows; ++i) {
       mask[size_t(i * rows + i)] = -3e4;  // e to it is 0, and f16 can hold it
       partner_.data<int64_t>()[i] = (i + batch) % rows;
     }
-    mask_ = Tensor::of({rows, rows}, mask, Dtype::f64).to(dtype).to(device);
-    partner_ = partner_.to(device);
+    mask_ = Tensor::of({rows, rows}, mask, Dtype::f64).to(a.dtype()).to(a.device());
+    partner_ = partner_.to(a.device());
   }
-  // a, b (batch, D): the projections of the two views -> a scalar.
-  Tensor operator()(const Tensor& a, const Tensor& b) const {
-    const Tensor z = l2_normalize(concat({a, b}, 0));
-    return cross_entropy(scale(matmul(z, z, false, true), 1 / temperature_) + mask_, partner_);
-  }
-
- private:
   double temperature_;
   Tensor mask_, partner_;
 };

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 
+#include <cctype>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -10,14 +11,16 @@
 
 #include "tests/folder.h"
 
-inline std::string in_folder(const Folder& folder, std::string arguments) {
-  for (size_t at; (at = arguments.find('@')) != std::string::npos;)
-    arguments.replace(at, 1, folder.path.string());
-  return arguments;
+inline std::string in_folder(const Folder& folder, const std::string& arguments) {
+  std::string out;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    if (arguments[i] == '@' && !std::isdigit(arguments[i + 1])) out += folder.path.string();
+    else out += arguments[i];
+  return out;
 }
 
-// Runs the program; @ in the arguments stands for the folder. Returns its exit code (-1: a signal ended it)
-// and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
+// Runs the program; @ in the arguments, but in RUN@STEP, stands for the folder. Returns its exit code (-1: a
+// signal ended it) and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
 inline int run(const Folder& folder, const std::string& arguments, std::string& error,
                int64_t largest_file = 0, const std::string& program = DAE_PROGRAM) {
   const std::string limit = largest_file ? "prlimit --fsize=" + std::to_string(largest_file) + " " : "";

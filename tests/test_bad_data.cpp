@@ -2,9 +2,12 @@
 #include <stb/stb_image_write.h>
 #include <zlib.h>
 
+#include <cmath>
 #include <ctime>
 
+#include "data/dataset.h"
 #include "data/image.h"
+#include "data/safetensors.h"
 #include "kernels/error.h"
 #include "tests/program.h"
 
@@ -124,7 +127,7 @@ TEST_CASE("images: exit code 3") {
   const std::string folders = kRun + "--set data.kind=folder --set data.path=";
   check(folder, {folders + "@/images", 3, {"images:", ".png", "none"}});
   write(folder / "images/notes.txt", "no image");
-  check(folder, {folders + "@/images", 3, {"images:", ".png", "none"}});
+  check(folder, {folders + "@/images", 3, {"images:", ".png", "found 1 .txt"}});
   check(folder, {folders + "@/none", 3, {"none:", "No such file"}});
   check(folder, {folders + "@/good.png", 3, {"good.png:", "folder"}});
   check(folder, {folders + "@/images --set data.filter=cubic", 2, {"data.filter", "bicubic"}});
@@ -178,6 +181,23 @@ TEST_CASE("tensors: exit codes 2 and 3") {
        }) {
     write_safetensors(folder / row.name, row.header, row.bytes);
     check(folder, {kRun + "--set data.kind=tensors --set data.path=@/" + row.name, row.code, row.parts});
+  }
+  // Floats in bytes' range, or none at all, train to NaN; a hair beyond 1 is rounding.
+  for (const auto& [name, value, says] :
+       {std::tuple("range", 255.0f, "example 1: expected finite values in [-1, 1], found 255; bytes are U8"),
+        std::tuple("nan", NAN, "example 1: expected finite values in [-1, 1], found nan"),
+        std::tuple("noise", INFINITY, "noise: row 1: expected finite values, found inf"),
+        std::tuple("fine", 1.0001f, "")}) {
+    std::vector<float> pixels(2 * 3072, 0.5f), noise(4 * 8, 0.5f);
+    const bool in_noise = std::string(name) == "noise";
+    (in_noise ? noise[11] : pixels[5000]) = value;
+    save_safetensors(folder / name,
+                     {{"images", "F32", {2, 3, 32, 32}, pixels.data(), pixels.size() * 4},
+                      {"noise", "F32", {4, 8}, noise.data(), noise.size() * 4}},
+                     {});
+    const std::string path = folder / name;
+    if (*says) CHECK_THROWS_WITH_AS(open_tensors(path), doctest::Contains(says), Error);
+    else CHECK(open_tensors(path)->size() == 2);
   }
   CHECK_FALSE(fs::exists(folder / "run"));
   // Noise that runs out, or of another width, is found when it is drawn.

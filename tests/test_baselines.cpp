@@ -1,5 +1,4 @@
 // What a reconstruction has to beat, against closed forms and LAPACK's eigenvalues.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "engine/ops.h"

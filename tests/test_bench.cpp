@@ -42,6 +42,12 @@ TEST_CASE("dae bench: rows with a share of the roof, and a comparison of two res
   const auto result = nlohmann::json::parse(text);
   CHECK(result["machine"]["flops_one"] > 1e8);
   CHECK(result["machine"]["bytes_all"] > 1e7);
+  for (const char* key : {"program", "compiler", "device", "system"})
+    CHECK(result["environment"][key].get<std::string>() != "");
+  const std::string date = result["environment"]["date"];
+  CHECK(date.size() == 20);
+  CHECK(date.substr(0, 2) == "20");
+  CHECK(date.back() == 'Z');
   REQUIRE(result["rows"].size() == 2);
   for (const auto& row : result["rows"]) {
     CHECK(row["seconds"] > 0);

@@ -29,10 +29,9 @@ TEST_CASE("a worked pair, by hand") {
   CHECK(!paired({1}, {100}).decided());  // one pair has no spread
 }
 
-TEST_CASE("an order of rows: found, not found, undecided, not measured") {
-  const std::string holds = lies_below(paired({1}, {2})), not_so = lies_below(paired({2}, {1}));
-  CHECK(holds == "holds");
-  CHECK(not_so == "does not hold");
+TEST_CASE("an order of rows: found, not found, undecided, of one seed, not measured") {
+  CHECK(std::string(lies_below(paired({1}, {2}))) == "one seed, which agrees");
+  CHECK(std::string(lies_below(paired({2}, {1}))) == "one seed, which does not");
   CHECK(std::string(lies_below(paired({1, 2, 4}, {2.1, 3, 4.9}))) == "holds");
   CHECK(std::string(lies_below(paired({2.1, 3, 4.9}, {1, 2, 4}))) == "does not hold");
   CHECK(std::string(lies_below(paired({1, 2, 4}, {2, 2, 7}))) == "undecided");
@@ -89,6 +88,22 @@ TEST_CASE("autoencoders of images: held-out error first, and no metric that one 
   CHECK(json["measures"][0]["name"] == "reconstruction error, held out");
   CHECK(json["measures"].dump().find("loss_rec") != std::string::npos);
   CHECK(json["measures"].dump().find("loss_kl") == std::string::npos);
+  for (const auto& m : json["measures"]) {
+    const std::string name = m["name"];
+    INFO(name);
+    CHECK(m["verdict"] == "one seed");
+    const bool lower =
+        name == "reconstruction error, held out" || name == "step time, ms" || name.starts_with("loss_rec,");
+    CHECK(m["better"] == (lower ? "lower" : ""));  // of losses that two networks play over: neither
+  }
+  const std::string text =
+      output(folder,
+             "-q compare vaegan-cifar10 dae-vaegan-cifar10 --set data.kind=procedural --set "
+             "model.width=0.03125 --set model.z_dim=8 --set train.steps=4 --set train.batch=4 --set "
+             "train.log_every=1 --images 100 --seeds 1 --out @/pair");
+  CHECK(text.find("(-)") != std::string::npos);  // no deviation of one run
+  CHECK(text.find("(0)") == std::string::npos);
+  CHECK(read(json["report"]).find("lower is better") == std::string::npos);
 }
 
 TEST_CASE("unequal budgets, and a folder with runs of other settings, are refused") {

@@ -154,6 +154,43 @@ TEST_CASE("PNG: a round trip keeps every byte; JPEG comes near") {
   CHECK(error < 2);  // quality 95 on a gradient: a level or so
 }
 
+TEST_CASE("JPEG of every kind of chroma, in one pass and in several, has Pillow's bytes") {
+  const Safetensors golden(DAE_SOURCE "/tests/golden/jpeg.safetensors");
+  const bool same_library = jpeg_decoder().starts_with("libjpeg-turbo");
+  if (!same_library) MESSAGE("skipped but for sizes: ", jpeg_decoder(), " decodes in this build");
+  int files = 0;
+  for (const TensorEntry& file : golden.entries()) {
+    if (!file.name.ends_with(".jpg")) continue;
+    const std::string name = file.name.substr(0, file.name.size() - 4);
+    const TensorEntry& pixels = *golden.find(name + ".rgb");
+    INFO(name);
+    ++files;
+    const Image image = decode_image(name, {static_cast<const char*>(file.bytes), file.size});
+    REQUIRE(std::vector<int64_t>{image.height, image.width, 3} == pixels.shape);
+    if (same_library) CHECK(std::memcmp(image.bytes.data(), pixels.bytes, pixels.size) == 0);
+  }
+  CHECK(files == 12);
+}
+
+// What libjpeg would fill with grey: coded data that end early, between whole segments.
+TEST_CASE("a JPEG whose scan lacks data is refused, and so is one of too many scans") {
+  const Safetensors golden(DAE_SOURCE "/tests/golden/jpeg.safetensors");
+  const auto bytes = [&](const char* name) {
+    const TensorEntry& file = *golden.find(name);
+    return std::string(static_cast<const char*>(file.bytes), file.size);
+  };
+  const std::string whole = bytes("420-restart.jpg"), cut = whole.substr(0, whole.size() - 60) + "\xff\xd9";
+  if (jpeg_decoder().starts_with("libjpeg-turbo"))
+    CHECK(error_of([&] { decode_image("a", cut); }).find("premature end of data segment") !=
+          std::string::npos);
+  const std::string several = bytes("420-progressive.jpg");
+  const size_t last = several.rfind("\xff\xda");
+  std::string many = several.substr(0, last);
+  for (int i = 0; i < 100; ++i) many += several.substr(last, several.size() - 2 - last);
+  CHECK(error_of([&] { decode_image("a", many + "\xff\xd9"); }).find("at most 100 scans") !=
+        std::string::npos);
+}
+
 TEST_CASE("damaged images: every cut and every flipped bit of a PNG is refused") {
   const Folder folder;
   const Image image{9, 11, random_bytes(297, 3)};

@@ -56,8 +56,11 @@ TEST_CASE("the toy VAE with averages: started on one device, resumed on the othe
     const char *first = cuda_first ? kCuda : kCpu, *second = cuda_first ? kCpu : kCuda;
     const std::string run = cuda_first ? "moved" : "back";
     // Resumed with the recipe that the first device wrote.
-    train(folder, first, toy + "--set train.graph=true --out @/" + run + " --set train.steps=8");
-    train(folder, second, "@/" + run + "/recipe.toml --resume --out @/" + run + " --set train.steps=16");
+    const std::string graph = " --set train.graph=true";  // has no effect on the CPU, which refuses it
+    train(folder, first, toy + "--out @/" + run + " --set train.steps=8" + (cuda_first ? graph : ""));
+    train(folder, second,
+          "@/" + run + "/recipe.toml --resume --out @/" + run + " --set train.steps=16" +
+              (cuda_first ? "" : graph));
     check_near(folder / run, folder / "whole", 16, 1e-3);
   }
   // Begun in f16 with its loss scale, gone on in f32 on the CPU, where there is none, and back. Half a

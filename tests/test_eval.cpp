@@ -13,6 +13,7 @@
 #include "train/metrics/paired.h"
 #include "train/metrics/scores.h"
 #include "train/metrics/statistics_file.h"
+#include "train/run_images.h"
 
 namespace {
 
@@ -242,6 +243,28 @@ TEST_CASE("dae eval: a file that ends early, saved statistics, errors in one lin
   json_of(folder, "eval fid @/b.npz --save-stats @/stats.npz" + weights);
   const auto saved = json_of(folder, "--threads 1 eval fid @/a.npz @/stats.npz" + weights);
   CHECK(saved["value"] == direct["value"]);
+  CHECK(saved["provenance"]["reference"]["count"] == 66);
+  // The same numbers under other names: of another tool, of another protocol, by other weights.
+  const Npz stats(folder / "stats.npz");
+  std::vector<TensorEntry> foreign;
+  for (const TensorEntry& e : stats.entries())
+    if (e.name != "provenance") foreign.push_back(e);
+  save_npz(folder / "foreign.npz", foreign);
+  const auto unknown = json_of(folder, "eval fid @/a.npz @/foreign.npz" + weights);
+  CHECK(unknown["value"] == direct["value"]);
+  CHECK(unknown["provenance"]["reference"]["count"].is_null());
+  std::string said;
+  CHECK(run(folder, "eval fid @/stats.npz @/foreign.npz --protocol pytorch-fid --layer 64", said) == 0);
+  CHECK(said.find("foreign.npz: does not say its protocol, layer, weights and count") != std::string::npos);
+  {
+    const Statistics s = read_statistics(folder / "stats.npz", InceptionLayer::pool64)->statistics;
+    const auto write = [&](const char* file, const char* protocol, const char* crc) {
+      save_statistics(folder / file, &s, InceptionLayer::pool64, nullptr, protocol, crc);
+    };
+    write("adm.npz", "adm", "00000001"), write("other.npz", "pytorch-fid", "00000001");
+    foreign.push_back({"provenance", "U8", {2}, "{}", 2});
+    save_npz(folder / "broken.npz", foreign);
+  }
   for (const BadInput& row : std::vector<BadInput>{
            {"eval fid @/a.npz @/b.npz --weights @/w.safetensors", 2, {"more than 2048 images"}},
            {"eval kid @/a.npz @/b.npz --subset-size 20 --weights @/w.safetensors", 2, {"layers 64;"}},
@@ -258,6 +281,11 @@ TEST_CASE("dae eval: a file that ends early, saved statistics, errors in one lin
            {"eval fid @/a.npz @/b.npz --protocol tf --layer 64", 2, {"--protocol", "gan-metrics"}},
            {"eval fid @/a.npz @/none --layer 64 --weights @/w.safetensors", 3, {"none"}},
            {"eval sfid @/a.npz @/stats.npz --weights @/w.safetensors", 3, {"mu_s"}},
+           {"eval fid @/a.npz @/adm.npz" + weights, 2, {"adm.npz", "protocol pytorch-fid, found adm"}},
+           {"eval fid @/stats.npz @/adm.npz --layer 64 --protocol adm", 2, {"stats.npz", "protocol adm"}},
+           {"eval fid @/a.npz @/other.npz" + weights, 2, {"other.npz", "w.safetensors", "found 00000001"}},
+           {"eval fid @/stats.npz @/other.npz --layer 64 --protocol pytorch-fid", 2, {"00000001"}},
+           {"eval fid @/a.npz @/broken.npz" + weights, 3, {"provenance"}},
            {"eval psnr @/a.npz @/b.npz", 3, {"70", "66"}},
            {"eval psnr @/a.npz @/b.npz --count 3", 3, {"8x8", "9x9", "--resize"}},
            {"eval ssim @/a.npz @/a.npz", 3, {"11x11"}},
@@ -290,13 +318,23 @@ TEST_CASE("dae eval: samples of a run, and its reconstructions beside its data")
          "-q train vaegan-cifar10 --set data.kind=procedural --set data.count=8 --set train.batch=4 "
          "--set model.width=0.05 --set train.steps=1 --out @/run");
   output(folder, "-q sample @/run --count 105 --out @/samples.npz");
-  const auto same = json_of(folder, "eval psnr @/run @/samples.npz --count 105");
-  CHECK(same["value"].is_null());  // infinite: the same images
+  const auto drawn = samples_of(load_trained(folder / "run", Device::cpu, {}), 105)->read(0, 105),
+             saved = open_images(folder / "samples.npz")->read(0, 105);
+  for (size_t i = 0; i < 105; ++i) CHECK(drawn[i].bytes == saved[i].bytes);
   output(folder, "-q reconstruct @/run --count 6 --out @/y.npz");
   const auto paired = json_of(folder, "eval psnr @/run --reconstructions --count 6");
   CHECK(paired["values"].size() == 6);
+  CHECK(paired["provenance"]["samples"]["step"] == 1);
+  CHECK(paired["provenance"]["samples"]["seed"] == 0);
+  CHECK(paired["provenance"]["jpeg_decoder"] == jpeg_decoder());
   CHECK(json_of(folder, "eval psnr @/run @/y.npz --reconstructions --count 6")["value"].is_null());
-  check(folder, {"eval psnr @/run @/samples.npz", 2, {"--count"}});
+  // Samples are no one's partners, and an image counts once.
+  check(folder, {"eval psnr @/run @/samples.npz", 2, {"no partner", "--reconstructions"}});
+  check(folder, {"eval ssim @/samples.npz @/run --count 3", 2, {"no partner", "--reconstructions"}});
+  check(folder, {"eval psnr @/run --reconstructions --count 9", 2, {"--count", "8 examples", "9"}});
+  save_npz(folder / "none.npz", {{"arr_0", "U8", {0, 8, 8, 3}, nullptr, 0}});
+  check(folder, {"eval psnr @/none.npz @/none.npz", 3, {"none.npz", "expected images, found none"}});
+  check(folder, {"eval fid @/run @/none.npz --count 9 --weights w", 3, {"expected images, found none"}});
 }
 
 TEST_CASE("published figures, where the weights are at hand") {

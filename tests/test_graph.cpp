@@ -5,6 +5,7 @@
 #include "engine/graph.h"
 #include "engine/ops.h"
 #include "tests/rows.h"
+#include "train/checkpoint.h"
 #include "train/feed.h"
 #include "train/stepper.h"
 
@@ -20,8 +21,7 @@ struct Outcomes {
 // give back memory.
 Outcomes train(const std::string& name, std::vector<std::string> sets, int64_t steps, bool graph) {
   sets.push_back(graph ? "train.graph=true" : "train.graph=false");
-  Recipe recipe = load_recipe(name, sets);
-  recipe.device = Device::cuda;
+  const Recipe recipe = load_recipe(name, sets, Device::cuda, Sets::shared);
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
   Stepper stepper(*experiment, recipe);
   CHECK((stepper.clock() != nullptr) == graph);
@@ -126,6 +126,23 @@ TEST_CASE(
   graph.launch();
   CHECK(y.values() == std::vector<double>(1000, 28));
   for (int i = 0; i < 8; ++i) CHECK(others[size_t(i)].values() == std::vector<double>(1000, i));
+}
+
+TEST_CASE("whether weights are finite is found where they lie: not one value is read") {
+  std::vector<Param> params(3);
+  std::vector<Param*> all;
+  for (Param& p : params) p.value = Tensor::full({37}, 3e38, Dtype::f32, Device::cuda), all.push_back(&p);
+  Tensor found = zero_if_finite(all);  // memory that is asked for once cannot be within a capture
+  Graph graph;
+  graph.record([&] { found = zero_if_finite(all); });
+  for (const auto& [value, finite] :
+       {std::pair(-1e30, true), {INFINITY, false}, {-INFINITY, false}, {NAN, false}}) {
+    Tensor values = Tensor::full({37}, 3e38);
+    values.data<float>()[23] = float(value);
+    params[1].value.copy_from(values);
+    graph.launch();
+    CHECK(std::isfinite(found.item()) == finite);
+  }
 }
 
 TEST_CASE("a step that reads or writes the host's memory cannot be captured, and the device goes on") {

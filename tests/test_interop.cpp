@@ -151,6 +151,12 @@ TEST_CASE("convert: prefixes, dtypes, and how the names fit a model") {
     CHECK(json(folder, "inspect @/b.safetensors")["tensors"][0]["dtype"] == file);
     CHECK(run(folder, fmt::format("inspect compare @/b.safetensors {} --tolerance {}", toy, tolerance)) == 0);
   }
+  // Nothing is no model.
+  save_safetensors(folder / "empty.safetensors", {}, {});
+  std::string line;
+  CHECK(run(folder, "convert @/empty.safetensors @/none.safetensors", line) == 3);
+  CHECK(line.find("empty.safetensors: expected tensors, found none") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(folder / "none.safetensors"));
   CHECK(run(folder, "convert " + toy + " @/c.safetensors --model toy " + kToy) == 0);
   CHECK(run(folder, "convert " + toy + " @/c.safetensors --model toy") == 1);  // another width
   const nlohmann::json fit = nlohmann::json::parse(

@@ -16,6 +16,7 @@ Recipe recipe(const std::string& kind, const std::string& schedule, const std::s
   r.model.encoder_hidden = 17, r.model.decoder_hidden = 13;
   r.schedule.kind = schedule, r.schedule.weak = weak;
   r.train.steps = 10, r.train.batch = 7;
+  if (kind == "simclr") r.data.augment = "simclr";
   return r;
 }
 
@@ -33,7 +34,7 @@ struct Taken {
 };
 // The second of two steps; `before`: bytes that others held.
 Taken take(Experiment& experiment, const Recipe& r, int64_t before) {
-  Shape shape{r.train.batch};
+  Shape shape{r.data.augment == "none" ? r.train.batch : 2 * r.train.batch};
   for (const int64_t d : experiment.example_shape()) shape.push_back(d);
   const Tensor x = uniform(shape, -1, 1, Key{1, 2, 3}, dtype_from(r.dtype));
   int64_t nodes = 0;
@@ -52,8 +53,9 @@ Taken take(Experiment& experiment, const Recipe& r, int64_t before) {
 TEST_CASE("peak memory and backward nodes of a plan are those of the steps") {
   for (const Recipe& r :
        {recipe("toy", "joint", "width"), recipe("toy", "dae", "width"), recipe("toy", "dae", "dropout"),
-        recipe("dcgan", "joint", "width"), recipe("vae", "dae", "width"), recipe("vaegan", "joint", "width"),
-        recipe("vaegan", "dae", "width"), recipe("vaegan", "dae", "dropout"), every_key()}) {
+        recipe("dcgan", "joint", "width"), recipe("simclr", "joint", "width"), recipe("vae", "dae", "width"),
+        recipe("vaegan", "joint", "width"), recipe("vaegan", "dae", "width"),
+        recipe("vaegan", "dae", "dropout"), every_key()}) {
     CAPTURE(r.model.kind);
     CAPTURE(r.schedule.kind);
     CAPTURE(r.schedule.weak);
@@ -128,6 +130,10 @@ TEST_CASE("the verb: no run folder, JSON, and what does not go with it") {
   CHECK(j["phases"].size() == 3);
   CHECK(j["phases"][0]["seconds_about"] > 0);
   CHECK(j["phases"][2]["groups"][0]["frozen"] == true);
+  const auto two_views = nlohmann::json::parse(
+      output(folder, "train simclr-cifar10 --plan --json --set model.width=0.125 --set train.batch=16"));
+  CHECK(two_views["phases"][0]["seconds_about"] > 0);  // of steps of other batches than the recipe's
+  CHECK(two_views["phases"][0]["timed_batches"][1] > two_views["phases"][0]["timed_batches"][0]);
   check(folder, {"train toy --plan --resume", 2, {"--plan", "--resume"}});
   check(folder, {"train toy --plan --set train.batch=0", 2, {"train.batch"}});
 }

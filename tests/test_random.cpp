@@ -2,7 +2,14 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
 
+#include "data/dataset.h"
+#include "data/streams.h"
 #include "engine/ops.h"
 
 static void known_answer(Bits4 counter, uint32_t k0, uint32_t k1, Bits4 expected) {
@@ -16,6 +23,89 @@ TEST_CASE("Philox4x32-10 gives the known answers") {
   known_answer({{f, f, f, f}}, f, f, {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
   known_answer({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0,
                {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
+}
+
+// A stream that is added and not named here is a warning; two of one number do not compile.
+static const char* name(RandomStream stream) {
+  switch (stream) {
+    case kInitStep:
+      return "initial weights";
+    case kToyMapStep:
+      return "toy map";
+    case kToyDataStep:
+      return "toy data";
+    case kProceduralStep:
+      return "procedural pictures";
+    case kPlanStep:
+      return "plan";
+    case kCropStep:
+      return "crops";
+    case kSecondDiscriminatorStep:
+      return "second discriminator";
+    case kPairStep:
+      return "pairs";
+    case kProbeStep:
+      return "probe";
+    case kAugmentStep:
+      return "augmentation";
+    case kOrderStep:
+      return "order";
+    case kSecondDecoderStep:
+      return "second decoder";
+    case kFlipStep:
+      return "flips";
+    case kPictureStep:
+      return "pictures";
+  }
+  return nullptr;
+}
+
+TEST_CASE("streams of random numbers: each its own, out of the steps' way, and named in one place alone") {
+  static constexpr RandomStream all[] = {kInitStep,
+                                         kToyMapStep,
+                                         kToyDataStep,
+                                         kProceduralStep,
+                                         kPlanStep,
+                                         kCropStep,
+                                         kSecondDiscriminatorStep,
+                                         kPairStep,
+                                         kProbeStep,
+                                         kAugmentStep,
+                                         kOrderStep,
+                                         kSecondDecoderStep,
+                                         kFlipStep,
+                                         kPictureStep};
+  std::set<uint32_t> values, first;
+  for (const RandomStream s : all) {
+    INFO(std::string(name(s)));
+    CHECK(values.insert(s).second);
+    CHECK(first.insert(random_bits(Key{1, s, 0}, 0)).second);
+    CHECK((s == kInitStep || s >= 0xD0000000u));
+  }
+  // Nobody else makes up a step: a constant as large stands in streams.h alone.
+  const std::regex large("0x(D[0-9A-F]|FFFFFF)[0-9A-F]{1,6}u?\\b", std::regex::icase);
+  for (const char* room : {"data", "engine", "models", "train"})
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(DAE_SOURCE "/" + std::string(room))) {
+      const std::string file = entry.path().filename().string();
+      if (!entry.is_regular_file() || file == "streams.h" || file == "zip.cpp") continue;  // sizes in zip64
+      std::ostringstream text;
+      text << std::ifstream(entry.path()).rdbuf();
+      const std::string content = text.str();
+      std::smatch found;
+      if (std::regex_search(content, found, large))
+        CHECK_MESSAGE(false, entry.path().string(), ": ", found.str());
+    }
+}
+
+TEST_CASE("procedural pictures are not the first initial weights") {
+  const std::unique_ptr<Dataset> pictures = open_procedural(1, 8);
+  for (uint32_t op = 0; op < 3; ++op) {
+    bool same = true;
+    for (int64_t i = 0; i < 16; ++i)
+      same &= pictures->label(i) == int64_t(random_bits(Key{1, kInitStep, op}, uint64_t(i) * 32) % 4);
+    CHECK_FALSE(same);
+  }
 }
 
 TEST_CASE("normals have the moments of N(0, 1)") {

@@ -357,9 +357,13 @@ TEST_CASE("dae train writes the page, the events and the environment") {
   REQUIRE(std::system(command.c_str()) == 0);
   const Page page = parse(read_file(run + "/report.html"));
   check_self_contained(page);
-  for (const char* text : {"loss_d", "loss_kl", "4 of 4", "stage 2", "oneDNN", "procedural"})
+  for (const char* text : {"loss_d", "loss_kl", "4 of 4", "stage 2", "oneDNN", "device", "procedural"})
     CHECK_MESSAGE(contains(page.text, text), text);
-  CHECK(fs::file_size(run + "/events.out.tfevents.dae") > 100);
+  const std::string events = read_file(run + "/events.out.tfevents.dae");
+  CHECK(contains(events, "images_per_second"));
+  for (const char* what : {"sample", "reconstruction"})
+    CHECK(contains(events, read_file(run + "/samples/step-00000004-" + what + ".png")));
+  CHECK(contains(read_file(run + "/environment.jsonl"), "\"device\":\"cpu\""));
   // Frozen: fewer nodes run backward, fewer parameters are trained, and with one decoder throughout less
   // memory is held.
   const std::vector<StageCost> stages = read_run(run).stages;

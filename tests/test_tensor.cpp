@@ -51,6 +51,22 @@ TEST_CASE("a part shares the memory of the whole") {
   CHECK_THROWS_AS(x.part(29, {7}), Error);
 }
 
+TEST_CASE("permute counts axes from the end too, once each, forward and backward") {
+  Param p;
+  p.value = uniform({2, 3, 5}, -1, 1, Key{3, 0, 2}, Dtype::f64);
+  track(p.value);
+  const Tensor weights = uniform({2, 5, 3}, -1, 1, Key{3, 0, 3}, Dtype::f64);
+  Param* const wrt[] = {&p};
+  const auto both = [&](const std::vector<int>& order) {
+    const Tensor y = permute(p.value, order);
+    return std::pair(y.values(), grad(sum(mul(y, weights)), wrt)[0].values());
+  };
+  CHECK(both({0, -1, 1}) == both({0, 2, 1}));
+  CHECK(both({-3, 2, -2}) == both({0, 2, 1}));
+  for (const std::vector<int>& order : {std::vector<int>{0, 0, 1}, {0, -3, 1}, {0, 1, 3}, {0, 1, -4}, {0, 1}})
+    CHECK_THROWS_AS(permute(p.value, order), Error);
+}
+
 TEST_CASE("data() gives the elements only as what they are") {
   const Tensor x = Tensor::zeros({2}, Dtype::bf16);
   CHECK_THROWS_AS(x.data<float>(), Error);

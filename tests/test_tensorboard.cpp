@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 
 #include "data/file.h"
+#include "data/image.h"
 #include "kernels/error.h"
 #include "train/tensorboard.h"
 
@@ -16,6 +18,7 @@ struct Event {
   int64_t step = -1;
   std::string version;
   std::vector<std::pair<std::string, float>> values;
+  std::vector<std::pair<std::string, std::string>> pictures;  // PNG
 };
 
 // A field's payload: a varint as 8 bytes, everything else as it stands. Written apart from the encoder's
@@ -91,7 +94,17 @@ std::vector<Event> read_events(const std::string& path) {
           REQUIRE(value.number == 1);
           const std::vector<Field> parts = fields(value.bytes);
           REQUIRE(parts.size() == 2);
-          CHECK((parts[0].number == 1 && parts[1].number == 2));
+          CHECK(parts[0].number == 1);
+          if (parts[1].number == 4) {
+            const std::vector<Field> image = fields(parts[1].bytes);
+            REQUIRE(image.size() == 4);
+            CHECK(as<int64_t>(image[0].bytes) == 3);  // height, width, colours
+            CHECK(as<int64_t>(image[1].bytes) == 500);
+            CHECK(as<int64_t>(image[2].bytes) == 3);
+            event.pictures.push_back({parts[0].bytes, image[3].bytes});
+            continue;
+          }
+          CHECK(parts[1].number == 2);
           event.values.push_back({parts[0].bytes, as<float>(parts[1].bytes)});
         }
       }
@@ -120,28 +133,38 @@ TEST_CASE("CRC-32C of RFC 3720's examples") {
 
 TEST_CASE("what is written is read back, by the format alone") {
   Fresh fresh;
+  const std::vector<uint8_t> pixels(3 * 500 * 3, 77);
+  save_png(kPath, pixels.data(), 3, 500, 3);
+  const std::string png = read_file(kPath);
+  std::filesystem::remove(kPath);
+  const double before = double(std::time(nullptr));
   {
     EventLog log(kPath, 0);
     log.write(1, {{"loss_d", 1.25}, {"loss_g", -3e-5}});
     log.write(300, {{std::string(200, 'n'), 1e30}});  // lengths and a step of two bytes
     log.write(int64_t{1} << 40, {});
+    log.write_picture((int64_t{1} << 40) + 1, "sample", png);
   }
   const std::vector<Event> events = read_events(kPath);
-  REQUIRE(events.size() == 4);
+  REQUIRE(events.size() == 5);
+  for (const Event& event : events) {
+    CHECK(event.wall_time >= before);
+    CHECK(event.wall_time <= double(std::time(nullptr)) + 1);
+  }
   CHECK(events[0].version == "brain.Event:2");
   CHECK(events[1].step == 1);
   CHECK(events[1].values ==
         std::vector<std::pair<std::string, float>>{{"loss_d", 1.25f}, {"loss_g", -3e-5f}});
   CHECK(events[2].step == 300);
-  CHECK(events[2].wall_time == 300);
   CHECK(events[2].values[0] == std::pair(std::string(200, 'n'), 1e30f));
   CHECK(events[3].step == int64_t{1} << 40);
+  CHECK(events[4].pictures == std::vector<std::pair<std::string, std::string>>{{"sample", png}});
 }
 
-TEST_CASE("opening again cuts later and damaged events; what follows has the bytes of an uninterrupted run") {
+TEST_CASE("opening again cuts later and damaged events; what follows stands as in an uninterrupted run") {
   Fresh fresh;
   const auto write = [](int64_t from, int64_t to, int64_t last_step) {
-    EventLog log(kPath, last_step);
+    EventLog log(kPath, last_step, [] { return 5.0; });
     for (int64_t step = from; step <= to; ++step) log.write(step, {{"loss", 0.5 * double(step)}});
   };
   write(1, 200, 0);
@@ -151,7 +174,7 @@ TEST_CASE("opening again cuts later and damaged events; what follows has the byt
 
   for (const size_t keep : {whole.size() - 1, whole.size() - 4, whole.size() - 20, size_t{5}, size_t{0}}) {
     write_file(kPath, whole.substr(0, keep));
-    EventLog(kPath, 200);
+    EventLog(kPath, 200, [] { return 5.0; });
     const int64_t last = read_events(kPath).back().step;
     CHECK(last == (keep > 100 ? 199 : 0));
     write(last + 1, 200, last);

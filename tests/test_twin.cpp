@@ -114,6 +114,21 @@ TEST_CASE("an index outside the table is one clear error on both devices, and th
     }
 }
 
+TEST_CASE("a code outside the codebook is one clear error on both devices, and counts nowhere") {
+  for (const Device device : {Device::cpu, Device::cuda})
+    for (const double wrong : {-1, 5, 1 << 20}) {
+      const Tensor index = Tensor::of({3}, {0, wrong, 4}, Dtype::i64).to(device);
+      std::string line;
+      try {
+        code_usage(index, 5).to(Device::cpu);
+      } catch (const Error& e) { line = e.what(); }
+      CAPTURE(line);
+      CHECK(line.find(fmt::format("code_usage: index {} is not in [0, 5)", wrong)) != std::string::npos);
+      const Tensor good = Tensor::of({3}, {0, 4, 4}, Dtype::i64).to(device);
+      CHECK(code_usage(good, 5).to(Device::cpu).values() == std::vector<double>{1, 0, 0, 0, 2});
+    }
+}
+
 TEST_CASE("a label outside the classes is one clear error on both devices, in either kernel") {
   for (const Device device : {Device::cpu, Device::cuda})
     for (const int64_t classes : {5, 1100})  // a warp a row, a block a row

@@ -1,7 +1,6 @@
 // What VAEGAN's recipe can say beyond the paper: who rests by the balance rule, how wide the discriminator
 // is, how many passes the generator makes, and how rates decay over the two stages. Formulas beside PyTorch:
 // tests/test_golden_models.cpp.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "engine/nn.h"
@@ -96,7 +95,6 @@ TEST_CASE("a wide margin lets all learn always; a narrow one lets somebody rest,
 TEST_CASE("the discriminator's width scales its channels, those of the compared features too") {
   Rng init(1);
   const Build build{Dtype::f32, &init};
-  CHECK(Discriminator(build, 1).parameter_count() == 4310785);
   const auto count = [](int64_t a, int64_t b, int64_t c, int64_t d) {  // by hand, from the channels
     return 75 * a + 25 * (a * b + b * c + c * d) + 2 * (b + c + d) + 4 * d + 1;
   };

@@ -60,6 +60,7 @@ bool Paired::decided() const { return std::fabs(difference) > half_width; }
 
 const char* lies_below(const Paired& p) {
   if (std::isnan(p.difference)) return "not measured";
-  if (p.count > 1 && !p.decided()) return "undecided";
+  if (p.count == 1) return p.difference > 0 ? "one seed, which agrees" : "one seed, which does not";
+  if (!p.decided()) return "undecided";
   return p.difference > 0 ? "holds" : "does not hold";
 }

@@ -14,6 +14,6 @@ struct Paired {
 };
 // a[i] and b[i] come from the same seed. At least one pair.
 Paired paired(const std::vector<double>& a, const std::vector<double>& b);
-// Whether a lies below b: "holds" or "does not hold"; "undecided" where the interval of several pairs holds
-// 0; "not measured" where a value is NaN.
+// Whether a lies below b: "holds" or "does not hold"; "undecided" where the interval holds 0; "one seed,
+// which agrees" or "does not" for a single pair, which decides nothing; "not measured" where a value is NaN.
 const char* lies_below(const Paired& p);

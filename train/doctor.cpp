@@ -212,9 +212,10 @@ Check check_threads(Device device) {
 std::vector<Feature> examine_machine() {
   std::vector<Feature> out;
   std::string threads, onednn;
-  for (const auto& [name, value] : environment()) {
+  for (const auto& [name, value] : environment(Device::cpu)) {
     if (name == "threads") threads = value;
     else if (name == "oneDNN") onednn = value;
+    else if (name == "device") continue;  // each has a line of its own below
     else out.push_back({name, true, value, ""});
   }
   out.push_back({"cores", true,

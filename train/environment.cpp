@@ -1,10 +1,14 @@
 #include "train/environment.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
+#include <ctime>
 #include <fstream>
 
+#include "data/image.h"
+#include "engine/tensor.h"
 #include "kernels/parallel.h"
 
 namespace {
@@ -54,15 +58,22 @@ std::string version() {
   return commit.empty() ? DAE_VERSION : fmt::format("{} ({})", DAE_VERSION, commit);
 }
 
-std::vector<std::pair<std::string, std::string>> environment() {
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+std::vector<std::pair<std::string, std::string>> environment(Device device) {
+  std::string on = name(device);
+  if constexpr (kHasCuda)
+    if (device == Device::cuda) on = gpu_name();
   utsname system = {};
   uname(&system);
   const std::string onednn = DAE_ONEDNN_VERSION;
   return {{"program", "dae " + version()},
           {"compiler", fmt::format("{}, {}, {}", kCompiler, DAE_BUILD_TYPE, kInstructions)},
+          {"device", on},
           {"CPU", cpu_name()},
           {"threads", std::to_string(thread_count())},
           {"oneDNN", onednn.empty() ? "not built in" : onednn},
+          {"JPEG", jpeg_decoder()},
           {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)}};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/streams.h"
 #include "engine/ops.h"
 #include "engine/optimizer.h"
 #include "train/recipe.h"
@@ -57,6 +58,19 @@ class Experiment {
   // DAE: freezes the encoder's group, rebuilds the decoder and its group (width), or turns dropout off.
   virtual void enter_stage_two() = 0;
   int stage = 1;
+};
+
+// As long as it lives, an experiment computes with the moving averages of its weights, where it keeps any
+// (optimizer.ema) and the group is not frozen. Buffers stay: running statistics have no average.
+class Averages {
+ public:
+  explicit Averages(Experiment& experiment) : experiment_(experiment) { exchange(); }
+  ~Averages() { exchange(); }
+  Averages(const Averages&) = delete;
+
+ private:
+  void exchange();
+  Experiment& experiment_;
 };
 
 // stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws

@@ -23,6 +23,7 @@ class Feed {
   Batch first() const;  // the first 32 examples at most, as they are: the same in every picture
   Batch next();
   double wait() const;           // seconds that next() waited for data so far
+  std::string skipped() const;   // files of a folder that it does not read (data/dataset.h), or empty
   std::string manifest() const;  // JSON: what was read, with hashes
   // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.
   // Fault::usage for recorded rows with a clock: they come from the host.
@@ -59,4 +60,3 @@ std::optional<Recipe> held_out(const Recipe& recipe);
 // Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,
                                    const uint32_t* clock = nullptr);
-inline constexpr uint32_t kPictureStep = 0xFFFFFFFFu;  // the step number of noise for pictures

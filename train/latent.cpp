@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "engine/ops.h"
+#include "kernels/parallel.h"
 #include "train/metrics/frechet.h"
-#include "train/probe.h"
 
 double effective_rank(const std::vector<double>& eigenvalues) {
   double sum = 0, entropy = 0;
@@ -15,8 +15,34 @@ double effective_rank(const std::vector<double>& eigenvalues) {
   return sum > 0 ? std::exp(entropy) : 0;
 }
 
+double euclidean_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_labels, const Tensor& queries,
+                          const std::vector<int64_t>& labels, int64_t k) {
+  const int64_t voters = bank.dim(0), count = queries.dim(0), d = bank.dim(1);
+  const float *from = bank.data<float>(), *asking = queries.data<float>();
+  const size_t classes = size_t(1 + *std::max_element(bank_labels.begin(), bank_labels.end()));
+  std::vector<char> right(size_t(count), 0);
+  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    std::vector<std::pair<double, int64_t>> near(size_t(voters), {0, 0});
+    for (int64_t q = begin; q < end; ++q) {
+      for (int64_t i = 0; i < voters; ++i) {
+        double square = 0;  // of differences: |a|^2 + |b|^2 - 2 ab would lose what a common mean takes
+        for (int64_t j = 0; j < d; ++j) {
+          const double apart = double(asking[q * d + j]) - double(from[i * d + j]);
+          square += apart * apart;
+        }
+        near[size_t(i)] = {square, i};
+      }
+      std::partial_sort(near.begin(), near.begin() + k, near.end());
+      std::vector<int64_t> votes(classes, 0);
+      for (int64_t i = 0; i < k; ++i) ++votes[size_t(bank_labels[size_t(near[size_t(i)].second)])];
+      right[size_t(q)] = std::max_element(votes.begin(), votes.end()) - votes.begin() == labels[size_t(q)];
+    }
+  });
+  return double(std::count(right.begin(), right.end(), 1)) / double(count);
+}
+
 LatentReport examine_latents(const std::string& name, const Tensor& latents,
-                             const std::vector<int64_t>& labels, int64_t neighbours, double temperature) {
+                             const std::vector<int64_t>& labels, int64_t neighbours) {
   const NoGrad off;
   const int64_t count = latents.rank() > 1 ? latents.dim(0) : 0;
   if (count < 2)
@@ -24,7 +50,7 @@ LatentReport examine_latents(const std::string& name, const Tensor& latents,
          name, latents.shape().str());
   const Tensor x = latents.to(Device::cpu).to(Dtype::f32);
   LatentReport report;
-  report.name = name, report.count = count;
+  report.name = name, report.count = count, report.neighbours = std::min(neighbours, count / 2);
 
   const int64_t channels = x.dim(-1), rows = x.rows();
   const std::vector<double> values = x.values();
@@ -55,9 +81,9 @@ LatentReport examine_latents(const std::string& name, const Tensor& latents,
   if (labelled) {
     const int64_t half = count / 2;
     const Tensor flat = x.with_shape({count, length});
-    report.knn = knn_accuracy(slice(flat, 0, 0, half), {labels.begin(), labels.begin() + half},
-                              slice(flat, 0, half, count), {labels.begin() + half, labels.end()}, neighbours,
-                              temperature);
+    report.knn = euclidean_accuracy(slice(flat, 0, 0, half), {labels.begin(), labels.begin() + half},
+                                    slice(flat, 0, half, count), {labels.begin() + half, labels.end()},
+                                    report.neighbours);
   }
   return report;
 }

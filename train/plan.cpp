@@ -12,7 +12,7 @@ namespace {
 Tensor batch_of(const Experiment& experiment, const Recipe& recipe, int64_t size) {
   Shape shape{recipe.data.augment == "none" ? size : 2 * size};  // two views of each (Batch::x)
   for (const int64_t d : experiment.example_shape()) shape.push_back(d);
-  const Tensor x = uniform(shape, -1, 1, Key{recipe.seed, 0, 0}, Dtype::f32);
+  const Tensor x = uniform(shape, -1, 1, Key{recipe.seed, kPlanStep, 0}, Dtype::f32);
   return x.to(dtype_from(recipe.dtype)).to(recipe.device);
 }
 

@@ -8,8 +8,7 @@
 
 namespace {
 
-constexpr int64_t kChunk = 100;              // images, or queries, at a time
-constexpr uint32_t kProbeStep = 0xFFFFFFF9;  // the step number of the choice of examples
+constexpr int64_t kChunk = 100;  // images, or queries, at a time
 
 Tensor features(Experiment& experiment, const Tensor& x, int64_t every) {
   std::vector<Tensor> parts;
@@ -87,6 +86,7 @@ Probe::Probe(const Recipe& recipe)
 
 double Probe::accuracy(Experiment& experiment) const {
   const NoGrad off;
+  const Averages averages(experiment);
   return knn_accuracy(features(experiment, bank_.x, every_), bank_.labels,
                       features(experiment, queries_.x, every_), queries_.labels, k_, temperature_);
 }

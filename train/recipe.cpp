@@ -1,5 +1,6 @@
 #include "train/recipe.h"
 
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <variant>
 
 #include "kernels/error.h"
+#include "train/nearest.h"
+#include "train/shipped.h"
 
 namespace {
 
@@ -31,72 +34,90 @@ constexpr Check kShare{"a number from 0 to 1", [](double v) { return v >= 0 && v
 constexpr Check kBelowOne{"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
 constexpr Check kSwitch{"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
 
+struct Need {
+  std::string key;     // another key, or "device"
+  std::string values;  // what it must be, as a|b; empty: anything but 0
+};
+
 struct Key {
   std::string name;
   std::variant<bool*, int64_t*, uint64_t*, double*, std::string*> field;
   Check check;
+  std::vector<Need> needs = {};  // all of them, and theirs: otherwise nothing reads the key
 };
 
-// Every key once: reading, --set, the nearest name of a wrong one and writing all go through this table.
+// Every key once: reading, --set, the nearest name of a wrong one, whether it has an effect, and writing all
+// go through this table.
 std::vector<Key> keys(Recipe& r) {
+  const Need toy{"model.kind", "toy"}, vaegan{"model.kind", "vaegan"}, simclr{"model.kind", "simclr"},
+      dcgan_simclr{"model.kind", "dcgan-simclr"}, autoencoder{"model.kind", "toy|vae|vaegan"},
+      dae{"schedule.kind", "dae"}, by_width{"schedule.weak", "width"}, by_dropout{"schedule.weak", "dropout"},
+      files{"data.kind", "cifar10|folder|tensors"}, folder{"data.kind", "folder"}, probed{"probe.every", ""};
   return {
       {"seed", &r.seed, kCount},
       {"dtype", &r.dtype, {"f32|f64|bf16|f16"}},
       {"model.kind", &r.model.kind, {"toy|vae|dcgan|vaegan|simclr|dcgan-simclr"}},
       {"model.z_dim", &r.model.z_dim, kPositive},
-      {"model.width", &r.model.width, kWidth},
-      {"model.discriminator_width", &r.model.discriminator_width, kWidth},
-      {"model.generator_passes", &r.model.generator_passes, kPasses},
-      {"model.encoder_hidden", &r.model.encoder_hidden, kPositive},
-      {"model.decoder_hidden", &r.model.decoder_hidden, kPositive},
-      {"model.encoder", &r.model.encoder, kText},
-      {"model.encoder_hash", &r.model.encoder_hash, kText},
-      {"model.latent", &r.model.latent, {"sqrt_dim|unit"}},
-      {"loss.kl", &r.loss.kl, kWeight},
-      {"loss.reconstruction", &r.loss.reconstruction, kWeight},
-      {"loss.feature", &r.loss.feature, kWeight},
-      {"loss.feature_generator", &r.loss.feature_generator, kWeight},
-      {"loss.adversarial", &r.loss.adversarial, kWeight},
-      {"loss.balance", &r.loss.balance, kWeight},
-      {"loss.temperature", &r.loss.temperature, kTemperature},
+      {"model.width", &r.model.width, kWidth, {{"model.kind", "vae|dcgan|vaegan|simclr|dcgan-simclr"}}},
+      {"model.discriminator_width",
+       &r.model.discriminator_width,
+       kWidth,
+       {{"model.kind", "dcgan|vaegan|dcgan-simclr"}}},
+      {"model.generator_passes", &r.model.generator_passes, kPasses, {vaegan}},
+      {"model.encoder_hidden", &r.model.encoder_hidden, kPositive, {toy}},
+      {"model.decoder_hidden", &r.model.decoder_hidden, kPositive, {toy}},
+      {"model.encoder", &r.model.encoder, kText, {dcgan_simclr}},
+      {"model.encoder_hash", &r.model.encoder_hash, kText, {dcgan_simclr}},
+      {"model.latent", &r.model.latent, {"sqrt_dim|unit"}, {dcgan_simclr}},
+      {"loss.kl", &r.loss.kl, kWeight, {autoencoder}},
+      {"loss.reconstruction", &r.loss.reconstruction, kWeight, {autoencoder}},
+      {"loss.feature", &r.loss.feature, kWeight, {vaegan}},
+      {"loss.feature_generator", &r.loss.feature_generator, kWeight, {vaegan}},
+      {"loss.adversarial", &r.loss.adversarial, kWeight, {vaegan}},
+      {"loss.balance", &r.loss.balance, kWeight, {vaegan}},
+      {"loss.temperature", &r.loss.temperature, kTemperature, {simclr}},
       {"schedule.kind", &r.schedule.kind, {"joint|dae"}},
-      {"schedule.weak", &r.schedule.weak, {"width|dropout"}},
-      {"schedule.width", &r.schedule.width, kWidth},
-      {"schedule.drop", &r.schedule.drop, kBelowOne},
-      {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}},
-      {"schedule.switch", &r.schedule.switch_at, kSwitch},
-      {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}},
-      {"schedule.rates", &r.schedule.rates, {"continue|restart"}},
+      {"schedule.weak", &r.schedule.weak, {"width|dropout"}, {dae}},
+      {"schedule.width", &r.schedule.width, kWidth, {by_width}},
+      {"schedule.drop", &r.schedule.drop, kBelowOne, {by_dropout}},
+      {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}, {by_dropout}},
+      {"schedule.switch", &r.schedule.switch_at, kSwitch, {dae}},
+      {"schedule.switch_step", &r.schedule.switch_step, kCount, {dae}},
+      {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}, {dae, vaegan}},
+      {"schedule.rates", &r.schedule.rates, {"continue|restart"}, {dae}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
       {"optimizer.beta1", &r.optimizer.beta1, kBelowOne},
       {"optimizer.beta2", &r.optimizer.beta2, kBelowOne},
       {"optimizer.weight_decay", &r.optimizer.weight_decay, kWeight},
-      {"optimizer.decoupled", &r.optimizer.decoupled, kFlag},
+      {"optimizer.decoupled", &r.optimizer.decoupled, kFlag, {{"optimizer.weight_decay", ""}}},
       {"optimizer.decay", &r.optimizer.decay, {"linear|constant"}},
       {"optimizer.ema", &r.optimizer.ema, kBelowOne},
-      {"optimizer.loss_scale", &r.optimizer.loss_scale, kScale},
+      {"optimizer.loss_scale", &r.optimizer.loss_scale, kScale, {{"dtype", "f16"}}},
       {"train.steps", &r.train.steps, kPositive},
       {"train.batch", &r.train.batch, kPositive},
       {"train.log_every", &r.train.log_every, kPositive},
       {"train.checkpoint_every", &r.train.checkpoint_every, kPositive},
       {"train.sample_every", &r.train.sample_every, kPositive},
       {"train.keep", &r.train.keep, kCount},
-      {"train.graph", &r.train.graph, kFlag},
+      {"train.graph", &r.train.graph, kFlag, {{"device", "cuda"}}},
       {"data.kind", &r.data.kind, {"cifar10|folder|tensors|toy|procedural"}},
-      {"data.path", &r.data.path, kText},
+      {"data.path", &r.data.path, kText, {files}},
       {"data.shuffle", &r.data.shuffle, kFlag},
-      {"data.flip", &r.data.flip, kFlag},
-      {"data.size", &r.data.size, kPositive},
+      {"data.flip",
+       &r.data.flip,
+       kFlag,
+       {{"data.kind", "cifar10|folder|tensors|procedural"}, {"data.augment", "none"}}},
+      {"data.size", &r.data.size, kPositive, {{"data.kind", "cifar10|folder|procedural"}}},
       {"data.count", &r.data.count, kCount},
-      {"data.filter", &r.data.filter, {"nearest|bilinear|bicubic|lanczos|area"}},
-      {"data.crop", &r.data.crop, {"centre|random"}},
-      {"data.variance", &r.data.variance, kWeight},
+      {"data.filter", &r.data.filter, {"nearest|bilinear|bicubic|lanczos|area"}, {folder}},
+      {"data.crop", &r.data.crop, {"centre|random"}, {folder}},
+      {"data.variance", &r.data.variance, kWeight, {{"data.kind", "toy"}}},
       {"data.augment", &r.data.augment, {"none|simclr"}},
       {"probe.every", &r.probe.every, kCount},
-      {"probe.train", &r.probe.train, kPositive},
-      {"probe.test", &r.probe.test, kPositive},
-      {"probe.neighbours", &r.probe.neighbours, kPositive},
-      {"probe.temperature", &r.probe.temperature, kTemperature},
+      {"probe.train", &r.probe.train, kPositive, {probed}},
+      {"probe.test", &r.probe.test, kPositive, {probed}},
+      {"probe.neighbours", &r.probe.neighbours, kPositive, {probed}},
+      {"probe.temperature", &r.probe.temperature, kTemperature, {probed}},
   };
 }
 
@@ -105,30 +126,14 @@ bool is_choice(const std::string& choices, const std::string& word) {
          ("|" + choices + "|").find("|" + word + "|") != std::string::npos;
 }
 
-// Edit distance (Levenshtein).
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t up = row[j];
-      row[j] = std::min({up + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = up;
-    }
-  }
-  return row[b.size()];
-}
-
 const Key& find(const std::vector<Key>& table, const std::string& name, const std::string& where) {
-  const Key* nearest = &table.front();
+  std::vector<std::string> names;
   for (const Key& key : table) {
     if (key.name == name) return key;
-    if (distance(key.name, name) < distance(nearest->name, name)) nearest = &key;
+    names.push_back(key.name);
   }
   fail(Fault::usage, "{}: unknown key \"{}\": expected a key of the recipe table; the nearest is \"{}\"",
-       where, name, nearest->name);
+       where, name, nearest(name, names));
 }
 
 std::string toml_string(const std::string& text) {
@@ -181,8 +186,55 @@ void assign(const Key& key, const toml::node& node, const std::string& where) {
   }
 }
 
+std::string value_of(const Key& key) {
+  return std::visit([](const auto* value) { return fmt::format("{}", *value); }, key.field);
+}
+
+// The first need that is not met, or null: the key has an effect.
+const Need* unmet(const std::vector<Key>& table, const Key& key, Device device) {
+  for (const Need& need : key.needs) {
+    if (need.key == "device") {
+      if (need.values != name(device)) return &need;
+      continue;
+    }
+    const Key& other = find(table, need.key, key.name);
+    const std::string value = value_of(other);
+    if (need.values.empty() ? value == "0" : !is_choice(need.values, value)) return &need;
+    if (const Need* deeper = unmet(table, other, device)) return deeper;
+  }
+  return nullptr;
+}
+
+// A no is true of every model: no flips, a weight of 0.
+bool says_no(const Key& key) {
+  const std::string value = value_of(key);
+  return value == "false" || value == "0";
+}
+
+struct Written {  // by the user
+  const Key* key;
+  std::string where;
+};
+
+// Why a key has no effect, in one line; empty: it has one.
+std::string inert(const std::vector<Key>& table, const Written& written, Device device) {
+  const Need* need = unmet(table, *written.key, device);
+  if (!need || says_no(*written.key)) return "";
+  const std::string found =
+      need->key == "device" ? name(device) : value_of(find(table, need->key, written.where));
+  const std::string with = need->key == "model.kind" ? "on a " + found : "with " + need->key + " " + found;
+  return fmt::format("{}: {} has no effect {}: expected {} {}; leave it out", written.where,
+                     written.key->name, with, need->key,
+                     need->values.empty() ? "other than 0" : need->values);
+}
+
+void refuse(const std::string& line) {
+  if (!line.empty()) fail(Fault::usage, "{}", line);
+}
+
+// Appends what the table says to `written`.
 void read_table(const std::vector<Key>& table, const toml::table& toml, const std::string& prefix,
-                const std::string& file) {
+                const std::string& file, std::vector<Written>& written) {
   for (const auto& [name, node] : toml) {
     const std::string full = prefix + std::string(name.str());
     const std::string where = fmt::format("recipe: {}:{}", file, node.source().begin.line);
@@ -192,9 +244,11 @@ void read_table(const std::vector<Key>& table, const toml::table& toml, const st
       });
       if (!known)
         find(table, inner->empty() ? full : full + "." + std::string(inner->begin()->first.str()), where);
-      read_table(table, *inner, full + ".", file);
+      read_table(table, *inner, full + ".", file, written);
     } else {
-      assign(find(table, full, where), node, where);
+      const Key& key = find(table, full, where);
+      assign(key, node, where);
+      written.push_back({&key, where});
     }
   }
 }
@@ -216,7 +270,7 @@ toml::table parse(const std::string& text, const std::string& file) {
 }
 
 // "a.b=value": the value in TOML, or as a bare word.
-void apply(const std::vector<Key>& table, const std::string& set) {
+Written apply(const std::vector<Key>& table, const std::string& set) {
   const std::string where = "--set " + one_line(set);
   const size_t equals = set.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -232,26 +286,33 @@ void apply(const std::vector<Key>& table, const std::string& set) {
   const toml::node* node = parsed.size() == 1 ? parsed.get("value") : nullptr;
   if (!node || (is_text && !node->is_string())) assign(key, toml::value<std::string>(value), where);
   else assign(key, *node, where);
+  return {&key, where};
 }
 
-// The file itself, or a shipped recipe of that name.
-std::string locate(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored))
+// A recipe as it is read: a file, or a shipped one, which has a name alone.
+struct Source {
+  std::string name, text;
+};
+
+Source source_of(const std::string& path) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none))
+    for (const ShippedRecipe& recipe : kShippedRecipes)
+      if (path == recipe.name || path == std::string(recipe.name) + ".toml")
+        return {recipe.name, recipe.text};
+  if (std::filesystem::is_directory(path, none))
     fail(Fault::usage, "recipe: {}: expected a file, found a folder; name a .toml file", path);
-  if (fs::exists(path, ignored)) return path;
-  if (path.find('/') == std::string::npos) {
-    const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-    for (const fs::path& folder : {fs::path(DAE_RECIPES), program / "recipes", program / "../train/recipes"})
-      for (const std::string& name : {path, path + ".toml"})
-        if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
-  }
-  fail(Fault::usage,
-       "recipe: {}: expected a TOML file or a shipped recipe (toy, vae-cifar10, dcgan-cifar10, "
-       "vaegan-cifar10, "
-       "dae-vaegan-cifar10, simclr-cifar10, dcgan-simclr-cifar10), found no such file",
-       path);
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in) return {path, text.str()};
+  if (std::filesystem::exists(path, none))
+    fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", path);
+  std::vector<std::string> names;
+  for (const ShippedRecipe& recipe : kShippedRecipes) names.push_back(recipe.name);
+  const bool bare = path.find('/') == std::string::npos;
+  fail(Fault::usage, "recipe: {}: expected a TOML file or a shipped recipe ({}), found no such file{}", path,
+       fmt::join(names, ", "), bare ? "; the nearest is " + nearest(path, names) : "");
 }
 
 // What one key alone cannot show.
@@ -262,6 +323,9 @@ void check_together(const Recipe& recipe, const std::string& file) {
          "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
          "\"dae\"",
          file, kind);
+  if (recipe.schedule.switch_step >= recipe.train.steps)
+    fail(Fault::usage, "recipe: {}: schedule.switch_step: expected a step before the last, {}, found {}",
+         file, recipe.train.steps, recipe.schedule.switch_step);
   const std::string augment = kind == "simclr" ? "simclr" : "none";
   if (recipe.data.augment != augment)
     fail(Fault::usage, "recipe: {}: data.augment: expected \"{}\" for a {}, found \"{}\"", file, augment,
@@ -276,42 +340,66 @@ void check_together(const Recipe& recipe, const std::string& file) {
 
 }  // namespace
 
-Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets) {
-  const std::string file = locate(path);
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) fail(Fault::usage, "recipe: {}: expected a readable file, found one that cannot be read", file);
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets, Device device, Sets kind) {
+  const auto [file, text] = source_of(path);
   Recipe recipe;
+  recipe.device = device;
   const std::vector<Key> table = keys(recipe);
-  read_table(table, parse(text.str(), file), "", file);
-  for (const std::string& set : sets) apply(table, set);
+  std::vector<Written> written;
+  read_table(table, parse(text, file), "", file, written);
+  // By the file alone, as --set may turn off what its keys belong to, on any device. Into a run's own file
+  // older versions wrote every key.
+  if (!recipe.model.kind.empty() && std::filesystem::path(file).filename() != "recipe.toml")
+    for (const Written& w : written) refuse(inert(table, w, Device::cuda));
+  written.clear();
+  for (const std::string& set : sets) written.push_back(apply(table, set));
+  for (std::string* path : {&recipe.data.path, &recipe.model.encoder})  // a run goes on from any folder
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   if (recipe.model.kind.empty())
     fail(Fault::usage,
          "recipe: {}: model.kind: expected one of toy|vae|dcgan|vaegan|simclr|dcgan-simclr, found nothing",
          file);
   check_together(recipe, file);
+  if (kind == Sets::own)
+    for (const Written& w : written) refuse(inert(table, w, device));
   return recipe;
+}
+
+void check_effect(const std::vector<std::string>& sets, const std::vector<Recipe>& recipes) {
+  for (const std::string& set : sets) {
+    std::string line;
+    for (const Recipe& recipe : recipes) {
+      Recipe copy = recipe;
+      const std::vector<Key> table = keys(copy);
+      const Key& key = find(table, set.substr(0, set.find('=')), set);
+      line = inert(table, {&key, "--set " + one_line(set)}, recipe.device);
+      if (line.empty()) break;
+    }
+    refuse(line);
+  }
+}
+
+std::vector<std::string> recipe_keys() {
+  Recipe recipe;
+  std::vector<std::string> names;
+  for (const Key& key : keys(recipe)) names.push_back(key.name);
+  return names;
 }
 
 std::string to_toml(const Recipe& recipe) {
   Recipe copy = recipe;
   std::string out, section;
-  for (const Key& key : keys(copy)) {
+  const std::vector<Key> table = keys(copy);
+  for (const Key& key : table) {
+    if (unmet(table, key, Device::cuda)) continue;  // a run knows no device
     const size_t dot = key.name.find('.');
     if (dot != std::string::npos && key.name.substr(0, dot) != section) {
       section = key.name.substr(0, dot);
       out += "\n[" + section + "]\n";
     }
     out += key.name.substr(dot == std::string::npos ? 0 : dot + 1) + " = ";
-    if (auto* const* text = std::get_if<std::string*>(&key.field)) out += toml_string(**text);
-    else if (auto* const* flag = std::get_if<bool*>(&key.field)) out += **flag ? "true" : "false";
-    else
-      std::visit(
-          [&](auto* value) {
-            if constexpr (!std::is_same_v<decltype(value), std::string*>) out += fmt::format("{}", *value);
-          },
-          key.field);
+    const std::string value = value_of(key);
+    out += std::holds_alternative<std::string*>(key.field) ? toml_string(value) : value;
     out += "\n";
   }
   return out;

@@ -36,8 +36,9 @@ struct Recipe {
     std::string weak = "width";  // "width" or "dropout": what weakens the decoder of stage 1
     double width = 0.5;
     double drop = 0.5;
-    std::string drop_kind = "channel";   // or "element"
-    double switch_at = 0.5;              // `switch`: the fraction of the steps after which stage 2 begins
+    std::string drop_kind = "channel";  // or "element"
+    double switch_at = 0.5;             // `switch`: the fraction of the steps after which stage 2 begins
+    int64_t switch_step = 0;  // that step itself; 0: by `switch`. A run whose steps change writes it down
     std::string discriminator = "keep";  // VAEGAN, in stage 2: "keep" or "fresh", as a new generator is
     std::string rates = "continue";      // what decays: the whole run, or each stage for itself, "restart"
   } schedule;
@@ -70,7 +71,15 @@ struct Recipe {
   } probe;
 };
 
+enum class Sets { own, shared };
+
 // Reads `path`, then applies each "a.b=value" of `sets` (value in TOML syntax; a bare word is taken as a
-// string). Errors are Fault::usage, one line: file, key, expected, found, and the nearest known key.
-Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {});
-std::string to_toml(const Recipe& recipe);  // resolved: every key; loads back to the same recipe
+// string). Errors are Fault::usage, one line: file, key, expected, found, and the nearest known key. A key
+// that nothing reads, as the recipe stands, is such an error; of sets that several recipes share
+// check_effect() decides.
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {},
+                   Device device = Device::cpu, Sets kind = Sets::own);
+// Fault::usage if one of `sets`, already applied to `recipes`, has an effect on none of them.
+void check_effect(const std::vector<std::string>& sets, const std::vector<Recipe>& recipes);
+std::vector<std::string> recipe_keys();     // "seed", "model.kind", ...
+std::string to_toml(const Recipe& recipe);  // every key that has an effect; loads back to the same recipe

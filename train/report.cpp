@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kColours = 6;     // c0 .. c5 of the style sheet
 constexpr size_t kEarlier = 6;  // earlier pictures of a film
+constexpr size_t kColumns = 4;  // of a table that fits a narrow screen
 
 constexpr const char* kStyle = R"(
 :root { color-scheme: light dark; --page: #f7f7f5; --card: #ffffff; --ink: #1d2125; --soft: #62686f;
@@ -77,9 +78,15 @@ pre { margin: 0; padding: 0 0 12px; white-space: pre-wrap; break-inside: avoid;
   font: 12.5px/1.55 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 .film > img { display: block; width: 100%; max-width: 512px; margin: 0 auto; image-rendering: pixelated;
   border-radius: 3px; }
-.strip { display: flex; gap: 8px; overflow-x: auto; margin: 10px 0 0; padding: 0 0 2px; list-style: none; }
-.strip li { flex: 1 0 64px; max-width: 96px; font-size: 11.5px; color: var(--soft); text-align: center; }
+.strip { display: flex; flex-wrap: wrap; gap: 8px; margin: 10px 0 0; padding: 0 0 2px; list-style: none; }
+.strip li { flex: 1 0 48px; max-width: 96px; font-size: 11.5px; color: var(--soft); text-align: center; }
 .strip img { display: block; width: 100%; border-radius: 2px; }
+@media (max-width: 560px) { main { padding: 20px 12px 40px; } th, td { padding: 5px 9px; }
+  thead th, tbody th { white-space: normal; } .long { min-width: 0; }
+  .stack thead { display: none; } .stack tr { display: block; padding: 4px 0; border-top: 1px solid var(--rule); }
+  .stack tr:first-child { border-top: 0; } .stack th, .stack td { display: flex; justify-content: space-between;
+    gap: 12px; border: 0; padding: 2px 9px; text-align: right; }
+  .stack td::before { content: attr(data-label); color: var(--soft); text-align: left; } }
 )";
 
 std::string base64(const std::string& bytes) {
@@ -176,7 +183,9 @@ void Report::table(const Table& table) {
       number[c] = number[c] && is_number(row[c]);
     }
   const auto align = [&](size_t c) { return c < number.size() && number[c] ? " class=\"number\"" : ""; };
-  body_ += "<div class=\"wide\"><table>";
+  // On a narrow screen a table of many columns becomes a list, each cell beside its column's name.
+  const bool stack = table.header.size() > kColumns;
+  body_ += fmt::format("<div class=\"wide\"><table{}>", stack ? " class=\"stack\"" : "");
   if (!table.caption.empty()) body_ += fmt::format("<caption>{}</caption>", escape_html(table.caption));
   if (!table.header.empty()) {
     body_ += "<thead><tr>";
@@ -188,9 +197,11 @@ void Report::table(const Table& table) {
   for (const auto& row : table.rows) {
     body_ += "<tr>";
     for (size_t c = 0; c < row.size(); ++c)
-      body_ += c == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", align(c), escape_html(row[c]))
-                      : fmt::format("<td{}>{}</td>", row[c].size() > 40 ? " class=\"long\"" : align(c),
-                                    escape_html(row[c]));
+      body_ += c == 0
+                   ? fmt::format("<th scope=\"row\"{}>{}</th>", align(c), escape_html(row[c]))
+                   : fmt::format("<td{}{}>{}</td>", row[c].size() > 40 ? " class=\"long\"" : align(c),
+                                 stack ? fmt::format(" data-label=\"{}\"", escape_html(table.header[c])) : "",
+                                 escape_html(row[c]));
     body_ += "</tr>";
   }
   body_ += "</tbody></table></div>\n";

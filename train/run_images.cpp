@@ -39,19 +39,23 @@ class Samples : public ImageSet {
   std::vector<Image> waiting_;  // drawn, in reverse
 };
 
-}  // namespace
-
-bool is_run(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path.substr(0, path.rfind('@')) + "/recipe.toml", ignored);
+// An image measured twice would count for two.
+void check_count(const Examples& examples, int64_t count) {
+  if (count > examples.size())
+    fail(Fault::usage, "--count: expected at most the {} examples of the run's data, found {}",
+         examples.size(), count);
 }
 
+}  // namespace
+
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
+  check_makes_images(run, false);
   return std::make_unique<Samples>(std::move(run), count);
 }
 
 std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
   const Examples examples(recipe);
+  check_count(examples, count);
   std::vector<uint8_t> bytes;
   Shape shape;
   for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
@@ -64,7 +68,10 @@ std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
 }
 
 Reconstructed reconstructions_of(const Trained& run, int64_t count) {
-  if (count == 0) count = Examples(run.recipe).size();
+  check_makes_images(run, true);
+  const Examples examples(run.recipe);
+  if (count == 0) count = examples.size();
+  check_count(examples, count);
   std::vector<uint8_t> before, after;
   int64_t h = 0, w = 0, c = 0;
   reconstruct_data(run, count, [&](const Tensor& x, const Tensor& y) {

@@ -5,12 +5,12 @@
 #include "data/image_set.h"
 #include "train/trained.h"
 
-bool is_run(const std::string& path);  // RUN or RUN@STEP
-
+// What makes no images is refused (check_makes_images).
 // `count` samples, drawn as they are read; those of `dae sample RUN --count`.
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count);
 
-// The first `count` images of a recipe's data as they are, in their own order.
+// The first `count` images of a recipe's data as they are, in their own order. Fault::usage if there are
+// fewer, here and below.
 std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count);
 
 // The first `count` examples of the run's data (0: all of it) and their

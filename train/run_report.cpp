@@ -248,7 +248,7 @@ std::vector<Chart> metric_charts(const std::vector<RunRecord>& runs) {
 Table glossary(const std::vector<RunRecord>& runs) {
   static const std::vector<std::array<const char*, 2>> words = {
       {"loss", "what encoder and decoder minimise together; in stage 2 without the KL term"},
-      {"loss_rec", "mean squared error of the reconstruction of the step's own images; lower is better"},
+      {"loss_rec", "mean squared error of the reconstruction of the step's own images"},
       {"loss_kl",
        "how far the latents' distribution lies from the prior N(0, I), in nats an image; stage 1 only"},
       {"loss_e", "what the encoder minimises: KL and feature terms by their weights; stage 1 only"},
@@ -259,7 +259,7 @@ Table glossary(const std::vector<RunRecord>& runs) {
        "distance of image and reconstruction in the discriminator's features; its scale moves "
        "with the discriminator, so that two runs cannot be compared by it"},
       {"loss_adversarial", "how surely generated images are found out: 0.69 where the discriminator guesses"},
-      {"knn", "accuracy of nearest neighbours in the encoder's features; higher is better"}};
+      {"knn", "accuracy of nearest neighbours in the encoder's features"}};
   Table table;
   for (const Chart& chart : metric_charts(runs))
     for (const auto& [name, meaning] : words)

@@ -1,6 +1,7 @@
 #include "train/tensorboard.h"
 
 #include <array>
+#include <chrono>
 #include <filesystem>
 
 #include "data/file.h"
@@ -50,8 +51,15 @@ std::string number(int field, T value) {  // float or double
 }
 
 // Event: wall_time 1, step 2, file_version 3, summary 5.
-std::string event(int64_t step, const std::string& what) {
-  return record(number(1, double(step)) + integer(2, step) + what);
+std::string event(double wall_time, int64_t step, const std::string& what) {
+  return record(number(1, wall_time) + integer(2, step) + what);
+}
+
+// A number of a PNG's header: 4 bytes, most significant first.
+int64_t header_number(const std::string& png, size_t at) {
+  int64_t value = 0;
+  for (size_t i = at; i < at + 4; ++i) value = value << 8 | uint8_t(png.at(i));
+  return value;
 }
 
 // The step of an event as event() writes it, -1 if it is another's.
@@ -101,12 +109,28 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-EventLog::EventLog(const std::string& path, int64_t last_step) : file_(path, kept_bytes(path, last_step)) {
-  if (file_.empty()) file_.write(event(0, text(3, "brain.Event:2")));
+double EventLog::wall_clock() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+EventLog::EventLog(const std::string& path, int64_t last_step, std::function<double()> clock)
+    : file_(path, kept_bytes(path, last_step)), clock_(std::move(clock)) {
+  if (file_.empty()) write_event(0, text(3, "brain.Event:2"));
+}
+
+void EventLog::write_event(int64_t step, const std::string& what) {
+  file_.write(event(clock_(), step, what));
 }
 
 void EventLog::write(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
   std::string summary;  // of Values: tag 1, simple_value 2
   for (const auto& [name, value] : values) summary += text(1, text(1, name) + number(2, float(value)));
-  file_.write(event(step, text(5, summary)));
+  write_event(step, text(5, summary));
+}
+
+// A Value: tag 1, image 4; of it height 1, width 2, colorspace 3 (RGB), encoded_image_string 4.
+void EventLog::write_picture(int64_t step, const std::string& name, const std::string& png) {
+  const std::string image =
+      integer(1, header_number(png, 20)) + integer(2, header_number(png, 16)) + integer(3, 3) + text(4, png);
+  write_event(step, text(5, text(1, text(1, name) + text(4, image))));
 }

@@ -20,7 +20,7 @@ std::vector<float> to_floats(const Tensor& t) {
 
 Recipe recipe_of(const ToyResult& result, int64_t run, const ToyOptions& options) {
   Recipe recipe = options.recipe;
-  recipe.seed = random_bits({options.master, 0, 0xD3u}, uint64_t(run));
+  recipe.seed = random_bits({options.master, kInitStep, 0xD3u}, uint64_t(run));
   recipe.model.encoder_hidden = result.config.encoder_hidden;
   recipe.model.decoder_hidden = result.config.decoder_hidden;
   recipe.schedule.kind = result.config.dae ? "dae" : "joint";

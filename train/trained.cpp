@@ -3,15 +3,34 @@
 #include "engine/ops.h"
 #include "train/feed.h"
 
-Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets) {
+Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets,
+                     bool raw) {
   const std::filesystem::path checkpoint = find_checkpoint(run_at_step);
   const std::string folder = checkpoint.parent_path().parent_path().string();
-  Recipe recipe = load_recipe(folder + "/recipe.toml", sets);
-  recipe.device = device;
+  const Recipe recipe = load_recipe(folder + "/recipe.toml", sets, device);
   const Progress at = read_progress(checkpoint);
   Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
   load_checkpoint(checkpoint, *out.experiment);
+  if (recipe.optimizer.ema > 0 && !raw) out.averages = std::make_unique<Averages>(*out.experiment);
   return out;
+}
+
+void check_makes_images(const Trained& run, bool reconstructions) {
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds)
+      fail(Fault::usage, "{}: expected a model {}, found a {}", run.folder, what, run.recipe.model.kind);
+  };
+  const NoGrad off;
+  const std::vector<int64_t> shape = run.experiment->example_shape();
+  expect(shape.size() == 3, "of images");
+  const Device device = run.recipe.device;
+  if (reconstructions) {
+    const Tensor x = Tensor::zeros({1, shape[0], shape[1], shape[2]}, dtype_from(run.recipe.dtype), device);
+    expect(bool(run.experiment->reconstruct(x)), "with an encoder and a decoder");
+  } else {
+    expect(bool(run.experiment->sample(1, *drawn_noise(run.recipe.seed, kPictureStep, device))),
+           "with a generator");
+  }
 }
 
 std::optional<double> reconstruct_data(const Trained& run, int64_t count,

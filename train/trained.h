@@ -10,11 +10,17 @@ struct Trained {
   Progress at;
   std::unique_ptr<Experiment> experiment;
   std::string folder;
+  std::unique_ptr<Averages> averages = {};  // null: it computes with the weights
 };
 
-// RUN (its last checkpoint) or RUN@STEP. sets: changes to its recipe, e.g. of the data.
-Trained load_trained(const std::string& run_at_step, Device device,
-                     const std::vector<std::string>& sets = {});
+// RUN (its last checkpoint) or RUN@STEP. sets: changes to its recipe, e.g. of the data. It computes with the
+// averages of its weights where the run keeps them, unless `raw`.
+Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets = {},
+                     bool raw = false);
+
+// Fault::usage, one line, if the run's model makes no images: of another kind of data, without a generator,
+// or, for reconstructions, without an encoder and a decoder. It tries the model on one image.
+void check_makes_images(const Trained& run, bool reconstructions);
 
 inline constexpr int64_t kSamplesAtOnce = 100;  // images drawn at a time: fixes which noise an image gets
 

@@ -18,30 +18,35 @@ struct Options {  // before or after any verb
 };
 
 struct TrainArguments {
-  std::string recipe;             // a file or the name of a shipped recipe
+  std::string recipe;             // a file or the name of a shipped recipe; empty: that of the run to resume
   std::vector<std::string> sets;  // "a.b=c"
   std::string out;                // run folder
-  std::string init;               // safetensors file with weights to start from
+  std::string init;               // weights to start from: a file of any format, RUN or RUN@STEP
   bool resume = false;
   int stage = 1;
   std::string from;  // RUN or RUN@STEP: the stage-1 checkpoint that stage 2 branches from
 };
 Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // with --set, --seed, --device
-int train(const TrainArguments& arguments, const Options& options);  // the exit code: 130, 143 after a signal
+int train(const TrainArguments& arguments, const Options& options);  // the exit code: 128 + a signal caught
 int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
+int list_recipes(const Options& options);                            // those that are part of the program
 
 int doctor(const Options& options);  // what this machine has, and a self-test: 1 if it fails
 
 struct PictureArguments {
-  std::string run;     // RUN or RUN@STEP
-  int64_t count = 64;  // images
-  std::string out;     // .png (a grid) or .npz (arr_0, uint8, NHWC); empty: inside the run folder
+  std::string run;                // RUN or RUN@STEP
+  std::vector<std::string> sets;  // "a.b=c", e.g. where the data lie now
+  int64_t count = 64;             // images
+  // .png (a grid), .npz (arr_0, uint8, NHWC) or a folder of PNG files; empty: a grid inside the run folder
+  std::string out;
+  bool raw = false;  // the run's weights, not their moving average
 };
 int sample(const PictureArguments& arguments, const Options& options);
 int reconstruct(const PictureArguments& arguments, const Options& options);
 
 struct ConvertArguments {
   std::string in, out;                // safetensors, npz or PyTorch's; safetensors
+  std::vector<std::string> only;      // beginnings of names; none: every weight
   std::vector<std::string> prefixes;  // "old=new"
   std::string dtype;                  // of the floating-point tensors; empty: as they are
   std::string model;                  // recipe of the model to compare names and shapes with, or empty
@@ -71,6 +76,7 @@ struct LipschitzArguments {
   int64_t pairs = 10000;
   std::string weights;  // LPIPS; empty: L2 alone
   bool rms = false;     // distances of a value in place of those of the whole
+  bool raw = false;     // the run's weights, not their moving average
 };
 int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options);
 
@@ -78,7 +84,9 @@ struct LatentArguments {
   std::vector<std::string> of;    // RUN, RUN@STEP or a file with `latents` and maybe `labels`
   std::vector<std::string> sets;  // "a.b=c", for the runs
   int64_t count = 10000;          // examples
+  int64_t neighbours = 5;         // that vote, by Euclidean distance
   bool features = false;          // what a probe judges, in place of the latent
+  bool raw = false;               // the runs' weights, not their moving average
   std::string out;                // .html: a page with the spectra
 };
 int inspect_latent(const LatentArguments& arguments, const Options& options);
@@ -95,6 +103,7 @@ struct MainArguments {
   std::vector<std::string> settings;  // "data=FOLDER" with CIFAR-10; without it DAE_DATA, or built-in images
   std::vector<std::string> sets;      // "a.b=c", for both recipes of the pair
   std::string out = "runs/main";
+  bool force = false;      // begin anew where runs lie already; they are put aside
   int64_t seeds = 10;      // of the toy table
   int64_t images = 10000;  // reconstructed of each kind, held out and of training, to judge the pair
 };
@@ -139,6 +148,7 @@ struct EvalArguments {
   bool reconstructions = false;                 // of a run's data, in place of samples; b: that data
   bool resize = false;                          // of pairs: a's image to the size of b's
   int64_t subsets = 100, subset_size = 1000;    // of kid
+  bool raw = false;                             // the runs' weights, not their moving average
   std::vector<std::string> sets;                // "a.b=c", for the recipes of runs
 };
 int evaluate(const EvalArguments& arguments, const Options& options);
@@ -146,6 +156,7 @@ int evaluate(const EvalArguments& arguments, const Options& options);
 // Defined in bench/, which may include anything; here so that the command line can call them.
 struct BenchArguments {
   std::string filter;         // a regular expression over "op shape variant"
+  bool list = false;          // the rows' names, untimed
   double seconds = 0.5;       // a row
   bool markdown = false;      // tables as Markdown
   std::string save;           // a file for the result as JSON, beside what is printed

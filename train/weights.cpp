@@ -66,7 +66,8 @@ std::vector<double> values_of(const TensorEntry& entry) {
   return read(entry, {int64_t(entry.size) / element_size(entry.dtype)}).values();
 }
 
-std::vector<TensorEntry> weight_entries(const TensorFile& file, const std::vector<std::string>& prefixes) {
+std::vector<TensorEntry> weight_entries(const TensorFile& file, const std::vector<std::string>& prefixes,
+                                        const std::vector<std::string>& only) {
   const std::string nested = "state_dict.", optimizer = "optimizer.";
   const auto& all = file.entries();
   const bool lightning =
@@ -80,6 +81,15 @@ std::vector<TensorEntry> weight_entries(const TensorFile& file, const std::vecto
     if (lightning) e.name = e.name.substr(nested.size());
     out.push_back(std::move(e));
   }
+  for (const std::string& part : only)
+    if (std::none_of(out.begin(), out.end(), [&](const auto& e) { return e.name.starts_with(part); }))
+      fail(Fault::usage, "--only {}: expected a part of {} whose names begin so, found none", part,
+           file.path());
+  if (!only.empty())
+    std::erase_if(out, [&](const TensorEntry& e) {
+      return std::none_of(only.begin(), only.end(),
+                          [&](const auto& part) { return e.name.starts_with(part); });
+    });
   std::vector<std::pair<std::string, std::string>> renames;
   std::vector<bool> used;
   for (const std::string& prefix : prefixes) {

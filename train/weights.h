@@ -12,11 +12,11 @@ Tensor tensor_of(const std::string& path, const TensorEntry& entry);
 std::vector<double> values_of(const TensorEntry& entry);  // of any rank
 
 // The tensors of a file that are weights: of a Lightning checkpoint those under "state_dict.", without that
-// word; of a run's checkpoint all but the optimizers'. In each name a beginning "old" becomes "new", by the
-// first of the prefixes "old=new" that fits. Fault::usage for a prefix that fits none, Fault::data if two
-// names become one.
-std::vector<TensorEntry> weight_entries(const TensorFile& file,
-                                        const std::vector<std::string>& prefixes = {});
+// word; of a run's checkpoint all but the optimizers'; with `only` those whose names begin so. In each name a
+// beginning "old" becomes "new", by the first of the prefixes "old=new" that fits. Fault::usage for a prefix
+// that fits none, or a part of `only`; Fault::data if two names become one.
+std::vector<TensorEntry> weight_entries(const TensorFile& file, const std::vector<std::string>& prefixes = {},
+                                        const std::vector<std::string>& only = {});
 
 // How tensors fit a model's state. Counters (num_batches_tracked) may be missing, as in files of old.
 struct Fit {

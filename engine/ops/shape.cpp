@@ -34,17 +34,19 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
 
 Tensor permute(const Tensor& x, const std::vector<int>& order) {
   Shape shape = x.shape();
-  std::vector<int> inverse(order.size(), -1);
+  std::vector<int> axes, inverse(order.size(), -1);
   if (int(order.size()) != x.rank())
     fail(Fault::internal, "permute: {} axes for shape {}", order.size(), shape.str());
   for (size_t i = 0; i < order.size(); ++i) {
-    shape[int(i)] = x.dim(positive(order[i], x.shape()));
-    inverse[size_t(order[i])] = int(i);
+    const int axis = positive(order[i], x.shape());
+    if (inverse[size_t(axis)] >= 0)
+      fail(Fault::internal, "permute: axis {} of shape {} twice", axis, x.shape().str());
+    axes.push_back(axis), shape[int(i)] = x.dim(axis), inverse[size_t(axis)] = int(i);
   }
   Tensor y = x.like(shape);
   dispatch(x, [&](auto where, auto zero) {
     using T = decltype(zero);
-    permute(where, y.data<T>(), x.data<T>(), x.shape().begin(), order.data(), x.rank());
+    permute(where, y.data<T>(), x.data<T>(), x.shape().begin(), axes.data(), x.rank());
   });
   return record("permute", y, {x},
                 [inverse](const Tensor& dy, const Needs&) -> Grads { return {permute(dy, inverse)}; });

@@ -18,6 +18,9 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
 }
 
 Tensor code_usage(const Tensor& index, int64_t codes) {
+  for (int64_t i = 0; index.device() == Device::cpu && i < index.size(); ++i)
+    if (const int64_t code = index.data<int64_t>()[i]; code < 0 || code >= codes)
+      fail(Fault::internal, "code_usage: index {} is not in [0, {})", code, codes);
   Tensor count({codes}, Dtype::i64, index.device());
   const auto run = [&](auto where) {
     code_usage(where, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);

@@ -1,13 +1,18 @@
 // The calls of vq.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
 #include "kernels/defaults.h"
+#include "kernels/gpu.h"
 #include "kernels/vq/vq.h"
 
 namespace {
 
 // Sums of integers have no order, so these may be atomic.
-__global__ void __launch_bounds__(256) usage(unsigned long long* count, const int64_t* index, int64_t n) {
+__global__ void __launch_bounds__(256) usage(unsigned long long* count, const int64_t* index, int64_t n,
+                                             int64_t codes, WrongIndex* wrong, const char* op) {
   const int64_t i = int64_t(blockIdx.x) * 256 + threadIdx.x;
-  if (i < n) atomicAdd(count + index[i], 1ull);
+  if (i >= n) return;
+  const int64_t code = index[i];
+  if (code >= 0 && code < codes) atomicAdd(count + code, 1ull);
+  else *wrong = {op, code, codes};
 }
 
 }  // namespace
@@ -29,7 +34,7 @@ void nearest_code(Cuda where, int64_t* index, const T* z, const Wide<T>* codeboo
 void code_usage(Cuda where, int64_t* count, const int64_t* index, int64_t n, int64_t codes) {
   check(cudaMemsetAsync(count, 0, size_t(codes) * sizeof(int64_t), where.stream), "code_usage");
   launch(where, "code_usage", usage, ceil_div(n, 256), 256, 0, reinterpret_cast<unsigned long long*>(count),
-         index, n);
+         index, n, codes, wrong_index(), "code_usage");
 }
 
 #define INSTANTIATE(T)                                                                  \

@@ -14,6 +14,7 @@ template <class T>
 void nearest_code(Cuda, int64_t* index, const T* z, const Wide<T>* codebook, int64_t rows, int64_t codes,
                   int64_t channels);
 
-// count[k] = how often k is in index (n); count (codes).
+// count[k] = how often k is in index (n), which must be in [0, codes): Cuda reports one that is not (gpu.h);
+// count (codes).
 void code_usage(Cpu, int64_t* count, const int64_t* index, int64_t n, int64_t codes);
 void code_usage(Cuda, int64_t* count, const int64_t* index, int64_t n, int64_t codes);

@@ -7,7 +7,8 @@ using Arguments = std::shared_ptr<EvalArguments>;
 CLI::App* add_metric(CLI::App& app, Commands& commands, const Arguments& e, const char* metric,
                      const char* what, bool reference) {
   CLI::App* sub = app.add_subcommand(metric, what);
-  sub->add_option("images", e->a, "folder, .npz with arr_0, CIFAR-10 batches, or a run (RUN or RUN@STEP)")
+  sub->add_option("images", e->a,
+                  "folder, .png or .jpg, .npz with arr_0, CIFAR-10 batches, or a run (RUN or RUN@STEP)")
       ->required();
   if (reference) {
     sub->add_option("reference", e->b, "the same kinds");
@@ -19,6 +20,7 @@ CLI::App* add_metric(CLI::App& app, Commands& commands, const Arguments& e, cons
   sub->add_flag(
       "--reconstructions", e->reconstructions,
       "a run's reconstructions of its data in place of samples; without a reference against the data");
+  sub->add_flag("--raw", e->raw, kRaw);
   sub->add_option("--set", e->sets, "key=value in the recipes of runs, e.g. data.path=FILE")
       ->allow_extra_args(false);
   sub->callback([&commands, e, metric] {

@@ -23,6 +23,7 @@ void add_lipschitz(CLI::App& inspect, Commands& commands) {
       ->check(CLI::Range(1, 100000000))
       ->capture_default_str();
   sub->add_option("--weights", l->weights, "LPIPS weights: its distances of images too");
+  sub->add_flag("--raw", l->raw, kRaw);
   sub->add_flag("--rms", l->rms, "distances of a value, so that sizes of image and latent do not matter");
   sub->add_option("--set", l->sets, "key=value in place of the recipe's, e.g. data.path=FOLDER")
       ->allow_extra_args(false);
@@ -36,7 +37,11 @@ void add_latent(CLI::App& inspect, Commands& commands) {
   sub->add_option("of", l->of, "runs, RUN@STEP, or files with `latents` and maybe `labels`: side by side")
       ->required();
   sub->add_option("--count", l->count, "examples")->check(CLI::Range(2, 100000000))->capture_default_str();
+  sub->add_option("--neighbours", l->neighbours, "nearest by Euclidean distance that vote on a label")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
   sub->add_flag("--features", l->features, "of a run: the features that a probe judges, not the latent");
+  sub->add_flag("--raw", l->raw, kRaw);
   sub->add_option("--out", l->out, "page.html with the spectra");
   sub->add_option("--set", l->sets, "key=value in place of the recipes', e.g. data.path=FOLDER")
       ->allow_extra_args(false);
@@ -50,7 +55,8 @@ void add_inspect(Commands& commands) {
   CLI::App* sub = commands.app.add_subcommand("inspect", "look into files and models");
   const auto i = std::make_shared<InspectArguments>();
   sub->add_option("file", i->file,
-                  "safetensors, npz, npy, .pth, .ckpt, RUN or RUN@STEP: its tensors are listed");
+                  "safetensors, npz, npy, .pth, .ckpt, RUN or RUN@STEP: its tensors are listed")
+      ->check(file_or_subcommand(*sub));
   add_compare(*sub, commands);
   add_lipschitz(*sub, commands);
   add_latent(*sub, commands);

@@ -8,9 +8,6 @@
 
 namespace {
 
-// Streams of initial weights: the second decoder of a width switch is not the first one's continuation.
-constexpr uint32_t kInitStep = 0, kSecondDecoderStep = 0xFFFFFFFD, kSecondDiscriminatorStep = 0xFFFFFFFB;
-
 Group group(const Recipe& r, const std::string& name, std::vector<Param*> params) {
   return {name, std::move(params), r.optimizer.lr, r.optimizer.weight_decay};
 }

@@ -8,9 +8,9 @@ namespace {
 class SimclrExperiment : public Experiment {
  public:
   explicit SimclrExperiment(const Recipe& r)
-      : init_(r.seed, 0),
+      : init_(r.seed, kInitStep),
         model_(Build{dtype_from(r.dtype), &init_, r.device}, r.model.z_dim, r.model.width),
-        loss_(r.train.batch, r.loss.temperature, dtype_from(r.dtype), r.device),
+        loss_(r.loss.temperature),
         optimizer_(adam_options(r)) {
     optimizer_.add_group({"encoder", model_.params(), r.optimizer.lr, r.optimizer.weight_decay});
   }

@@ -11,7 +11,7 @@ class Toy : public Experiment {
   Toy(const Recipe& r, int at_stage)
       : recipe_(r),
         dtype_(dtype_from(r.dtype)),
-        init_(r.seed, 0),
+        init_(r.seed, kInitStep),
         model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden(),
                weakness()),
         optimizer_(adam_options(r)) {
@@ -70,7 +70,7 @@ class Toy : public Experiment {
     stage = 2;
     optimizer_.freeze("encoder");
     if (recipe_.schedule.weak == "width") {
-      Rng fresh(recipe_.seed, 0xFFFFFFFD);
+      Rng fresh(recipe_.seed, kSecondDecoderStep);
       auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
       model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
       optimizer_.rebuild("decoder", model_.decoder->params());

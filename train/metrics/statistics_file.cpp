@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "data/npz.h"
 #include "train/metrics/networks.h"
@@ -35,7 +36,7 @@ bool begins_as_zip(const std::string& path) {
 
 }  // namespace
 
-std::optional<Statistics> read_statistics(const std::string& path, InceptionLayer layer) {
+std::optional<SavedStatistics> read_statistics(const std::string& path, InceptionLayer layer) {
   if (!begins_as_zip(path)) return {};
   const Npz file(path);
   const std::string kind = layer == InceptionLayer::spatial ? "_s" : "";
@@ -46,13 +47,25 @@ std::optional<Statistics> read_statistics(const std::string& path, InceptionLaye
          path, kind, kind, name(layer));
   }
   const int64_t d = kInceptionWidths[size_t(layer)];
-  Statistics out{values_of(path, *mu, {d}), values_of(path, *sigma, {d, d}), 0};
-  if (const TensorEntry* count = file.find("count"); count && count->dtype == "I64" && count->size == 8)
-    std::memcpy(&out.count, count->bytes, 8);
+  SavedStatistics out{{values_of(path, *mu, {d}), values_of(path, *sigma, {d, d}), 0}, "", ""};
+  const TensorEntry* entry = file.find("provenance");
+  if (!entry) return out;
+  const auto* text = static_cast<const char*>(entry->bytes);
+  const nlohmann::json json = nlohmann::json::parse(text, text + entry->size, nullptr, false);
+  try {
+    out.protocol = json.at("protocol"), out.weights = json.at("weights");
+    out.statistics.count = json.at("count");
+    if (const std::string of = json.at("layer"); kind.empty() && of != name(layer))
+      fail(Fault::usage, "{}: expected statistics of layer {}, found {}; see --layer", path, name(layer), of);
+  } catch (const nlohmann::json::exception&) {
+    fail(Fault::data,
+         "{}: provenance: expected JSON with protocol, layer, weights and count, found something else", path);
+  }
   return out;
 }
 
-void save_statistics(const std::string& path, const Statistics* pooled, const Statistics* spatial) {
+void save_statistics(const std::string& path, const Statistics* pooled, InceptionLayer layer,
+                     const Statistics* spatial, const std::string& protocol, const std::string& weights) {
   std::vector<TensorEntry> entries;
   const auto add = [&](const Statistics& s, const std::string& kind) {
     const int64_t d = s.width();
@@ -61,6 +74,11 @@ void save_statistics(const std::string& path, const Statistics* pooled, const St
   };
   if (pooled) add(*pooled, "");
   if (spatial) add(*spatial, "_s");
-  entries.push_back({"count", "I64", {}, &(pooled ? pooled : spatial)->count, 8});
+  const std::string text = nlohmann::ordered_json{{"protocol", protocol},
+                                                  {"layer", name(layer)},
+                                                  {"weights", weights},
+                                                  {"count", (pooled ? pooled : spatial)->count}}
+                               .dump();
+  entries.push_back({"provenance", "U8", {int64_t(text.size())}, text.data(), text.size()});
   save_npz(path, entries);
 }

@@ -10,6 +10,7 @@
 #include "train/comparison.h"
 #include "train/confidence.h"
 #include "train/feed.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 #include "train/trained.h"
 
@@ -19,6 +20,7 @@ using nlohmann::ordered_json;
 
 struct Measure {
   std::string name;
+  const char* better;        // "lower", "higher", or "": a value that says nothing of quality by itself
   std::vector<double> a, b;  // by seed
 };
 
@@ -39,13 +41,18 @@ double step_seconds(const RunRecord& run) {  // a step, over all stages
   return seconds / double(std::max<int64_t>(1, steps));
 }
 
-// What both sides can be measured by, lower is better in each. runs: a, b of the first seed, a, b of the
-// next.
+// Of what a run logs: an error is better lower, an accuracy higher. Adversarial losses are a game's, features
+// and sums are on a scale of their own in either run.
+const char* better(const std::string& metric) {
+  return metric == "loss_rec" ? "lower" : metric == "knn" ? "higher" : "";
+}
+
+// What both sides can be measured by. runs: a, b of the first seed, a, b of the next.
 std::vector<Measure> measure(const std::vector<Contender>& runs, const std::vector<RunRecord>& records,
                              int64_t images) {
   std::vector<Measure> out;
-  const auto add = [&](const std::string& name, const std::vector<double>& values) {
-    Measure m{name, {}, {}};
+  const auto add = [&](const std::string& name, const char* better, const std::vector<double>& values) {
+    Measure m{name, better, {}, {}};
     for (size_t i = 0; i < values.size(); ++i) (i % 2 ? m.b : m.a).push_back(values[i]);
     out.push_back(std::move(m));
   };
@@ -61,32 +68,37 @@ std::vector<Measure> measure(const std::vector<Contender>& runs, const std::vect
       trained.recipe = *others;
       if (const auto error = reconstruct_data(trained, images)) errors.push_back(*error);
     }
-  if (errors.size() == runs.size()) add("reconstruction error, held out", errors);
+  if (errors.size() == runs.size()) add("reconstruction error, held out", "lower", errors);
   for (const Series& series : records.front().metrics)
     if (std::all_of(records.begin(), records.end(), [&](const RunRecord& r) { return find(r, series.name); }))
-      add(series.name + ", last tenth",
+      add(series.name + ", last tenth", better(series.name),
           of_each([&](const RunRecord& r) { return last_tenth(*find(r, series.name)); }));
-  add("step time, ms", of_each([](const RunRecord& r) { return 1e3 * step_seconds(r); }));
+  add("step time, ms", "lower", of_each([](const RunRecord& r) { return 1e3 * step_seconds(r); }));
   return out;
 }
 
 const char* verdict(const Paired& p) {
+  if (p.count < 2) return "one seed";
   if (!p.decided()) return "undecided";
   return p.difference < 0 ? "B lower" : "A lower";
 }
 
 std::string interval(const Paired& p) {
-  if (p.count < 2) return "one seed: none";
+  if (p.count < 2) return "-";
   return fmt::format("{:.4g} to {:.4g}", p.difference - p.half_width, p.difference + p.half_width);
 }
 
+std::string mean_of_runs(double mean, double deviation, int count) {
+  return count < 2 ? fmt::format("{:.5g} (-)", mean) : fmt::format("{:.5g} ({:.2g})", mean, deviation);
+}
+
 Table table_of(const std::vector<Measure>& measures) {
-  Table table{{"", "A", "B", "B - A", "95 % interval", ""}, {}, ""};
+  Table table{{"", "better", "A", "B", "B - A", "95 % interval", ""}, {}, ""};
   for (const Measure& m : measures) {
     const Paired p = paired(m.a, m.b);
-    table.rows.push_back({m.name, fmt::format("{:.5g} ({:.2g})", p.mean_a, p.std_a),
-                          fmt::format("{:.5g} ({:.2g})", p.mean_b, p.std_b),
-                          fmt::format("{:+.4g}", p.difference), interval(p), verdict(p)});
+    table.rows.push_back({m.name, *m.better ? m.better : "-", mean_of_runs(p.mean_a, p.std_a, p.count),
+                          mean_of_runs(p.mean_b, p.std_b, p.count), fmt::format("{:+.4g}", p.difference),
+                          interval(p), verdict(p)});
   }
   return table;
 }
@@ -95,7 +107,8 @@ ordered_json to_json(const std::vector<Measure>& measures) {
   ordered_json rows = ordered_json::array();
   for (const Measure& m : measures) {
     const Paired p = paired(m.a, m.b);
-    rows.push_back({{"name", m.name}, {"a", m.a}, {"b", m.b}, {"difference", p.difference}});
+    rows.push_back(
+        {{"name", m.name}, {"better", m.better}, {"a", m.a}, {"b", m.b}, {"difference", p.difference}});
     if (p.count > 1) rows.back()["interval"] = {p.difference - p.half_width, p.difference + p.half_width};
     rows.back()["verdict"] = verdict(p);
   }
@@ -107,8 +120,8 @@ Recipe side(const std::string& recipe, const CompareArguments& arguments, const 
   std::vector<std::string> sets = arguments.sets;
   sets.insert(sets.end(), own.begin(), own.end());
   sets.push_back(fmt::format("seed={}", seed));
-  Recipe out = load_recipe(recipe, sets);
-  out.device = options.device;
+  const Recipe out = load_recipe(recipe, sets, options.device, Sets::shared);
+  check_effect(own, {out});
   return out;
 }
 
@@ -121,6 +134,7 @@ int compare(const CompareArguments& arguments, const Options& options) {
   for (uint64_t seed = first; seed < first + uint64_t(arguments.seeds); ++seed) {
     const Recipe a = side(arguments.a, arguments, arguments.sets_a, seed, options);
     const Recipe b = side(arguments.b, arguments, arguments.sets_b, seed, options);
+    check_effect(arguments.sets, {a, b});
     if (a.train.steps != b.train.steps || a.train.batch != b.train.batch)
       fail(Fault::usage,
            "compare: expected the same budget for both, found {} steps of {} and {} of {}; set train.steps "
@@ -131,6 +145,7 @@ int compare(const CompareArguments& arguments, const Options& options) {
     runs.push_back({fmt::format("B, seed {}", seed), fmt::format("{}/b-seed-{}", arguments.out, seed), b});
   }
   check_same_settings("compare", runs);
+  const RunLock lock(arguments.out);
   if (const int code = train_all(runs, options)) return code;
 
   std::vector<RunRecord> records;
@@ -144,11 +159,12 @@ int compare(const CompareArguments& arguments, const Options& options) {
                   arguments.b, arguments.sets_b.empty() ? "" : " with ", fmt::join(arguments.sets_b, ", "),
                   recipe.train.steps, recipe.train.batch, first, first + uint64_t(arguments.seeds) - 1);
   const std::string note =
-      "Mean (deviation of a run). The interval is Student's t for the paired differences; undecided: it "
+      "Mean (deviation of a run; one has none). Better: where one direction is. The interval is Student's t "
+      "for the paired differences; undecided: it "
       "holds 0.";
   const std::string page_path = arguments.out + "/report.html";
   Report page("Two recipes on the same budget", label);
-  page.section("Measures, lower is better");
+  page.section("Measures");
   page.table(table);
   page.text(note);
   add_runs(page, records);

@@ -3,7 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/experiment.h"
+#include "data/file.h"
+#include "train/checkpoint.h"
 #include "train/verbs.h"
 #include "train/weights.h"
 
@@ -16,8 +17,11 @@ bool floating(const TensorEntry& e) { return e.dtype[0] == 'F' || e.dtype == "BF
 int convert_weights(const ConvertArguments& arguments, const Options& options) {
   if (!arguments.out.ends_with(".safetensors"))
     fail(Fault::usage, "convert: expected an output named .safetensors, found {}", arguments.out);
-  const TensorFile file(arguments.in);
-  std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes);
+  const TensorFile file(weights_file(arguments.in));
+  prepare_output(arguments.out);
+  std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes, arguments.only);
+  if (entries.empty())
+    fail(Fault::data, "convert: {}: expected tensors, found none; see dae inspect", arguments.in);
   std::vector<Tensor> converted;  // alive until the file is written
   size_t bytes = 0;
   for (TensorEntry& e : entries) {
@@ -52,7 +56,8 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
   } else {
     fmt::print("{}: {} tensors, {} bytes", arguments.out, entries.size(), bytes);
     if (const size_t left = file.entries().size() - entries.size())
-      fmt::print("; {} tensors that are no weights were left out", left);
+      fmt::print("; {} tensors that are no weights{} were left out", left,
+                 arguments.only.empty() ? "" : " or not asked for");
     fmt::print("\n");
     const auto list = [](const char* what, const std::vector<std::string>& names) {
       for (const std::string& name : names) fmt::print("{} {}\n", what, name);

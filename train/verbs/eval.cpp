@@ -17,34 +17,54 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Which weights of a run, and which noise.
+Json origin(const Trained& run) {
+  return {{"step", run.at.step}, {"seed", run.recipe.seed}, {"averaged", run.averages != nullptr}};
+}
+
 struct Inputs {
   std::unique_ptr<ImageSet> a, b;  // either null: saved statistics, or not given
   int64_t count, reference_count;
+  Json run_a = Json::object(), run_b = run_a;  // of a run: step, seed, which weights
 };
 
+Trained load(const std::string& path, const EvalArguments& arguments, const Options& options, Json& of) {
+  Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
+  of = origin(run);
+  return run;
+}
+
 std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const EvalArguments& arguments,
-                               const Options& options) {
-  if (!is_run(path)) return open_images(path);
+                               const Options& options, Json& of) {
+  if (!is_run(path)) {
+    std::unique_ptr<ImageSet> images = open_images(path);
+    if (const std::string files = images->skipped(); !files.empty() && !options.quiet)
+      fmt::print(stderr, "{}: skipped {}; JPEG and PNG are read\n", path, files);
+    return images;
+  }
   if (count == 0)
     fail(Fault::usage, "{}: expected --count, how many samples to draw of the run, found none", path);
-  return samples_of(load_trained(path, options.device, arguments.sets), count);
+  return samples_of(load(path, arguments, options, of), count);
 }
 
 Inputs open_both(const EvalArguments& arguments, const Options& options, bool a_is_saved, bool b_is_saved) {
   Inputs in{nullptr, nullptr, arguments.count, arguments.reference_count.value_or(arguments.count)};
   if (arguments.reconstructions) {
     if (!is_run(arguments.a)) fail(Fault::usage, "--reconstructions: expected a run, found {}", arguments.a);
-    Reconstructed both =
-        reconstructions_of(load_trained(arguments.a, options.device, arguments.sets), arguments.count);
+    Reconstructed both = reconstructions_of(load(arguments.a, arguments, options, in.run_a), arguments.count);
     in.a = std::move(both.reconstructions);
     if (arguments.b.empty()) in.b = std::move(both.originals);
-  } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options);
-  if (!arguments.b.empty() && !b_is_saved) in.b = open(arguments.b, in.reference_count, arguments, options);
+  } else if (!a_is_saved) in.a = open(arguments.a, in.count, arguments, options, in.run_a);
+  if (!arguments.b.empty() && !b_is_saved)
+    in.b = open(arguments.b, in.reference_count, arguments, options, in.run_b);
   return in;
 }
 
-Json described(const std::string& path, int64_t count, const std::string& crc32) {
-  return {{"path", path}, {"count", count}, {"crc32", crc32}};
+Json described(const std::string& path, int64_t count, const std::string& crc32,
+               const Json& run = Json::object()) {
+  Json out{{"path", path}, {"count", count}, {"crc32", crc32}};
+  out.update(run);
+  return out;
 }
 template <class Network>
 Json described(const Network& network) {
@@ -57,12 +77,14 @@ std::string reference_path(const EvalArguments& arguments) {
 
 int tell(const std::string& metric, const Json& value, const Json& more, Json provenance,
          const Options& options, const std::string& line) {
+  const bool averaged = provenance["samples"].value("averaged", false);
   provenance["program"] = version();
+  provenance["jpeg_decoder"] = jpeg_decoder();
   Json out{{"metric", metric}, {"value", value}};
   for (const auto& [key, of] : more.items()) out[key] = of;
   out["provenance"] = provenance;
   if (options.json) fmt::print("{}\n", out.dump());
-  else fmt::print("{} {}\n", metric, line);
+  else fmt::print("{} {}{}\n", metric, line, averaged ? ", averaged weights" : "");
   return 0;
 }
 
@@ -104,29 +126,56 @@ void check_count(const Fitted& fitted, InceptionLayer layer) {
          fitted.source["path"].get<std::string>(), width, name(layer), count);
 }
 
+// Statistics made otherwise than what they meet give a number that means nothing. `weights`: the CRC-32 of
+// those in use, from `path_of_weights`; empty: none yet, and `saved` names them from here on.
+void check_saved(const std::string& path, const SavedStatistics& saved, const Protocol& protocol,
+                 const std::string& path_of_weights, std::string& weights, const Options& options) {
+  if (saved.protocol.empty()) {
+    if (!options.quiet)
+      fmt::print(stderr,
+                 "{}: does not say its protocol, layer, weights and count: taken as {} of the same weights\n",
+                 path, protocol.name);
+    return;
+  }
+  if (saved.protocol != protocol.name)
+    fail(Fault::usage, "{}: expected statistics of protocol {}, found {}; add --protocol {}", path,
+         protocol.name, saved.protocol, saved.protocol);
+  if (weights.empty()) weights = saved.weights;
+  if (saved.weights != weights)
+    fail(Fault::usage, "{}: expected statistics by the weights of {}, CRC-32 {}, found {}; make them anew",
+         path, path_of_weights, weights, saved.weights);
+}
+
 int frechet(const EvalArguments& arguments, const Options& options) {
   const bool spatial = arguments.metric == "sfid",
              only_save = !arguments.save_stats.empty() && arguments.b.empty() && !arguments.reconstructions;
   const InceptionLayer layer = spatial ? InceptionLayer::spatial : layer_named(arguments.layer);
   const Protocol& protocol = protocol_named(arguments.protocol);
   if (!only_save) need_reference(arguments);
-  std::optional<Statistics> saved_a = read_statistics(arguments.a, layer), saved_b;
+  if (!arguments.save_stats.empty()) prepare_output(arguments.save_stats);
+  std::optional<SavedStatistics> saved_a = read_statistics(arguments.a, layer), saved_b;
   if (!arguments.b.empty()) saved_b = read_statistics(arguments.b, layer);
   const Inputs in = open_both(arguments, options, saved_a.has_value(), saved_b.has_value());
   std::optional<InceptionNetwork> network;
   Json provenance{{"protocol", protocol.name}, {"layer", name(layer)}};
+  std::string weights;  // CRC-32 of those in use
   if (in.a || in.b) {
     network = load_inception(weights_of(arguments, "Inception"), options.device);
     provenance["weights"] = described(*network);
+    weights = network->crc32;
   }
+  const std::string from = network ? network->path : arguments.a;
+  if (saved_a) check_saved(arguments.a, *saved_a, protocol, from, weights, options);
+  if (saved_b) check_saved(arguments.b, *saved_b, protocol, from, weights, options);
   std::vector<InceptionLayer> layers = {layer};
   // Both kinds go into saved statistics, as far as the weights and the images reach.
   const InceptionLayer other = spatial ? layer_named(arguments.layer) : InceptionLayer::spatial;
-  const auto fit = [&](const std::string& path, std::optional<Statistics>& saved, ImageSet* images,
+  const auto fit = [&](const std::string& path, std::optional<SavedStatistics>& saved, ImageSet* images,
                        int64_t count, bool save) {
     if (saved) {
-      const Fitted out{std::move(*saved),
-                       described(path, saved->count, fmt::format("{:08x}", crc_of(read_file(path))))};
+      const std::string crc = fmt::format("{:08x}", crc_of(read_file(path)));
+      Fitted out{std::move(saved->statistics), described(path, saved->statistics.count, crc)};
+      if (!out.statistics.count) out.source["count"] = nullptr;  // not known
       check_count(out, layer);
       if (save)
         fail(Fault::usage, "--save-stats: expected images, found {}, which is saved statistics already",
@@ -134,7 +183,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
       return out;
     }
     const int64_t available = count ? count : images->size();
-    Fitted out{{}, described(path, available, "")};
+    Fitted out{{}, described(path, available, "", images == in.a.get() ? in.run_a : in.run_b)};
     out.statistics.count = available;
     check_count(out, layer);  // before the work
     std::vector<InceptionLayer> wanted = {layer};
@@ -149,7 +198,8 @@ int frechet(const EvalArguments& arguments, const Options& options) {
       std::optional<Statistics> second;
       if (wanted.size() > 1) second = statistics_of(features.at(other));
       const Statistics *first = &out.statistics, *beside = second ? &*second : nullptr;
-      save_statistics(arguments.save_stats, spatial ? beside : first, spatial ? first : beside);
+      save_statistics(arguments.save_stats, spatial ? beside : first, spatial ? other : layer,
+                      spatial ? first : beside, protocol.name, network->crc32);
     }
     return out;
   };
@@ -163,9 +213,11 @@ int frechet(const EvalArguments& arguments, const Options& options) {
   const Fitted b = fit(reference, saved_b, in.b.get(), in.reference_count, false);
   provenance["reference"] = b.source;
   const double value = frechet_distance(a.statistics, b.statistics);
+  const auto count = [](const Fitted& of) {
+    return of.statistics.count ? fmt::format("{}", of.statistics.count) : std::string("an unknown number");
+  };
   return tell(metric, value, Json::object(), provenance, options,
-              fmt::format("{:.6g}  ({}, {} images against {})", value, protocol.name,
-                          a.source["count"].get<int64_t>(), b.source["count"].get<int64_t>()));
+              fmt::format("{:.6g}  ({}, {} images against {})", value, protocol.name, count(a), count(b)));
 }
 
 int inception(const EvalArguments& arguments, const Options& options) {
@@ -179,7 +231,7 @@ int inception(const EvalArguments& arguments, const Options& options) {
   const Json provenance{{"protocol", protocol.name},
                         {"layer", name(InceptionLayer::unbiased)},
                         {"weights", described(network)},
-                        {"samples", described(arguments.a, features.count, features.crc32)}};
+                        {"samples", described(arguments.a, features.count, features.crc32, in.run_a)}};
   return tell(
       "IS", score.mean, {{"std", score.std}}, provenance, options,
       fmt::format("{:.6g} +- {:.3g}  ({}, {} images)", score.mean, score.std, protocol.name, features.count));
@@ -205,8 +257,8 @@ int of_features(const EvalArguments& arguments, const Options& options) {
   Json provenance{{"protocol", protocol.name},
                   {"layer", name(layer)},
                   {"weights", described(network)},
-                  {"samples", described(arguments.a, a.count, a.crc32)},
-                  {"reference", described(reference_path(arguments), b.count, b.crc32)}};
+                  {"samples", described(arguments.a, a.count, a.crc32, in.run_a)},
+                  {"reference", described(reference_path(arguments), b.count, b.crc32, in.run_b)}};
   const std::string against = fmt::format("({}, {} images against {})", protocol.name, a.count, b.count);
   if (kid) {
     const MeanStd score = kernel_distance(a.at(layer), b.at(layer), arguments.subsets, arguments.subset_size);
@@ -222,6 +274,12 @@ int of_features(const EvalArguments& arguments, const Options& options) {
 
 int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric metric) {
   need_reference(arguments);
+  for (const std::string& path : {arguments.reconstructions ? std::string() : arguments.a, arguments.b})
+    if (is_run(path))
+      fail(Fault::usage,
+           "eval {}: expected pairs, found samples of {}, which have no partner; --reconstructions of a run "
+           "are paired with its data",
+           arguments.metric, path);
   std::optional<LpipsNetwork> network;
   Json provenance = Json::object();
   if (metric == PairMetric::lpips) {
@@ -233,8 +291,8 @@ int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric 
                                           arguments.resize, options.quiet);
   const int64_t count = int64_t(scores.values.size());
   provenance["resize"] = arguments.resize;
-  provenance["samples"] = described(arguments.a, count, scores.crc32_a);
-  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b);
+  provenance["samples"] = described(arguments.a, count, scores.crc32_a, in.run_a);
+  provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b, in.run_b);
   const std::string name = metric == PairMetric::psnr   ? "PSNR"
                            : metric == PairMetric::ssim ? "SSIM"
                                                         : fmt::format("LPIPS-{}", ::name(network->net));

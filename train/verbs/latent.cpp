@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
 #include "train/feed.h"
 #include "train/report.h"
@@ -23,7 +24,7 @@ std::vector<int64_t> whole(const Tensor& labels) {
 
 LatentReport of_run(const std::string& path, const LatentArguments& arguments, const Options& options) {
   const NoGrad off;
-  const Trained run = load_trained(path, options.device, arguments.sets);
+  const Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
   const Examples examples(held_out(run.recipe).value_or(run.recipe));
   const int64_t count = std::min(arguments.count, examples.size());
   std::vector<Tensor> parts;
@@ -38,11 +39,12 @@ LatentReport of_run(const std::string& path, const LatentArguments& arguments, c
     const std::vector<int64_t> more = whole(batch.labels);
     labels.insert(labels.end(), more.begin(), more.end());
   }
-  return examine_latents(path, concat(parts, 0), labels, run.recipe.probe.neighbours,
-                         run.recipe.probe.temperature);
+  LatentReport out = examine_latents(path, concat(parts, 0), labels, arguments.neighbours);
+  out.averaged = run.averages != nullptr;
+  return out;
 }
 
-LatentReport of_file(const std::string& path, int64_t count) {
+LatentReport of_file(const std::string& path, int64_t count, int64_t neighbours) {
   const TensorFile file(path);
   const TensorEntry* latents = file.find("latents");
   if (!latents)
@@ -57,8 +59,7 @@ LatentReport of_file(const std::string& path, int64_t count) {
   const int64_t n = x.rank() ? std::min(count, x.dim(0)) : 0;
   if (n > 0) x = slice(x, 0, 0, n);
   if (!labels.empty()) labels.resize(size_t(n));
-  const Recipe defaults;
-  return examine_latents(path, x, labels, defaults.probe.neighbours, defaults.probe.temperature);
+  return examine_latents(path, x, labels, neighbours);
 }
 
 // How many of the largest eigenvalues make up a share of their sum.
@@ -71,17 +72,23 @@ int64_t directions(const LatentReport& r, double share) {
 }
 
 nlohmann::ordered_json to_json(const LatentReport& r) {
-  nlohmann::ordered_json out{{"name", r.name},
-                             {"count", r.count},
-                             {"mean", r.mean},
-                             {"deviation", r.deviation},
-                             {"std", r.std},
-                             {"scale", r.scale},
-                             {"spectrum_of", r.of_channels ? "channels" : "latent"},
-                             {"spectrum", r.spectrum},
-                             {"effective_rank", r.effective_rank}};
-  if (r.knn) out["knn"] = *r.knn;
+  nlohmann::ordered_json out{
+      {"name", r.name},           {"count", r.count},
+      {"averaged", r.averaged},   {"mean", r.mean},
+      {"deviation", r.deviation}, {"std", r.std},
+      {"scale", r.scale},         {"spectrum_of", r.of_channels ? "channels" : "latent"},
+      {"spectrum", r.spectrum},   {"effective_rank", r.effective_rank}};
+  if (r.knn) out["knn"] = *r.knn, out["neighbours"] = r.neighbours, out["distance"] = "euclidean";
   return out;
+}
+
+// "5-NN accuracy, Euclidean"; fewer where a half is not so many.
+std::string neighbours_name(const std::vector<LatentReport>& reports) {
+  int64_t least = reports.front().neighbours, most = least;
+  for (const LatentReport& r : reports)
+    least = std::min(least, r.neighbours), most = std::max(most, r.neighbours);
+  return fmt::format("{}-NN accuracy, Euclidean",
+                     least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most));
 }
 
 void write_page(const std::string& path, const std::vector<LatentReport>& reports) {
@@ -92,8 +99,9 @@ void write_page(const std::string& path, const std::vector<LatentReport>& report
   spectra.smooth = sums.smooth = false, sums.from_zero = true;
   spectra.x_label = sums.x_label = "direction";
   Table table;
-  table.header = {"",        "examples", "std", "scale", "directions", "effective rank",
-                  "90 % in", "99 % in",  "kNN"};
+  table.header = {"",        "examples",   "std",
+                  "scale",   "directions", "effective rank",
+                  "90 % in", "99 % in",    neighbours_name(reports)};
   for (const LatentReport& r : reports) {
     Series eigen{r.name, {}, {}}, sum{r.name, {}, {}};
     const double all = std::accumulate(r.spectrum.begin(), r.spectrum.end(), 0.0);
@@ -122,9 +130,11 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   const std::string ending = ".html";
   if (!arguments.out.empty() && !arguments.out.ends_with(ending))
     fail(Fault::usage, "--out {}: expected a name ending in .html", arguments.out);
+  if (!arguments.out.empty()) prepare_output(arguments.out);
   std::vector<LatentReport> reports;
   for (const std::string& path : arguments.of)
-    reports.push_back(is_run(path) ? of_run(path, arguments, options) : of_file(path, arguments.count));
+    reports.push_back(is_run(path) ? of_run(path, arguments, options)
+                                   : of_file(path, arguments.count, arguments.neighbours));
   if (!arguments.out.empty()) write_page(arguments.out, reports);
   if (options.json) {
     nlohmann::ordered_json out;
@@ -146,6 +156,7 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
     return r.name.size() > 24 ? ".." + r.name.substr(r.name.size() - 22) : r.name;
   });
   line("examples", [](const LatentReport& r) { return fmt::format("{}", r.count); });
+  line("averaged weights", [](const LatentReport& r) { return std::string(r.averaged ? "yes" : "no"); });
   line("channels", [](const LatentReport& r) { return fmt::format("{}", r.mean.size()); });
   line("mean of a channel", [&](const LatentReport& r) { return range(r.mean); });
   line("deviation of a channel", [&](const LatentReport& r) { return range(r.deviation); });
@@ -157,7 +168,7 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   line("directions with 90 % of the variance",
        [](const LatentReport& r) { return fmt::format("{}", directions(r, 0.9)); });
   line("directions with 99 %", [](const LatentReport& r) { return fmt::format("{}", directions(r, 0.99)); });
-  line("kNN accuracy, half votes on half", [](const LatentReport& r) {
+  line(neighbours_name(reports) + ", half on half", [](const LatentReport& r) {
     return r.knn ? fmt::format("{:.1f} %", 100 * *r.knn) : std::string("no labels");
   });
   if (options.verbose)

@@ -10,8 +10,6 @@
 
 namespace {
 
-constexpr uint32_t kPairStep = 0xFFFFFFF9u;  // of the numbers that choose pairs
-
 // Two different examples, uniformly.
 std::pair<int64_t, int64_t> pair_of(uint64_t seed, int64_t index, int64_t size) {
   const Bits4 bits = random4({seed, kPairStep, 0}, uint64_t(index));
@@ -31,7 +29,7 @@ nlohmann::ordered_json to_json(const Ratios& r) {
 
 int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options) {
   const NoGrad off;
-  const Trained run = load_trained(arguments.run, options.device, arguments.sets);
+  const Trained run = load_trained(arguments.run, options.device, arguments.sets, arguments.raw);
   const std::optional<Recipe> others = held_out(run.recipe);
   const Examples examples(others.value_or(run.recipe));
   if (examples.size() < 2)
@@ -75,9 +73,10 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
              : fmt::format("{}, trained on too",
                            run.recipe.data.path.empty() ? run.recipe.data.kind : run.recipe.data.path);
   if (options.json) {
-    nlohmann::ordered_json out{
-        {"run", run.folder},           {"step", run.at.step}, {"stage", run.at.stage},   {"data", data},
-        {"examples", examples.size()}, {"seed", seed},        {"pairs", arguments.pairs}};
+    nlohmann::ordered_json out{{"run", run.folder},           {"step", run.at.step},
+                               {"stage", run.at.stage},       {"data", data},
+                               {"examples", examples.size()}, {"seed", seed},
+                               {"pairs", arguments.pairs},    {"averaged", run.averages != nullptr}};
     for (const Lipschitz& l : found)
       out["metrics"].push_back(
           {{"metric", l.metric}, {"encoder", to_json(l.encoder)}, {"decoder", to_json(l.decoder)}});
@@ -85,8 +84,9 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
     fmt::print("{}\n", out.dump());
     return 0;
   }
-  fmt::print("{} at step {}, stage {}: {} pairs of {} examples ({}), seed {}\n\n", run.folder, run.at.step,
-             run.at.stage, arguments.pairs, examples.size(), data, seed);
+  fmt::print("{} at step {}, stage {}{}: {} pairs of {} examples ({}), seed {}\n\n", run.folder, run.at.step,
+             run.at.stage, run.averages ? ", averaged weights" : "", arguments.pairs, examples.size(), data,
+             seed);
   fmt::print("{:<24} {:>10} {:>10} {:>10}\n", "", "mean", "median", "95 %");
   for (const Lipschitz& l : found) {
     for (const auto& [part, r] : {std::pair("encoder", l.encoder), std::pair("decoder", l.decoder)})

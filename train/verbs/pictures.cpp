@@ -3,75 +3,112 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
 #include "kernels/error.h"
 #include "train/feed.h"
 #include "train/trained.h"
 #include "train/verbs.h"
 
+namespace fs = std::filesystem;
+
 namespace {
 
 // --seed draws other noise, and other data where that is drawn.
-Trained load(const std::string& run, const Options& options) {
-  std::vector<std::string> sets;
+Trained load(const PictureArguments& arguments, const Options& options) {
+  std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  return load_trained(run, options.device, sets);
+  return load_trained(arguments.run, options.device, sets, arguments.raw);
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+enum class Form { grid, arrays, files };
+
+// By the name. A folder has to be new or empty, so that it holds nothing but these images.
+Form form_of(const std::string& path) {
+  const std::string ending = fs::path(path).extension();
+  std::error_code none;
+  const bool folder = fs::is_directory(path, none);
+  if (!folder && ending == ".png") return Form::grid;
+  if (!folder && ending == ".npz") return Form::arrays;
+  if (!folder && !ending.empty())
+    fail(Fault::usage, "--out {}: expected a name ending in .png or .npz, or a folder, found another", path);
+  if (folder && !fs::is_empty(path, none))
+    fail(Fault::usage, "--out {}: expected a new or an empty folder, found files in it", path);
+  return Form::files;
 }
 
-void save(const std::string& path, const Tensor& x, int64_t columns) {
-  if (x.rank() != 4)
-    fail(Fault::usage, "{}: expected a model of images, found data of shape {}", path, x.shape().str());
-  if (ends_with(path, ".npz")) save_arrays(path, x);
-  else if (ends_with(path, ".png")) save_grid(path, x, columns);
-  else fail(Fault::usage, "--out {}: expected a name ending in .png or .npz, found another", path);
+// Where the images go; refused before they are made if they cannot be written there.
+std::string output_path(const PictureArguments& arguments, const Trained& run, const char* name, Form form) {
+  const std::string path =
+      arguments.out.empty() ? fmt::format("{}/samples/{}.png", run.folder, name) : arguments.out;
+  if (form == Form::files) make_folder(path);
+  else prepare_output(path);
+  return path;
+}
+
+void save_files(const std::string& folder, const Tensor& x) {
+  make_folder(folder);
+  for (int64_t i = 0; i < x.dim(0); ++i)
+    save_grid(fmt::format("{}/{:05}.png", folder, i), slice(x, 0, i, i + 1), 1);
 }
 
 void tell(const std::string& path, int64_t count, const Trained& run, const Options& options,
-          const std::vector<std::pair<std::string, double>>& more = {}) {
-  nlohmann::ordered_json out{{"file", path}, {"count", count}, {"step", run.at.step}};
-  for (const auto& [name, value] : more) out[name] = value;
-  if (options.json) fmt::print("{}\n", out.dump());
-  else fmt::print("{}\n", path);
+          std::optional<double> mse = {}) {
+  const bool averaged = run.averages != nullptr;
+  if (options.json) {
+    nlohmann::ordered_json out{
+        {"file", path}, {"count", count}, {"step", run.at.step}, {"averaged", averaged}};
+    if (mse) out["mse"] = *mse;
+    fmt::print("{}\n", out.dump());
+    return;
+  }
+  fmt::print("{}: {} images at step {}{}{}\n", path, count, run.at.step, averaged ? ", averaged weights" : "",
+             mse ? fmt::format(", mean squared error {:.5g}", *mse) : "");
 }
 
 }  // namespace
 
 int sample(const PictureArguments& arguments, const Options& options) {
-  const Trained run = load(arguments.run, options);
+  const Form form = arguments.out.empty() ? Form::grid : form_of(arguments.out);
+  const Trained run = load(arguments, options);
+  check_makes_images(run, false);
+  const std::string path = output_path(arguments, run, "sample", form);
   const NoGrad off;
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce) {
     parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
-    if (!parts.back())
-      fail(Fault::usage, "sample: {}: expected a model with a generator, found a {}", run.folder,
-           run.recipe.model.kind);
   }
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
-  save(path, concat(parts, 0), std::llround(std::ceil(std::sqrt(double(arguments.count)))));
+  const Tensor x = concat(parts, 0);
+  if (form == Form::grid) save_grid(path, x, std::llround(std::ceil(std::sqrt(double(arguments.count)))));
+  else if (form == Form::arrays) save_arrays(path, x);
+  else save_files(path, x);
   tell(path, arguments.count, run, options);
   return 0;
 }
 
+// Beside the reconstructions lie the originals: in a grid, in a file NAME-originals.npz, in a second folder.
 int reconstruct(const PictureArguments& arguments, const Options& options) {
-  const Trained run = load(arguments.run, options);
+  const Form form = arguments.out.empty() ? Form::grid : form_of(arguments.out);
+  const Trained run = load(arguments, options);
+  check_makes_images(run, true);
+  const std::string path = output_path(arguments, run, "reconstruction", form);
   const NoGrad off;
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
-  std::vector<Tensor> parts;
+  std::vector<Tensor> before, after;
   const std::optional<double> mse =
-      reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
-        parts.push_back(ends_with(path, ".npz") ? y : side_by_side(x, y));
-      });
-  if (!mse)
-    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder and a decoder, found a {}",
-         run.folder, run.recipe.model.kind);
-  save(path, concat(parts, 0), 8);
-  tell(path, arguments.count, run, options, {{"mse", *mse}});
+      reconstruct_data(run, arguments.count,
+                       [&](const Tensor& x, const Tensor& y) { before.push_back(x), after.push_back(y); });
+  const Tensor x = concat(before, 0), y = concat(after, 0);
+  if (form == Form::grid) {
+    save_grid(path, side_by_side(x, y), 8);
+  } else if (form == Form::arrays) {
+    save_arrays(path, y), save_arrays(path.substr(0, path.size() - 4) + "-originals.npz", x);
+  } else {
+    save_files(path + "/reconstructions", y), save_files(path + "/originals", x);
+  }
+  tell(path, arguments.count, run, options, mse);
   return 0;
 }

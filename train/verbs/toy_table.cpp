@@ -18,7 +18,7 @@ ToyTable::Summary summarize(const ToyResult& result, double ToyAccuracy::*which)
   ToyTable::Summary s;
   for (const ToyAccuracy& run : result.runs) s.mean += 100 * run.*which / n;
   for (const ToyAccuracy& run : result.runs) s.std += std::pow(100 * run.*which - s.mean, 2);
-  s.std = n > 1 ? std::sqrt(s.std / (n - 1)) : 0;
+  s.std = n > 1 ? std::sqrt(s.std / (n - 1)) : NAN;
   return s;
 }
 
@@ -151,7 +151,8 @@ ordered_json to_json(const ToyTable& table) {
 }
 
 std::string text(const ToyTable::Summary& summary) {
-  return fmt::format("{:.1f} ({:.1f})", summary.mean, summary.std);
+  return std::isnan(summary.std) ? fmt::format("{:.1f} (-)", summary.mean)  // of one run
+                                 : fmt::format("{:.1f} ({:.1f})", summary.mean, summary.std);
 }
 
 std::string in_words(const ToyTable::Claim& claim) {

@@ -1,15 +1,31 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
+#include "train/checkpoint.h"
 #include "train/loop.h"
+#include "train/shipped.h"
 #include "train/verbs.h"
 
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  Recipe recipe = load_recipe(arguments.recipe, sets);
-  recipe.device = options.device;
-  return recipe;
+  const bool own = arguments.recipe.empty();
+  if (own && !has_run(arguments.out))
+    fail(Fault::usage, "train: {}: expected a run to resume, found no recipe.toml in it; name its folder",
+         arguments.out);
+  return load_recipe(own ? arguments.out + "/recipe.toml" : arguments.recipe, sets, options.device);
+}
+
+int list_recipes(const Options& options) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const ShippedRecipe& recipe : kShippedRecipes) {
+    const std::string text = recipe.text;
+    const std::string what = text.substr(2, text.find('\n') - 2);  // its first line, a comment
+    if (options.json) out.push_back({{"name", recipe.name}, {"what", what}});
+    else fmt::print("{:<22} {}\n", recipe.name, what);
+  }
+  if (options.json) fmt::print("{}\n", out.dump());
+  return 0;
 }
 
 int train(const TrainArguments& arguments, const Options& options) {

@@ -1,0 +1,22 @@
+// Every stream of random numbers that is not a training step's, by the `step` of its Key (kernels/philox.h):
+// in one place, so that no two share a number. Training steps count from 1.
+#pragma once
+#include <cstdint>
+
+enum RandomStream : uint32_t {
+  kInitStep = 0,  // initial weights; of the toy study's own seed, which trains nothing, the seeds of its runs
+  // No training comes as far as what follows.
+  kToyMapStep = 0xD0000000,
+  kToyDataStep = 0xD1000000,
+  kProceduralStep = 0xD2000000,           // pictures of data.kind procedural
+  kPlanStep = 0xFFFFFFF6,                 // the batch of train --plan
+  kCropStep = 0xFFFFFFF7,                 // data.crop
+  kPairStep = 0xFFFFFFF8,                 // pairs of inspect lipschitz
+  kProbeStep = 0xFFFFFFF9,                // examples of the probe
+  kAugmentStep = 0xFFFFFFFA,              // data.augment
+  kSecondDiscriminatorStep = 0xFFFFFFFB,  // schedule.discriminator fresh
+  kOrderStep = 0xFFFFFFFC,                // data.shuffle
+  kSecondDecoderStep = 0xFFFFFFFD,        // the full decoder after a width switch
+  kFlipStep = 0xFFFFFFFE,                 // data.flip
+  kPictureStep = 0xFFFFFFFF,              // noise of samples
+};
