@@ -337,6 +337,7 @@ TEST_CASE("tensor cores add as GPUs do, where that is asked for") {
       {after(1.5f, 1.5f, same(0, 15, 1, power(-25))), 2.25f, 2.25f + power(-22), 2.25f},
       {same(0, 1, power(-100), power(-20)), power(-120), power(-120), power(-120)},
       {same(INFINITY, 1, 1, 1), INFINITY, INFINITY, INFINITY},
+      {same(0, 1, 0, 1), 0, 0, 0},
   };
   for (const auto& [sum, rounded, hopper, ampere] : cases) {
     CAPTURE(&sum - &cases[0].sum);

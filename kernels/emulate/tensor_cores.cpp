@@ -32,7 +32,7 @@ void add_truncated(float* d, int n, const float* x, int step, const float* y, in
       top = std::max(top, exponent(x[k * step], least) + exponent(y[k * n + c], least));
       plain += x[k * step] * y[k * n + c];
     }
-    if (!std::isfinite(plain)) {
+    if (!std::isfinite(plain) || top < -500) {  // or all are zero
       d[c] = plain;
       continue;
     }
