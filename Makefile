@@ -1,7 +1,8 @@
 # The front door. `make` builds build/dae. CUDA=ON or OFF: with its kernels or without; by default `make test` compiles
 # them where nvcc is, `make` and `make run` only where a GPU answers too, and what was once chosen for a folder stays.
 BUILD ?= build
-.PHONY: all configure run test bench format
+PREFIX ?= /usr/local
+.PHONY: all configure run test bench install format
 
 all: configure
 	ninja -C $(BUILD) dae
@@ -10,9 +11,9 @@ configure:
 	@./setup.sh
 	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(if $(CUDA),-DDAE_CUDA=$(CUDA)) $(CMAKE_FLAGS)
 
-# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images.
+# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images. force=1: anew.
 run: all
-	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)')
+	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)') $(if $(force),--force)
 
 test: CUDA ?= ON
 test: configure
@@ -21,6 +22,10 @@ test: configure
 
 bench: all
 	$(BUILD)/dae bench
+
+# The program, and the engine as a library: find_package(dae).
+install: all
+	cmake --install $(BUILD) --prefix $(PREFIX)
 
 format:
 	@./setup.sh format

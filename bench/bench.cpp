@@ -226,6 +226,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
   } catch (const std::regex_error&) {
     fail(Fault::usage, "--filter: expected a regular expression, found \"{}\"", arguments.filter);
   }
+  if (!arguments.save.empty()) prepare_output(arguments.save);
   std::vector<Row> rows;
   const auto append = [&](std::vector<Row> more) {
     rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));

@@ -23,6 +23,8 @@ class Dataset {
   virtual int64_t label(int64_t) const { return -1; }
   // CRC-32 of what was read, or of what makes it; a folder's list of names besides. For the manifest.
   virtual std::vector<std::pair<std::string, uint32_t>> hashes() const = 0;
+  // Files of a folder that are no images it reads, counted by their endings: "2 .gif, 1 .txt"; or empty.
+  virtual std::string skipped() const { return {}; }
   const NoiseRows& noise() const { return noise_; }  // no rows: there is none
 
  protected:
@@ -39,8 +41,13 @@ std::unique_ptr<Dataset> open_tensors(const std::string& path);
 // middle one beginning at floor((long - size) / 2). The label is the number of the file's first subfolder
 // among their sorted names, or -1 without one. Opening reads and checks every file once, without decoding.
 std::unique_ptr<Dataset> open_folder(const std::string& path, int64_t size, const std::string& filter);
-// The paths below `root` that it reads: .jpg, .jpeg and .png in any case, sorted. Fault::data if none.
-std::vector<std::string> list_images(const std::string& root);
+// The paths below `root` that it reads: .jpg, .jpeg and .png in any case, sorted. Fault::data if none. Names
+// that begin with a dot are hidden: neither read nor counted.
+struct ImageList {
+  std::vector<std::string> names;
+  std::string skipped;  // Dataset::skipped()
+};
+ImageList list_images(const std::string& root);
 // Pictures of soft-edged discs, squares, rings and stripes on graded backgrounds; the label is the kind of
 // shape.
 std::unique_ptr<Dataset> open_procedural(uint64_t seed, int64_t size);

@@ -49,6 +49,30 @@ uint32_t crc_of(std::string_view bytes, uint32_t start) {
   return uint32_t(crc32_z(start, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error && !std::filesystem::is_directory(path))
+    error = std::make_error_code(std::errc::not_a_directory);
+  if (error)
+    fail(Fault::data, "{}: expected a folder that can be written, found: {}; choose another", path,
+         error.message());
+}
+
+void prepare_output(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    fail(Fault::data, "{}: expected the name of a file to write, found a folder", path);
+  if (const std::string folder = std::filesystem::path(path).parent_path().string(); !folder.empty())
+    make_folder(folder);
+  const std::string temporary = path + ".tmp";
+  const Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
+  if (file.fd < 0)
+    fail(Fault::data, "{}: cannot be written: {}; choose a folder you can write to", path,
+         std::strerror(errno));
+  ::unlink(temporary.c_str());
+}
+
 void write_file(const std::string& path,
                 const std::function<void(const std::function<void(const void*, size_t)>&)>& fill) {
   const std::string temporary = path + ".tmp";

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -17,7 +19,9 @@ constexpr int64_t kLargestFile = int64_t{1} << 30;
 class Folder : public Dataset {
  public:
   Folder(const std::string& root, int64_t size, const std::string& filter)
-      : root_(root), side_(size), filter_(filter), names_(list_images(root)) {
+      : root_(root), side_(size), filter_(filter) {
+    ImageList list = list_images(root);
+    names_ = std::move(list.names), skipped_ = std::move(list.skipped);
     std::map<std::string, int64_t> classes;
     for (const std::string& name : names_) {
       const std::string content = read(name);
@@ -37,6 +41,7 @@ class Folder : public Dataset {
   std::vector<std::pair<std::string, uint32_t>> hashes() const override {
     return {{"crc32", crc_}, {"list_crc32", list_crc_}};
   }
+  std::string skipped() const override { return skipped_; }
 
   void get(int64_t index, std::optional<uint32_t> crop, double* out) const override {
     const std::string& name = names_[size_t(index)];
@@ -63,27 +68,40 @@ class Folder : public Dataset {
   int64_t side_;
   std::string filter_;
   std::vector<std::string> names_;
+  std::string skipped_;
   std::vector<int64_t> labels_;
   uint32_t crc_ = 0, list_crc_ = 0;
 };
 
 }  // namespace
 
-std::vector<std::string> list_images(const std::string& root) {
-  std::vector<std::string> names;
+ImageList list_images(const std::string& root) {
+  ImageList out;
+  std::vector<std::string>& names = out.names;
+  std::map<std::string, int64_t> others;  // by ending
   std::error_code error;
   for (fs::recursive_directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with('.')) {
+      at.disable_recursion_pending();
+      continue;
+    }
+    std::error_code ignored;
+    if (!at->is_regular_file(ignored)) continue;
     std::string kind = at->path().extension().string();
     std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
-    std::error_code ignored;
-    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") && at->is_regular_file(ignored))
+    if (kind == ".jpg" || kind == ".jpeg" || kind == ".png")
       names.push_back(at->path().lexically_relative(root).generic_string());
+    else ++others[kind.empty() ? "without an ending" : kind];
   }
+  for (const auto& [kind, count] : others)
+    out.skipped += fmt::format("{}{} {}", out.skipped.empty() ? "" : ", ", count, kind);
   if (error)
     fail(Fault::data, "{}: expected a folder of images that can be listed, found: {}", root, error.message());
-  if (names.empty()) fail(Fault::data, "{}: expected .jpg, .jpeg or .png files in it, found none", root);
+  if (names.empty())
+    fail(Fault::data, "{}: expected .jpg, .jpeg or .png files in it, found {}", root,
+         out.skipped.empty() ? "none" : out.skipped);
   std::sort(names.begin(), names.end());
-  return names;
+  return out;
 }
 
 std::unique_ptr<Dataset> open_folder(const std::string& path, int64_t size, const std::string& filter) {

@@ -17,13 +17,14 @@ namespace {
 
 class ImageFiles : public ImageSet {
  public:
-  explicit ImageFiles(const std::string& root) : root_(root), names_(list_images(root)) {}
-  int64_t size() const override { return int64_t(names_.size()); }
-  std::string name(int64_t i) const override { return names_[size_t(i)]; }
+  explicit ImageFiles(const std::string& root) : root_(root), list_(list_images(root)) {}
+  int64_t size() const override { return int64_t(list_.names.size()); }
+  std::string skipped() const override { return list_.skipped; }
+  std::string name(int64_t i) const override { return list_.names[size_t(i)]; }
   std::vector<Image> read(int64_t begin, int64_t end) override {
     std::vector<Image> out(size_t(end - begin));
     parallel_for(end - begin, 1, [&](int64_t i, int64_t) {
-      const std::string path = root_ + "/" + names_[size_t(begin + i)];
+      const std::string path = root_ + "/" + list_.names[size_t(begin + i)];
       out[size_t(i)] = decode_image(path, read_file(path));
     });
     return out;
@@ -31,7 +32,7 @@ class ImageFiles : public ImageSet {
 
  private:
   std::string root_;
-  std::vector<std::string> names_;
+  ImageList list_;
 };
 
 class ImageBytes : public ImageSet {

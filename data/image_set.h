@@ -11,6 +11,7 @@ class ImageSet {
  public:
   virtual ~ImageSet() = default;
   virtual int64_t size() const = 0;
+  virtual std::string skipped() const { return {}; }      // as Dataset::skipped()
   virtual std::string name(int64_t) const { return {}; }  // of the image's file, within its folder; or none
   // Images [begin, end). A set that is drawn as it is read starts anew where `begin` is not the last `end`.
   virtual std::vector<Image> read(int64_t begin, int64_t end) = 0;

@@ -184,6 +184,7 @@ RawBatch Loader::next() {
 
 std::vector<int64_t> Loader::example_shape() const { return state_->data->shape(); }
 double Loader::wait() const { return state_->waited; }
+std::string Loader::skipped() const { return state_->data->skipped(); }
 const NoiseRows& Loader::noise() const { return state_->data->noise(); }
 
 std::string Loader::manifest() const {
@@ -192,5 +193,6 @@ std::string Loader::manifest() const {
       {"kind", s.options.kind}, {"path", s.options.path}, {"count", s.count}, {"shape", s.data->shape()}};
   for (const auto& [name, value] : s.data->hashes()) manifest[name] = fmt::format("{:08x}", value);
   if (s.options.kind == "folder") manifest["jpeg_decoder"] = jpeg_decoder();
+  if (const std::string files = s.data->skipped(); !files.empty()) manifest["skipped"] = files;
   return manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -39,6 +39,7 @@ class Loader {
   RawBatch next();                 // the last, smaller batch of an epoch is dropped
   double wait() const;             // seconds next() has waited so far
   std::string manifest() const;    // JSON: kind, path, count, shape, CRC-32 of what was read
+  std::string skipped() const;     // Dataset::skipped()
   const NoiseRows& noise() const;  // "tensors": the recorded noise
 
  private:

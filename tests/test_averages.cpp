@@ -1,6 +1,5 @@
 // optimizer.ema: what is drawn, measured and shown comes from the averages; training goes on with the
 // weights.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <map>
 #include <nlohmann/json.hpp>
 

@@ -118,7 +118,7 @@ TEST_CASE("weights: exit code 3") {
            BadInput{"deeper", 3, {"deep"}},
            BadInput{"other", 3, {"1 unexpected: a (4)", "another model"}},
            BadInput{"misshaped", 3, {"generator.main.0.weight", "shape", "(4)"}},
-           BadInput{"directory", 3, {"file"}},
+           BadInput{"directory", 3, {"run folder"}},
            BadInput{"absent", 3, {"No such file"}},
        }) {
     BadInput full = row;
@@ -142,7 +142,7 @@ TEST_CASE("run folders: exit codes 2 and 3") {
   check(folder, {kSmall + "--out @/run --resume --set loss.kl=1", 2, {"kl"}});
   check(folder, {"sample @/run@1234567", 3, {"1234567"}});
   check(folder, {"sample @/run --out @/picture.bmp", 2, {".png"}});
-  check(folder, {"sample @/run --out @/none/picture.png", 3, {"none/picture.png"}});
+  check(folder, {"sample @/run --out @/file/picture.png", 3, {"file"}});
   const std::string last = folder / "run/checkpoints/step-00000002.safetensors";
   fs::resize_file(last, fs::file_size(last) / 2);
   check(folder, {"sample @/run", 3, {"step-00000002"}});

@@ -39,6 +39,8 @@ TEST_CASE("four rows, resumed row by row; without Inception's weights nothing is
   for (const char* part : {"DCGAN-SimCLR", "48.11", "data:image/png;base64,", "A short run"})
     CHECK(page.find(part) != std::string::npos);
 
+  CHECK(output(folder, kTiny).find("--weights") != std::string::npos);
+
   // A row that is lost is made again, to the same numbers; the others are left alone.
   const std::string lost = first["rows"][2]["runs"][0]["run"], kept = first["rows"][3]["runs"][0]["run"];
   const auto written = fs::last_write_time(kept + "/metrics.jsonl");
@@ -46,11 +48,29 @@ TEST_CASE("four rows, resumed row by row; without Inception's weights nothing is
   CHECK(json::parse(output(folder, "--json " + kTiny)) == first);
   CHECK(fs::last_write_time(kept + "/metrics.jsonl") == written);
 
+  // Figures that were measured with weights are shown and kept without them.
+  const std::string judged = lost + "/judged.json";
+  json all = json::parse(read(judged));
+  all.push_back({{"fid", 12.5},
+                 {"inception_score", 3.25},
+                 {"of",
+                  {{"images", 100},
+                   {"metric", "FID-768"},
+                   {"protocol", "gan-metrics"},
+                   {"weights_crc32", "0"},
+                   {"reference_crc32", "0"}}}});
+  write(judged, all.dump());
+  const json with = json::parse(output(folder, "--json " + kTiny));
+  CHECK(with["rows"][2]["runs"][0]["fid"] == 12.5);
+  CHECK(with["rows"][3]["runs"][0]["fid"].is_null());
+  CHECK(with["provenance"]["metric"] == "FID-768");
+  CHECK(json::parse(read(judged)) == all);
+
   // Another encoder or another setting would make another table.
   check(folder, {kTiny + " --set optimizer.lr=1", 2, {"same settings", "--out"}});
   const std::string text = output(folder, kTiny + " --markdown");
   CHECK(text.find("| DAE-VAEGAN") != std::string::npos);
-  CHECK(text.find("--weights") != std::string::npos);
+  CHECK(text.find("12.5000") != std::string::npos);
 }
 
 TEST_CASE("FID of real weights, named by its layer") {

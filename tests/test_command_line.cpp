@@ -1,5 +1,6 @@
 // The front door: words it does not know, help, what needs no run, and pictures in every form.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "data/image_set.h"

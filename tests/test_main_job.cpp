@@ -150,6 +150,30 @@ TEST_CASE("an interrupted job ends with 130, and the same command goes on to the
           read(kFolder / "whole" / run / "metrics.jsonl"));
 }
 
+TEST_CASE("finished runs are shown again and left alone; --force puts them aside; nothing is deleted") {
+  const fs::path run_folder = kFolder / "whole/vaegan-cifar10", notes = run_folder / "checkpoints/notes.txt";
+  std::ofstream(notes) << "mine";
+  const auto written = fs::last_write_time(run_folder / "metrics.jsonl");
+  const Job again = run("whole");
+  CHECK(WEXITSTATUS(again.status) == 0);
+  CHECK(fs::last_write_time(run_folder / "metrics.jsonl") == written);
+  CHECK(read(notes) == "mine");
+
+  // Runs of other settings, made by hand or not, are not this job's to replace.
+  const std::vector<std::string> other = {"--set", "loss.kl=0.5"};
+  const Job refused = run("whole", {}, other);
+  CHECK(WEXITSTATUS(refused.status) == 2);
+  for (const char* part : {"whole/vaegan-cifar10", "same settings", "--out", "--force"})
+    CHECK(refused.error.find(part) != std::string::npos);
+  CHECK(std::count_if(refused.error.begin(), refused.error.end(), is_line) == 1);
+  CHECK(read(notes) == "mine");
+  const Job forced = run("whole", {}, {"--set", "loss.kl=0.5", "--force"});
+  CHECK(WEXITSTATUS(forced.status) == 0);
+  CHECK(read(run_folder.string() + ".1/checkpoints/notes.txt") == "mine");
+  CHECK_FALSE(fs::exists(notes));
+  CHECK(read(run_folder / "recipe.toml").find("kl = 0.5") != std::string::npos);
+}
+
 TEST_CASE("data that is not there: one line, before anything is trained") {
   const Job job = run("nowhere", {}, {"data=/nowhere"});
   REQUIRE(WIFEXITED(job.status));

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "data/safetensors.h"
 #include "train/weights.h"
@@ -13,6 +15,15 @@
 namespace fs = std::filesystem;
 
 namespace {
+
+// RUN, and STEP if it is RUN@STEP.
+std::pair<std::string, std::optional<int64_t>> split(const std::string& run_at_step) {
+  const size_t at = run_at_step.rfind('@');
+  if (at == std::string::npos || at + 1 == run_at_step.size() ||
+      run_at_step.find_first_not_of("0123456789", at + 1) != std::string::npos)
+    return {run_at_step, {}};
+  return {run_at_step.substr(0, at), std::atoll(run_at_step.c_str() + at + 1)};
+}
 
 Param view(const Param& p, const std::string& name, const Tensor& value) {
   Param v = p;
@@ -71,6 +82,13 @@ std::string scale_name(const std::string& optimizer) { return "optimizer." + opt
 
 }  // namespace
 
+bool has_run(const std::string& folder) {
+  std::error_code none;
+  return fs::exists(folder + "/recipe.toml", none);
+}
+
+bool is_run(const std::string& run_at_step) { return has_run(split(run_at_step).first); }
+
 fs::path checkpoint_path(const std::string& run, int64_t step) {
   return fs::path(run) / "checkpoints" / fmt::format("step-{:08}.safetensors", step);
 }
@@ -88,20 +106,23 @@ std::vector<int64_t> checkpoint_steps(const std::string& run) {
 }
 
 fs::path find_checkpoint(const std::string& run_at_step) {
-  const size_t at = run_at_step.rfind('@');
-  const bool numbered = at != std::string::npos && at + 1 < run_at_step.size() &&
-                        run_at_step.find_first_not_of("0123456789", at + 1) == std::string::npos;
-  const std::string run = numbered ? run_at_step.substr(0, at) : run_at_step;
+  const auto [run, wanted] = split(run_at_step);
   const std::vector<int64_t> steps = checkpoint_steps(run);
   if (steps.empty())
     fail(Fault::data, "checkpoint: {}: expected a run folder with checkpoints/step-*.safetensors, found none",
          run);
-  if (!numbered) return checkpoint_path(run, steps.back());
-  const int64_t wanted = std::atoll(run_at_step.c_str() + at + 1);
-  if (!std::binary_search(steps.begin(), steps.end(), wanted))
+  if (!wanted) return checkpoint_path(run, steps.back());
+  if (!std::binary_search(steps.begin(), steps.end(), *wanted))
     fail(Fault::data, "checkpoint: {}: expected a checkpoint of step {}, found those of steps {}", run,
-         wanted, fmt::join(steps, ", "));
-  return checkpoint_path(run, wanted);
+         *wanted, fmt::join(steps, ", "));
+  return checkpoint_path(run, *wanted);
+}
+
+std::string weights_file(const std::string& file_or_run) {
+  std::error_code none;
+  const bool file = fs::is_regular_file(file_or_run, none);
+  const bool run = !file && (fs::is_directory(file_or_run, none) || split(file_or_run).second);
+  return run ? find_checkpoint(file_or_run).string() : file_or_run;
 }
 
 void save_checkpoint(const fs::path& path, Experiment& experiment, const Progress& progress) {
@@ -158,8 +179,8 @@ void load_checkpoint(const fs::path& path, Experiment& experiment) {
   for (Param* p : experiment.state()) p->changed();
 }
 
-void load_weights(const fs::path& path, const std::vector<Param*>& state) {
-  const TensorFile file(path.string());
+void load_weights(const std::string& file_or_run, const std::vector<Param*>& state) {
+  const TensorFile file(weights_file(file_or_run));
   fill(file.path(), weight_entries(file), state);
 }
 

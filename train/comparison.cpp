@@ -11,26 +11,36 @@
 #include "kernels/error.h"
 #include "train/checkpoint.h"
 #include "train/loop.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 
 namespace fs = std::filesystem;
 
-bool has_run(const Contender& contender) {
-  std::error_code none;
-  return fs::exists(contender.run + "/recipe.toml", none);
-}
+namespace {
 
 bool same_recipe(const Contender& contender) {
-  return has_run(contender) && read_file(contender.run + "/recipe.toml") == to_toml(contender.recipe);
+  return to_toml(load_recipe(contender.run + "/recipe.toml")) == to_toml(contender.recipe);
 }
 
-void check_same_settings(const char* verb, const std::vector<Contender>& contenders) {
+}  // namespace
+
+void check_same_settings(const char* verb, const std::vector<Contender>& contenders, const char* next) {
   for (const Contender& contender : contenders)
-    if (has_run(contender) && !same_recipe(contender))
+    if (has_run(contender.run) && !same_recipe(contender))
       fail(Fault::usage,
-           "{}: {}: expected a new folder or a run of the same settings, found one of others; "
-           "choose another --out",
-           verb, contender.run);
+           "{}: {}: expected a new folder or a run of the same settings, found one of others; {}", verb,
+           contender.run, next);
+}
+
+void put_aside(const std::vector<Contender>& contenders, const Options& options) {
+  for (const Contender& contender : contenders) {
+    if (!has_run(contender.run)) continue;
+    const RunLock lock(contender.run);  // not from under a process that trains it
+    std::string aside;
+    for (int n = 1; aside.empty() || fs::exists(aside); ++n) aside = fmt::format("{}.{}", contender.run, n);
+    fs::rename(contender.run, aside);
+    if (!options.quiet) fmt::print(stderr, "{} begins anew; the run before is {}\n", contender.run, aside);
+  }
 }
 
 bool finished(const Contender& contender) {
@@ -46,7 +56,7 @@ int stopped(const Options& options) {
 
 int train_all(const std::vector<Contender>& contenders, const Options& options) {
   for (const Contender& contender : contenders) {
-    const bool begun = has_run(contender);
+    const bool begun = has_run(contender.run);
     if (begun && finished(contender)) continue;
     if (!options.quiet) fmt::print(stderr, "\n{}: {}\n", contender.name, contender.run);
     run_training(contender.recipe, {.run = contender.run, .resume = begun, .quiet = options.quiet});

@@ -12,10 +12,12 @@ struct Contender {
   Recipe recipe;
 };
 
-bool has_run(const Contender& contender);      // its folder holds a run
-bool same_recipe(const Contender& contender);  // a run of these very settings
-// Fault::usage where a folder holds a run of other settings: hours of work are not overwritten.
-void check_same_settings(const char* verb, const std::vector<Contender>& contenders);
+// Fault::usage where a folder holds a run of other settings: hours of work are not overwritten. next: what
+// the message advises.
+void check_same_settings(const char* verb, const std::vector<Contender>& contenders,
+                         const char* next = "choose another --out");
+// Gives the folders of runs other names, RUN.1 and so on, so that they begin anew and nothing is lost. Tells.
+void put_aside(const std::vector<Contender>& contenders, const Options& options);
 bool finished(const Contender& contender);  // trained to its last step
 
 // 0, or 128 + the signal caught, which it tells. Watch signals (signals.h) meanwhile.

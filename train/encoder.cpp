@@ -1,21 +1,12 @@
 #include "train/encoder.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "data/file.h"
 #include "train/checkpoint.h"
 #include "train/weights.h"
 
-namespace fs = std::filesystem;
-
 namespace {
-
-fs::path weights_file(const Recipe& recipe) {
-  std::error_code none;
-  const fs::path path = recipe.model.encoder;
-  return fs::is_regular_file(path, none) ? path : find_checkpoint(recipe.model.encoder);
-}
 
 std::string hash_of(std::vector<TensorEntry> weights) {
   std::sort(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -36,19 +27,18 @@ int64_t rows(const TensorFile& file, const std::vector<TensorEntry>& weights, co
 }  // namespace
 
 std::unique_ptr<Simclr> load_encoder(const Recipe& recipe) {
-  const fs::path path = weights_file(recipe);
-  const TensorFile file(path.string());
+  const TensorFile file(weights_file(recipe.model.encoder));
   const std::vector<TensorEntry> weights = weight_entries(file);
   const int64_t stem = rows(file, weights, "backbone.conv1.weight"),
                 projection = rows(file, weights, "head.3.weight");
   if (projection != recipe.model.z_dim)
     fail(Fault::usage, "model.z_dim: expected {}, which the encoder {} projects to, found {}", projection,
-         path.string(), recipe.model.z_dim);
+         file.path(), recipe.model.z_dim);
   if (const std::string hash = hash_of(weights), &expected = recipe.model.encoder_hash;
       !expected.empty() && hash != expected)
     fail(Fault::usage,
-         "model.encoder: {}: expected weights of hash {}, found {}; name the encoder of the run",
-         path.string(), expected, hash);
+         "model.encoder: {}: expected weights of hash {}, found {}; name the encoder of the run", file.path(),
+         expected, hash);
   Rng init(recipe.seed);
   auto encoder = std::make_unique<Simclr>(Build{dtype_from(recipe.dtype), &init, recipe.device},
                                           recipe.model.z_dim, double(stem) / 64);
@@ -58,6 +48,6 @@ std::unique_ptr<Simclr> load_encoder(const Recipe& recipe) {
 }
 
 std::string encoder_hash(const Recipe& recipe) {
-  const TensorFile file(weights_file(recipe).string());
+  const TensorFile file(weights_file(recipe.model.encoder));
   return hash_of(weight_entries(file));
 }

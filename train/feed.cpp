@@ -100,6 +100,7 @@ Batch Feed::first() const { return state_->batch_of(state_->loader.first()); }
 Batch Feed::next() { return state_->batch_of(state_->loader.next()); }
 
 double Feed::wait() const { return state_->loader.wait(); }
+std::string Feed::skipped() const { return state_->loader.skipped(); }
 std::string Feed::manifest() const { return state_->loader.manifest(); }
 
 std::unique_ptr<Noise> Feed::noise(int64_t& used, uint64_t seed, uint32_t step, const uint32_t* clock) const {

@@ -23,6 +23,7 @@ class Feed {
   Batch first() const;  // the first 32 examples at most, as they are: the same in every picture
   Batch next();
   double wait() const;           // seconds that next() waited for data so far
+  std::string skipped() const;   // files of a folder that it does not read (data/dataset.h), or empty
   std::string manifest() const;  // JSON: what was read, with hashes
   // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.
   // Fault::usage for recorded rows with a clock: they come from the host.

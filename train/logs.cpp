@@ -145,6 +145,10 @@ void ProgressLine::show(int64_t step, double wait, const std::vector<std::pair<s
   std::fflush(stderr);
 }
 
+void ProgressLine::note(const std::string& line) {
+  if (!quiet_) std::fputs(((terminal_ ? "\r\033[K" : "") + line + "\n").c_str(), stderr);
+}
+
 void ProgressLine::finish() {
   if (terminal_ && !quiet_ && shown_ > 0) std::fputs("\n", stderr);
 }

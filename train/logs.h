@@ -61,7 +61,8 @@ class ProgressLine {
   ProgressLine(int64_t first_step, int64_t steps, int64_t batch, bool quiet, const char* unit = "step");
   // After each step; wait: seconds spent waiting for data so far.
   void show(int64_t step, double wait, const std::vector<std::pair<std::string, double>>& values, bool log);
-  void finish();  // leaves the bar's line
+  void note(const std::string& line);  // between two steps, unless quiet
+  void finish();                       // leaves the bar's line
   double seconds() const;
 
  private:

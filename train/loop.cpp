@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <regex>
 #include <sstream>
 
 #include "data/file.h"
@@ -18,6 +19,7 @@
 #include "train/logs.h"
 #include "train/pictures.h"
 #include "train/probe.h"
+#include "train/run_lock.h"
 #include "train/run_report.h"
 #include "train/signals.h"
 #include "train/stepper.h"
@@ -29,8 +31,9 @@ namespace {
 
 // Settings that may differ when a run goes on: how far and how often, not what is computed.
 std::string fixed_part(Recipe recipe, const Recipe& from) {
+  const int64_t batch = recipe.train.batch;
   recipe.train = from.train;
-  recipe.train.batch = 0;
+  recipe.train.batch = batch;
   recipe.probe = from.probe;
   recipe.data.path = "";
   recipe.model.encoder = from.model.encoder;  // where it lies: its hash says what it is
@@ -97,6 +100,12 @@ Metrics joined(Metrics metrics, const Metrics& more) {
   return metrics;
 }
 
+std::string stage_two_note(const Recipe& recipe, int64_t step) {
+  return fmt::format("stage 2 begins after step {}: the encoder is frozen, {}", step,
+                     recipe.schedule.weak == "width" ? "a fresh decoder of full width learns"
+                                                     : "the decoder goes on without dropout");
+}
+
 int64_t trainable(Experiment& experiment) {  // parameters that a step updates
   int64_t count = 0;
   for (const auto& [name, optimizer] : experiment.optimizers())
@@ -104,51 +113,80 @@ int64_t trainable(Experiment& experiment) {  // parameters that a step updates
   return count;
 }
 
-// What a killed run left behind its last checkpoint: later pictures, and files it was still writing.
+// What a killed run left behind its last checkpoint: later pictures, and files it was still writing. Anything
+// else that lies there is the user's.
 void remove_leftovers(const std::string& run, int64_t step) {
   std::vector<fs::path> leftovers;
-  for (const char* folder : {"/checkpoints", "/samples"})
+  for (const auto& [folder, ours] :
+       {std::pair{"/checkpoints", R"(step-(\d{8,})\.safetensors(\.tmp)?)"},
+        {"/samples", R"(step-(\d{8,})-(?:sample|reconstruction|views)\.png(\.tmp)?)"}})
     for (const auto& entry : fs::directory_iterator(run + folder)) {
-      const std::string name = entry.path().filename().string(), end = entry.path().extension().string();
-      const bool whole = end == ".png" || end == ".npz" || end == ".safetensors";
-      const bool later = name.rfind("step-", 0) == 0 && std::atoll(name.c_str() + 5) > step;
-      if (!whole || later) leftovers.push_back(entry.path());
+      const std::string name = entry.path().filename().string();
+      std::smatch parts;
+      if (entry.is_regular_file() && std::regex_match(name, parts, std::regex(ours)) &&
+          (parts[2].matched || std::atoll(parts[1].str().c_str()) > step))
+        leftovers.push_back(entry.path());
     }
   for (const fs::path& path : leftovers) fs::remove(path);
 }
 
-void make_folders(const std::string& run) {
-  for (const char* folder : {"/checkpoints", "/samples"}) {
-    std::error_code error;
-    fs::create_directories(run + folder, error);
-    if (error)
-      fail(Fault::data, "train: {}{}: expected a folder that can be written, found: {}; choose another --out",
-           run, folder, error.message());
-  }
+// The folder of a run that begins holds none, and no checkpoints that it would take for its own.
+void check_new(const std::string& run, int64_t step) {
+  if (has_run(run))
+    fail(Fault::usage, "train: {}: expected a new folder, found a run; add --resume or choose another --out",
+         run);
+  for (const int64_t other : checkpoint_steps(run))
+    if (other != step)  // it was killed before it could write its recipe
+      fail(Fault::usage, "train: {}: expected a new folder, found {}; choose another --out", run,
+           checkpoint_path(run, other).string());
 }
 
-// Where the run starts: at zero, at its last checkpoint, or at another run's (stage 2).
-Progress start(const Recipe& recipe, const LoopOptions& options, fs::path& checkpoint) {
+// A run that goes on to another number of steps: its switch stays where it was, also if it was a share of
+// them. What the decay makes of it is told.
+void change_steps(Recipe& recipe, const Recipe& before, const Progress& at, const LoopOptions& options) {
+  const int64_t steps = recipe.train.steps, switch_at = switch_step(before);
+  if (steps == before.train.steps) return;
+  if (steps < at.step)
+    fail(Fault::usage, "train: {}: expected train.steps of at least {}, which are done, found {}",
+         options.run, at.step, steps);
+  if (at.stage == 1 && steps <= switch_at)
+    fail(Fault::usage, "train: {}: expected train.steps above {}, the step of its switch, found {}",
+         options.run, switch_at, steps);
+  if (switch_at > 0 && switch_at < steps) recipe.schedule.switch_step = switch_at;
+  if (options.quiet) return;
+  std::string what = fmt::format("train.steps was {} and is {}", before.train.steps, steps);
+  if (switch_at >= 0) what += fmt::format("; the switch stays at step {}", switch_at);
+  if (recipe.optimizer.decay == "linear") what += fmt::format("; rates now fall to 0 at step {}", steps);
+  fmt::print(stderr, "{}\n", what);
+}
+
+// Where the run starts: at zero, at its last checkpoint, or at another run's (stage 2). A run that goes on is
+// held by `lock` from here on.
+Progress start(Recipe& recipe, const LoopOptions& options, fs::path& checkpoint,
+               std::optional<RunLock>& lock) {
   Progress at;
-  const bool exists = fs::exists(options.run + "/recipe.toml");
   if (options.resume) {
-    if (!exists)
+    if (!has_run(options.run))
       fail(Fault::usage,
            "train: {}: expected a run to resume, found no recipe.toml in it; leave out --resume",
            options.run);
+    lock.emplace(options.run);
     checkpoint = find_checkpoint(options.run);
     at = read_progress(checkpoint);
-    check_same(recipe, load_recipe(options.run + "/recipe.toml"), options.run);
-  } else if (exists) {
-    fail(Fault::usage, "train: {}: expected a new folder, found a run; add --resume or choose another --out",
-         options.run);
-  } else if (!options.from.empty()) {
+    const Recipe before = load_recipe(options.run + "/recipe.toml");
+    if (recipe.schedule.switch_step == 0) recipe.schedule.switch_step = before.schedule.switch_step;
+    check_same(recipe, before, options.run);
+    change_steps(recipe, before, at, options);
+    return at;
+  }
+  if (!options.from.empty()) {
     checkpoint = find_checkpoint(options.from);
     at = read_progress(checkpoint);
     if (at.stage != 1 || at.step >= recipe.train.steps)
       fail(Fault::usage, "train: {}: expected a stage-1 checkpoint before step {}, found stage {}, step {}",
            checkpoint.string(), recipe.train.steps, at.stage, at.step);
   }
+  check_new(options.run, at.step);
   return at;
 }
 
@@ -158,16 +196,17 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   Recipe recipe = given;
   if (!recipe.model.encoder.empty() && recipe.model.encoder_hash.empty())
     recipe.model.encoder_hash = encoder_hash(recipe);
-  const int64_t steps = recipe.train.steps;
-  const int64_t switch_at = switch_step(recipe);
-  const bool dae = switch_at >= 0;
   const std::string& run = options.run;
-  if (!options.from.empty() && !dae)
+  if (!options.from.empty() && recipe.schedule.kind != "dae")
     fail(Fault::usage, "train: --stage 2: expected a recipe with schedule.kind = \"dae\", found \"{}\"",
          recipe.schedule.kind);
 
   fs::path checkpoint;
-  Progress at = start(recipe, options, checkpoint);
+  std::optional<RunLock> lock;
+  Progress at = start(recipe, options, checkpoint, lock);
+  const int64_t steps = recipe.train.steps;
+  const int64_t switch_at = switch_step(recipe);
+  const bool dae = switch_at >= 0;
   at.recipe = to_toml(recipe);
   const std::unique_ptr<Experiment> experiment = make_experiment(recipe, at.stage);
   if (!checkpoint.empty()) load_checkpoint(checkpoint, *experiment);
@@ -178,9 +217,14 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
          recipe.data.kind, fmt::join(experiment->example_shape(), ", "), recipe.model.kind,
          fmt::join(data.example_shape(), ", "));
 
-  make_folders(run);
+  if (!options.resume) {
+    lock.emplace(run);
+    check_new(run, at.step);  // another may have begun meanwhile
+  }
+  for (const char* folder : {"/checkpoints", "/samples"}) make_folder(run + folder);
   if (options.resume) {
     remove_leftovers(run, at.step);
+    if (read_file(run + "/recipe.toml") != at.recipe) write_file(run + "/recipe.toml", at.recipe);
   } else {
     if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2, at.stage_two = at.step;
     write_file(run + "/manifest.json", data.manifest());
@@ -190,8 +234,11 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
   EventLog events(run + "/" + kEventsFile, at.step);
   JsonLines(run + "/environment.jsonl", at.step).write(at.step, environment(recipe.device));
-  ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
   const SignalWatch watch;
+  ProgressLine progress(at.step, steps, recipe.train.batch, options.quiet);
+  if (const std::string files = data.skipped(); !files.empty())
+    progress.note(fmt::format("{}: skipped {}; JPEG and PNG are read", recipe.data.path, files));
+  if (!options.from.empty()) progress.note(stage_two_note(recipe, at.step));
   LoopResult result;
   StepCost cost(recipe.device);
   Stepper stepper(*experiment, recipe);
@@ -206,6 +253,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
       stepper.changed();
       experiment->enter_stage_two();
       at.stage = 2, at.stage_two = at.step;
+      progress.note(stage_two_note(recipe, at.step));
     }
     const Tensor x = data.next().x;
     ++at.batches;

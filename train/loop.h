@@ -18,9 +18,10 @@ struct LoopOptions {
 struct LoopResult {
   int64_t step = 0;
   Metrics metrics;  // of the last step
-  int signal = 0;   // SIGINT or SIGTERM: the step was finished and saved
+  int signal = 0;   // the one caught (signals.h): the step was finished and saved
 };
 
-// Trains until recipe.train.steps or a signal. Resuming cuts the logs back to the checkpoint and goes on to
-// the same bytes that an uninterrupted run writes. Fault::data when a loss is not finite.
+// Trains until recipe.train.steps or a signal, alone in the run's folder (run_lock.h). Resuming cuts the logs
+// back to the checkpoint and goes on to the same bytes that an uninterrupted run writes; settings that may
+// change then are written into recipe.toml. Fault::data when a loss is not finite.
 LoopResult run_training(const Recipe& recipe, const LoopOptions& options);

@@ -1,7 +1,10 @@
 // The program: options of every verb, the verb, and errors as one line and an exit code.
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "engine/tensor.h"
 #include "kernels/error.h"
@@ -32,11 +35,18 @@ Device device_of(const std::string& text) {
   fail(Fault::usage, "--device: expected auto or cpu, found {}, which this build has not", text);
 }
 
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done; 1 the answer is no (does not fit, over the tolerance, does not hold), or a bug;\n"
+    "2 words, settings, or a run that another process trains; 3 files, data, a full disk, values not "
+    "finite;\n"
+    "128 + n signal n, the step saved: 130 Ctrl-C, 143 kill, 129 closed terminal, 141 broken pipe";
+
 int run(int argc, char** argv) {
   CLI::App app{"dae: trains, samples and judges the latent generative models of arXiv 2307.08283"};
   app.require_subcommand(1);
   app.fallthrough();
   app.formatter(help_formatter());
+  app.footer(kExitCodes);
   Options options;
   std::string device = "auto";
   app.add_option("--device", device, "where to compute: auto, cpu, cuda or cuda:INDEX")
@@ -68,19 +78,33 @@ int run(int argc, char** argv) {
   return commands.verb();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an error of write(), not the end
+// What the verb did, as an exit code, with errors told.
+int run_told(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Error& e) {
     std::fprintf(stderr, "dae: %s\n", one_line(e.what()).c_str());
     return int(e.fault);
+  } catch (const std::filesystem::filesystem_error& e) {
+    std::fprintf(stderr, "dae: %s\n", one_line(e.what()).c_str());
+    return int(Fault::data);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "dae: memory: expected enough for the model and its batch, found none left\n");
   } catch (const std::exception& e) {
+    if (std::ferror(stdout)) return 0;  // fmt could not write to it: main() tells
     std::fprintf(stderr, "dae: internal error: %s\n", one_line(e.what()).c_str());
   }
   return int(Fault::internal);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an error of write(), not the end
+  const int code = run_told(argc, argv);
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
+  std::fprintf(stderr, "dae: stdout: expected room for what was to be told, found: %s\n",
+               errno ? std::strerror(errno) : "an error of a write before");
+  return code ? code : int(Fault::data);
 }

@@ -82,6 +82,7 @@ std::vector<Key> keys(Recipe& r) {
       {"schedule.drop", &r.schedule.drop, kBelowOne, {by_dropout}},
       {"schedule.drop_kind", &r.schedule.drop_kind, {"channel|element"}, {by_dropout}},
       {"schedule.switch", &r.schedule.switch_at, kSwitch, {dae}},
+      {"schedule.switch_step", &r.schedule.switch_step, kCount, {dae}},
       {"schedule.discriminator", &r.schedule.discriminator, {"keep|fresh"}, {dae, vaegan}},
       {"schedule.rates", &r.schedule.rates, {"continue|restart"}, {dae}},
       {"optimizer.lr", &r.optimizer.lr, kWeight},
@@ -322,6 +323,9 @@ void check_together(const Recipe& recipe, const std::string& file) {
          "recipe: {}: schedule.kind: expected \"joint\" for a {}, which has no encoder to decouple, found "
          "\"dae\"",
          file, kind);
+  if (recipe.schedule.switch_step >= recipe.train.steps)
+    fail(Fault::usage, "recipe: {}: schedule.switch_step: expected a step before the last, {}, found {}",
+         file, recipe.train.steps, recipe.schedule.switch_step);
   const std::string augment = kind == "simclr" ? "simclr" : "none";
   if (recipe.data.augment != augment)
     fail(Fault::usage, "recipe: {}: data.augment: expected \"{}\" for a {}, found \"{}\"", file, augment,
@@ -349,6 +353,8 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
     for (const Written& w : written) refuse(inert(table, w, Device::cuda));
   written.clear();
   for (const std::string& set : sets) written.push_back(apply(table, set));
+  for (std::string* path : {&recipe.data.path, &recipe.model.encoder})  // a run goes on from any folder
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   if (recipe.model.kind.empty())
     fail(Fault::usage,
          "recipe: {}: model.kind: expected one of toy|vae|dcgan|vaegan|simclr|dcgan-simclr, found nothing",

@@ -36,8 +36,9 @@ struct Recipe {
     std::string weak = "width";  // "width" or "dropout": what weakens the decoder of stage 1
     double width = 0.5;
     double drop = 0.5;
-    std::string drop_kind = "channel";   // or "element"
-    double switch_at = 0.5;              // `switch`: the fraction of the steps after which stage 2 begins
+    std::string drop_kind = "channel";  // or "element"
+    double switch_at = 0.5;             // `switch`: the fraction of the steps after which stage 2 begins
+    int64_t switch_step = 0;  // that step itself; 0: by `switch`. A run whose steps change writes it down
     std::string discriminator = "keep";  // VAEGAN, in stage 2: "keep" or "fresh", as a new generator is
     std::string rates = "continue";      // what decays: the whole run, or each stage for itself, "restart"
   } schedule;

@@ -48,12 +48,8 @@ void check_count(const Examples& examples, int64_t count) {
 
 }  // namespace
 
-bool is_run(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path.substr(0, path.rfind('@')) + "/recipe.toml", ignored);
-}
-
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count) {
+  check_makes_images(run, false);
   return std::make_unique<Samples>(std::move(run), count);
 }
 
@@ -72,6 +68,7 @@ std::unique_ptr<ImageSet> data_of(const Recipe& recipe, int64_t count) {
 }
 
 Reconstructed reconstructions_of(const Trained& run, int64_t count) {
+  check_makes_images(run, true);
   const Examples examples(run.recipe);
   if (count == 0) count = examples.size();
   check_count(examples, count);

@@ -5,8 +5,7 @@
 #include "data/image_set.h"
 #include "train/trained.h"
 
-bool is_run(const std::string& path);  // RUN or RUN@STEP
-
+// What makes no images is refused (check_makes_images).
 // `count` samples, drawn as they are read; those of `dae sample RUN --count`.
 std::unique_ptr<ImageSet> samples_of(Trained run, int64_t count);
 

@@ -1,6 +1,7 @@
 #include "train/signals.h"
 
 namespace {
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 volatile std::sig_atomic_t caught = 0;
 int watches = 0;
 }  // namespace
@@ -8,17 +9,21 @@ int watches = 0;
 SignalWatch::SignalWatch() {
   if (watches++) return;
   caught = 0;
-  struct sigaction action = {};
-  action.sa_handler = [](int signal) { caught = signal; };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, &before_int_);
-  sigaction(SIGTERM, &action, &before_term_);
+  for (size_t i = 0; i < before_.size(); ++i) {
+    struct sigaction action = {};
+    action.sa_handler = [](int signal) {
+      if (caught == 0) caught = signal;
+    };
+    action.sa_flags = kSignals[i] == SIGPIPE ? 0 : int(SA_RESETHAND);  // each line to a broken pipe is one
+    sigaction(kSignals[i], nullptr, &before_[i]);
+    if (kSignals[i] != SIGHUP || before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 SignalWatch::~SignalWatch() {
   if (--watches) return;
-  sigaction(SIGINT, &before_int_, nullptr);
-  sigaction(SIGTERM, &before_term_, nullptr);
+  for (size_t i = 0; i < before_.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  if (caught == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);  // what is still told meets the broken pipe again
 }
 
 int signal_caught() { return caught; }

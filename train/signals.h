@@ -1,9 +1,11 @@
-// SIGINT and SIGTERM while work goes on: noted, so that it can be finished and saved.
+// Signals that end a program, while work goes on: noted, so that it can be finished and saved.
 #pragma once
+#include <array>
 #include <csignal>
 
-// Signals are noted while one lives; a second one of a kind ends the program at once. One inside another adds
-// nothing.
+// SIGINT, SIGTERM, SIGHUP (its terminal is closed; not under nohup) and SIGPIPE (nobody reads its log any
+// more) are noted while one lives; a second SIGINT, SIGTERM or SIGHUP ends the program at once. A watch
+// inside another adds nothing.
 class SignalWatch {
  public:
   SignalWatch();
@@ -11,7 +13,7 @@ class SignalWatch {
   SignalWatch(const SignalWatch&) = delete;
 
  private:
-  struct sigaction before_int_, before_term_;
+  std::array<struct sigaction, 4> before_;
 };
 
-int signal_caught();  // SIGINT or SIGTERM, if it came since the outermost watch began; otherwise 0
+int signal_caught();  // the signal, if one came since the outermost watch began; otherwise 0

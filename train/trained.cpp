@@ -15,6 +15,24 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
   return out;
 }
 
+void check_makes_images(const Trained& run, bool reconstructions) {
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds)
+      fail(Fault::usage, "{}: expected a model {}, found a {}", run.folder, what, run.recipe.model.kind);
+  };
+  const NoGrad off;
+  const std::vector<int64_t> shape = run.experiment->example_shape();
+  expect(shape.size() == 3, "of images");
+  const Device device = run.recipe.device;
+  if (reconstructions) {
+    const Tensor x = Tensor::zeros({1, shape[0], shape[1], shape[2]}, dtype_from(run.recipe.dtype), device);
+    expect(bool(run.experiment->reconstruct(x)), "with an encoder and a decoder");
+  } else {
+    expect(bool(run.experiment->sample(1, *drawn_noise(run.recipe.seed, kPictureStep, device))),
+           "with a generator");
+  }
+}
+
 std::optional<double> reconstruct_data(const Trained& run, int64_t count,
                                        const std::function<void(const Tensor& x, const Tensor& y)>& f) {
   const NoGrad off;

@@ -18,6 +18,10 @@ struct Trained {
 Trained load_trained(const std::string& run_at_step, Device device, const std::vector<std::string>& sets = {},
                      bool raw = false);
 
+// Fault::usage, one line, if the run's model makes no images: of another kind of data, without a generator,
+// or, for reconstructions, without an encoder and a decoder. It tries the model on one image.
+void check_makes_images(const Trained& run, bool reconstructions);
+
 inline constexpr int64_t kSamplesAtOnce = 100;  // images drawn at a time: fixes which noise an image gets
 
 // Reconstructs the first `count` examples of the recipe's data, in their own order and not flipped. Returns

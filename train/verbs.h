@@ -18,24 +18,25 @@ struct Options {  // before or after any verb
 };
 
 struct TrainArguments {
-  std::string recipe;             // a file or the name of a shipped recipe
+  std::string recipe;             // a file or the name of a shipped recipe; empty: that of the run to resume
   std::vector<std::string> sets;  // "a.b=c"
   std::string out;                // run folder
-  std::string init;               // safetensors file with weights to start from
+  std::string init;               // weights to start from: a file of any format, RUN or RUN@STEP
   bool resume = false;
   int stage = 1;
   std::string from;  // RUN or RUN@STEP: the stage-1 checkpoint that stage 2 branches from
 };
 Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // with --set, --seed, --device
-int train(const TrainArguments& arguments, const Options& options);  // the exit code: 130, 143 after a signal
+int train(const TrainArguments& arguments, const Options& options);  // the exit code: 128 + a signal caught
 int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
 int list_recipes(const Options& options);                            // those that are part of the program
 
 int doctor(const Options& options);  // what this machine has, and a self-test: 1 if it fails
 
 struct PictureArguments {
-  std::string run;     // RUN or RUN@STEP
-  int64_t count = 64;  // images
+  std::string run;                // RUN or RUN@STEP
+  std::vector<std::string> sets;  // "a.b=c", e.g. where the data lie now
+  int64_t count = 64;             // images
   // .png (a grid), .npz (arr_0, uint8, NHWC) or a folder of PNG files; empty: a grid inside the run folder
   std::string out;
   bool raw = false;  // the run's weights, not their moving average
@@ -102,6 +103,7 @@ struct MainArguments {
   std::vector<std::string> settings;  // "data=FOLDER" with CIFAR-10; without it DAE_DATA, or built-in images
   std::vector<std::string> sets;      // "a.b=c", for both recipes of the pair
   std::string out = "runs/main";
+  bool force = false;      // begin anew where runs lie already; they are put aside
   int64_t seeds = 10;      // of the toy table
   int64_t images = 10000;  // reconstructed of each kind, held out and of training, to judge the pair
 };

@@ -25,6 +25,7 @@ void add_main_job(CLI::App& app, Commands& commands) {
   sub->add_option("--set", m->sets, "key=value for both recipes, e.g. train.steps=1000")
       ->allow_extra_args(false);
   sub->add_option("--out", m->out, "folder of the two runs and the report")->capture_default_str();
+  sub->add_flag("--force", m->force, "begin anew: runs that lie there already are put aside, as RUN.1");
   sub->add_option("--seeds", m->seeds, "runs of each toy configuration")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -5,13 +5,16 @@ namespace {
 void add_train(Commands& commands) {
   CLI::App* sub = commands.app.add_subcommand("train", "train a recipe into a run folder");
   const auto t = std::make_shared<TrainArguments>();
-  sub->add_option("recipe", t->recipe, "TOML file or the name of a shipped recipe (see --list)");
+  sub->add_option(
+      "recipe", t->recipe,
+      "TOML file or the name of a shipped recipe (see --list); with --resume and no --out: the run");
   sub->add_option("--set", t->sets, "key=value in place of the recipe's, e.g. train.steps=100")
       ->allow_extra_args(false);
   sub->add_option("--out", t->out, "run folder");
-  CLI::Option* init =
-      sub->add_option("--init", t->init, "weights to start from: safetensors, .pth, .ckpt or .npz");
-  CLI::Option* resume = sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint");
+  CLI::Option* init = sub->add_option("--init", t->init,
+                                      "weights to start from: safetensors, .pth, .ckpt, .npz or RUN[@STEP]");
+  CLI::Option* resume =
+      sub->add_flag("--resume", t->resume, "go on from the run folder's last checkpoint: --resume RUN");
   sub->add_option("--stage", t->stage, "2: start with the second stage")->check(CLI::Range(1, 2));
   CLI::Option* from =
       sub->add_option("--from", t->from, "RUN or RUN@STEP: the stage-1 checkpoint of --stage 2");
@@ -27,8 +30,9 @@ void add_train(Commands& commands) {
       commands.verb = [&commands] { return list_recipes(commands.options); };
       return;
     }
-    if (t->recipe.empty()) throw CLI::RequiredError("recipe");
-    if (!*only_plan && t->out.empty()) throw CLI::RequiredError("--out");
+    if (t->resume && t->out.empty()) std::swap(t->recipe, t->out);
+    if (t->recipe.empty() && !t->resume) throw CLI::RequiredError("recipe");
+    if (!*only_plan && t->out.empty()) throw CLI::RequiredError(t->resume ? "a run folder" : "--out");
     commands.verb = [&commands, t, only_plan] { return (*only_plan ? plan : train)(*t, commands.options); };
   });
 }
@@ -41,6 +45,8 @@ void add_picture(Commands& commands, const char* name, const char* what,
   sub->add_option("--count", p->count, "images")->check(CLI::Range(1, 1000000))->capture_default_str();
   sub->add_option("--out", p->out, "picture.png, a grid, arrays.npz, or a folder for a PNG of each");
   sub->add_flag("--raw", p->raw, kRaw);
+  sub->add_option("--set", p->sets, "key=value in place of the recipe's, e.g. data.path=FOLDER")
+      ->allow_extra_args(false);
   sub->callback([&commands, p, f] { commands.verb = [&commands, p, f] { return f(*p, commands.options); }; });
 }
 

@@ -5,7 +5,7 @@ namespace {
 void add_convert(Commands& commands) {
   CLI::App* sub = commands.app.add_subcommand("convert", "weights of any format into a safetensors file");
   const auto c = std::make_shared<ConvertArguments>();
-  sub->add_option("in", c->in, "safetensors, .pth, .pt, .ckpt, .npz or .npy")->required();
+  sub->add_option("in", c->in, "safetensors, .pth, .pt, .ckpt, .npz, .npy, or RUN[@STEP]")->required();
   sub->add_option("out", c->out, "the file to write, named .safetensors")->required();
   sub->add_option("--only", c->only, "the tensors whose names begin so, before --prefix; may be repeated")
       ->allow_extra_args(false);
@@ -25,7 +25,7 @@ void add_forward(Commands& commands) {
   CLI::App* sub = commands.app.add_subcommand("forward", "run a model's networks on tensors of a file");
   const auto f = std::make_shared<ForwardArguments>();
   sub->add_option("recipe", f->recipe, "TOML file or the name of a shipped recipe")->required();
-  sub->add_option("--weights", f->weights, "safetensors, .pth, .ckpt or .npz")->required();
+  sub->add_option("--weights", f->weights, "safetensors, .pth, .ckpt, .npz, or RUN[@STEP]")->required();
   sub->add_option("--input", f->input, "its tensors x, images (N, C, H, W), and z (N, D), as the model takes")
       ->required();
   sub->add_option("--output", f->output, "named outputs in PyTorch's layout, .safetensors or .npz")

@@ -33,7 +33,8 @@ std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage) {
   if (kind == "vaegan") return make_vaegan(recipe, stage);
   if (kind == "simclr") return make_simclr(recipe);
   if (kind == "dcgan-simclr") return make_dcgan_simclr(recipe);
-  fail(Fault::usage, "model.kind: expected toy, vae, dcgan, vaegan, simclr or dcgan-simclr, found \"{}\"", kind);
+  fail(Fault::usage, "model.kind: expected toy, vae, dcgan, vaegan, simclr or dcgan-simclr, found \"{}\"",
+       kind);
 }
 
 Metrics read(const Losses& losses) {
@@ -44,7 +45,8 @@ Metrics read(const Losses& losses) {
 
 int64_t switch_step(const Recipe& recipe) {
   const auto& s = recipe.schedule;
-  return s.kind == "dae" ? int64_t(std::floor(s.switch_at * double(recipe.train.steps))) : -1;
+  if (s.kind != "dae") return -1;
+  return s.switch_step ? s.switch_step : int64_t(std::floor(s.switch_at * double(recipe.train.steps)));
 }
 
 double lr_factor(const Recipe& recipe, int64_t step, int64_t stage_two) {

@@ -16,7 +16,9 @@
 #include "train/metrics/features.h"
 #include "train/metrics/frechet.h"
 #include "train/metrics/scores.h"
+#include "train/metrics/statistics_file.h"
 #include "train/run_images.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 
 namespace fs = std::filesystem;
@@ -59,11 +61,15 @@ struct Judged {
   std::string crc32;  // of the images judged
 };
 
-// What judges a run. Without weights of Inception there is no FID and no Inception Score.
+// What judges a run. Without weights of Inception no FID and no Inception Score is measured; those that a run
+// was given before, for as many images under the same protocol, are shown.
 class Judge {
  public:
   Judge(const Cifar10Arguments& arguments, int64_t images, const Options& options)
-      : protocol_(protocol_named(arguments.protocol)), images_(images), quiet_(options.quiet) {
+      : protocol_(protocol_named(arguments.protocol)),
+        images_(images),
+        quiet_(options.quiet),
+        folder_(arguments.out) {
     if (arguments.weights.empty()) return;
     network_ = load_inception(arguments.weights, options.device);
     if (reaches(InceptionLayer::pool2048)) layer_ = InceptionLayer::pool2048;
@@ -75,30 +81,23 @@ class Judge {
            images_);
     has_score_ = reaches(InceptionLayer::unbiased) && protocol_.splits != Protocol::Splits::none;
   }
-  bool has_fid() const { return network_.has_value(); }
-  bool has_score() const { return has_score_; }
-  std::string fid_name() const {
-    return layer_ == InceptionLayer::pool2048 ? "FID" : fmt::format("FID-{}", name(layer_));
-  }
-  ordered_json provenance() const {
-    ordered_json out{{"images", images_}};
-    if (!network_) return out;
-    out["metric"] = fid_name();
-    out["protocol"] = protocol_.name;
-    out["weights"] = {{"path", network_->path}, {"crc32", network_->crc32}};
-    out["reference_crc32"] = reference_crc32_;
-    return out;
-  }
-  // A finished run's images. What it finds is kept in the run folder and read back while nothing has changed.
+  bool has_fid() const { return of_.contains("metric"); }
+  std::string fid_name() const { return of_.value("metric", "FID"); }
+  // By what the table's figures came about.
+  const ordered_json& provenance() const { return of_; }
+  // A finished run's images. What it finds is kept in the run folder, beside what was found by other means,
+  // and read back by the same.
   Judged operator()(const Contender& run, bool reconstructions) {
-    fit_reference(run.recipe);
     const std::string file = run.run + "/judged.json";
-    const ordered_json of = provenance();
+    ordered_json all = ordered_json::array();
     std::error_code none;
-    if (fs::exists(file, none)) {
-      const ordered_json kept = ordered_json::parse(read_file(file), nullptr, false);
-      if (kept.is_object() && kept.value("of", ordered_json()) == of) return from_json(kept);
-    }
+    if (fs::exists(file, none)) all = ordered_json::parse(read_file(file), nullptr, false);
+    if (!all.is_array()) fail(Fault::data, "{}: expected a JSON array, found none; move it away", file);
+    identify(run.recipe, all);
+    const ordered_json measured = network_ ? of_ : ordered_json{{"images", images_}};
+    for (const ordered_json& of : {of_, measured})
+      for (const ordered_json& kept : all)
+        if (kept.value("of", ordered_json()) == of) return from_json(kept);
     if (!quiet_) fmt::print(stderr, "\njudging {}\n", run.name);
     Judged out;
     Trained trained = load_trained(run.run, run.recipe.device);
@@ -113,13 +112,13 @@ class Judge {
                                                    : samples_of(std::move(trained), images_);
       const Features features = extract(*images);
       out.crc32 = features.crc32;
-      out.fid = frechet_distance(statistics_of(features.at(layer_)), *reference_);
+      out.fid = frechet_distance(statistics_of(features.at(layer_)), reference(run.recipe));
       if (has_score_)
         out.inception_score = inception_score(features.at(InceptionLayer::unbiased), protocol_).mean;
     }
-    ordered_json kept = to_json(out);
-    kept["of"] = of;
-    write_file(file, kept.dump() + "\n");
+    all.push_back(to_json(out));
+    all.back()["of"] = measured;
+    write_file(file, all.dump() + "\n");
     return out;
   }
   static ordered_json to_json(const Judged& judged) {  // a number that is none is null
@@ -144,22 +143,47 @@ class Judge {
     if (has_score_) layers.push_back(InceptionLayer::unbiased);
     return extract_features(*network_, images, protocol_, layers, images_, quiet_);
   }
-  // The first images of the training data, the same for all rows.
-  void fit_reference(const Recipe& recipe) {
-    if (!network_ || reference_) return;
+  // By the first run: measured now, or, without weights, as the last figures were that a run was given.
+  void identify(const Recipe& recipe, const ordered_json& kept) {
+    if (!of_.is_null() && (network_ || has_fid())) return;
+    of_ = {{"images", images_}};
+    if (!network_) {
+      for (const ordered_json& one : kept)
+        if (const ordered_json of = one.value("of", ordered_json());
+            of.contains("metric") && of["images"] == images_ && of["protocol"] == protocol_.name)
+          of_ = of;
+      return;
+    }
+    const std::unique_ptr<ImageSet> images = data_of(recipe, images_);
+    uint32_t crc = 0;
+    for (int64_t i = 0; i < images_; ++i) crc = crc_of_image(images->read(i, i + 1)[0], crc);
+    of_["metric"] =
+        layer_ == InceptionLayer::pool2048 ? std::string("FID") : fmt::format("FID-{}", name(layer_));
+    of_["protocol"] = protocol_.name;
+    of_["weights_crc32"] = network_->crc32;
+    of_["reference_crc32"] = fmt::format("{:08x}", crc);
+  }
+  // Statistics of the first images of the training data, the same for all rows: kept in the table's folder
+  // under a hash of what they are.
+  const Statistics& reference(const Recipe& recipe) {
+    if (reference_) return *reference_;
+    const std::string file = fmt::format("{}/reference-{:08x}.npz", folder_, crc_of(of_.dump()));
+    if (std::optional<SavedStatistics> saved = read_statistics(file, layer_))
+      return reference_.emplace(std::move(saved->statistics));
     if (!quiet_) fmt::print(stderr, "\nreference: {} training images\n", images_);
-    const Features features = extract(*data_of(recipe, images_));
-    reference_ = statistics_of(features.at(layer_));
-    reference_crc32_ = features.crc32;
+    reference_ = statistics_of(extract(*data_of(recipe, images_)).at(layer_));
+    save_statistics(file, &*reference_, layer_, nullptr, protocol_.name, network_->crc32);
+    return *reference_;
   }
 
   std::optional<InceptionNetwork> network_;
   const Protocol& protocol_;
   int64_t images_;
   bool quiet_, has_score_ = false;
+  std::string folder_;
   InceptionLayer layer_ = InceptionLayer::pool768;
+  ordered_json of_;  // null before the first run
   std::optional<Statistics> reference_;
-  std::string reference_crc32_;
 };
 
 struct Row {
@@ -252,6 +276,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
   check_sets(arguments, data, options.device);
   const uint64_t first = options.seed.value_or(0);
 
+  std::optional<RunLock> lock;
   std::vector<Row> rows;
   for (const PaperRow& paper : kRows) rows.push_back({&paper, {}, {}});
   std::vector<RunRecord> records;
@@ -269,6 +294,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
         fail(Fault::usage, "{}: data: expected cifar10 with its test batch, or procedural, found {}", verb,
              out.recipe.data.kind);
       check_same_settings(verb, {out});
+      if (!lock) lock.emplace(arguments.out);  // once nothing speaks against the table
       return out;
     };
     std::string encoder = arguments.encoder;

@@ -10,6 +10,7 @@
 #include "train/comparison.h"
 #include "train/confidence.h"
 #include "train/feed.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 #include "train/trained.h"
 
@@ -144,6 +145,7 @@ int compare(const CompareArguments& arguments, const Options& options) {
     runs.push_back({fmt::format("B, seed {}", seed), fmt::format("{}/b-seed-{}", arguments.out, seed), b});
   }
   check_same_settings("compare", runs);
+  const RunLock lock(arguments.out);
   if (const int code = train_all(runs, options)) return code;
 
   std::vector<RunRecord> records;

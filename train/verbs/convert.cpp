@@ -3,7 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/experiment.h"
+#include "data/file.h"
+#include "train/checkpoint.h"
 #include "train/verbs.h"
 #include "train/weights.h"
 
@@ -16,7 +17,8 @@ bool floating(const TensorEntry& e) { return e.dtype[0] == 'F' || e.dtype == "BF
 int convert_weights(const ConvertArguments& arguments, const Options& options) {
   if (!arguments.out.ends_with(".safetensors"))
     fail(Fault::usage, "convert: expected an output named .safetensors, found {}", arguments.out);
-  const TensorFile file(arguments.in);
+  const TensorFile file(weights_file(arguments.in));
+  prepare_output(arguments.out);
   std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes, arguments.only);
   if (entries.empty())
     fail(Fault::data, "convert: {}: expected tensors, found none; see dae inspect", arguments.in);

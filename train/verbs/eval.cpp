@@ -36,7 +36,12 @@ Trained load(const std::string& path, const EvalArguments& arguments, const Opti
 
 std::unique_ptr<ImageSet> open(const std::string& path, int64_t count, const EvalArguments& arguments,
                                const Options& options, Json& of) {
-  if (!is_run(path)) return open_images(path);
+  if (!is_run(path)) {
+    std::unique_ptr<ImageSet> images = open_images(path);
+    if (const std::string files = images->skipped(); !files.empty() && !options.quiet)
+      fmt::print(stderr, "{}: skipped {}; JPEG and PNG are read\n", path, files);
+    return images;
+  }
   if (count == 0)
     fail(Fault::usage, "{}: expected --count, how many samples to draw of the run, found none", path);
   return samples_of(load(path, arguments, options, of), count);
@@ -147,6 +152,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
   const InceptionLayer layer = spatial ? InceptionLayer::spatial : layer_named(arguments.layer);
   const Protocol& protocol = protocol_named(arguments.protocol);
   if (!only_save) need_reference(arguments);
+  if (!arguments.save_stats.empty()) prepare_output(arguments.save_stats);
   std::optional<SavedStatistics> saved_a = read_statistics(arguments.a, layer), saved_b;
   if (!arguments.b.empty()) saved_b = read_statistics(arguments.b, layer);
   const Inputs in = open_both(arguments, options, saved_a.has_value(), saved_b.has_value());

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
-#include "train/experiment.h"
+#include "train/checkpoint.h"
 #include "train/verbs.h"
 #include "train/weights.h"
 
@@ -79,8 +80,8 @@ int forward(const ForwardArguments& arguments, const Options& options) {
   const NoGrad off;
   const Recipe recipe = load_recipe(arguments.recipe, arguments.sets, options.device);
   const auto experiment = make_experiment(recipe, arguments.stage);
-  const TensorFile weights(arguments.weights);
-  fill(arguments.weights, weight_entries(weights), experiment->state());
+  load_weights(arguments.weights, experiment->state());
+  prepare_output(arguments.output);
   const NamedTensors outputs =
       run(*experiment, read_inputs(arguments.input, *experiment, recipe), recipe.device);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -15,15 +14,6 @@
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// A run stands for its checkpoint.
-TensorFile open(const std::string& path) {
-  std::error_code none;
-  const bool file = std::filesystem::is_regular_file(path, none);
-  const bool run =
-      !file && (std::filesystem::is_directory(path, none) || path.find('@') != std::string::npos);
-  return TensorFile(run ? find_checkpoint(path).string() : path);
-}
 
 struct Statistics {
   double least = 0, most = 0, mean = 0, deviation = 0;
@@ -68,7 +58,7 @@ size_t widest(const std::vector<TensorEntry>& entries) {
 }  // namespace
 
 int inspect_file(const InspectArguments& arguments, const Options& options) {
-  const TensorFile file = open(arguments.file);
+  const TensorFile file(weights_file(arguments.file));
   Json tensors = Json::array();
   const size_t width = widest(file.entries());
   size_t bytes = 0;
@@ -114,7 +104,7 @@ int inspect_file(const InspectArguments& arguments, const Options& options) {
 }
 
 int inspect_compare(const InspectArguments& arguments, const Options& options) {
-  const TensorFile a = open(arguments.file), b = open(arguments.other);
+  const TensorFile a(weights_file(arguments.file)), b(weights_file(arguments.other));
   Json rows = Json::array(), only_a = Json::array(), only_b = Json::array();
   const size_t width = std::max(widest(a.entries()), widest(b.entries()));
   double worst = 0;

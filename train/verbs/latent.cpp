@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
 #include "train/feed.h"
 #include "train/report.h"
@@ -129,6 +130,7 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   const std::string ending = ".html";
   if (!arguments.out.empty() && !arguments.out.ends_with(ending))
     fail(Fault::usage, "--out {}: expected a name ending in .html", arguments.out);
+  if (!arguments.out.empty()) prepare_output(arguments.out);
   std::vector<LatentReport> reports;
   for (const std::string& path : arguments.of)
     reports.push_back(is_run(path) ? of_run(path, arguments, options)

@@ -4,8 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 
 #include "kernels/error.h"
 #include "train/baselines.h"
@@ -13,12 +11,11 @@
 #include "train/confidence.h"
 #include "train/drawing.h"
 #include "train/feed.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 #include "train/theory.h"
 #include "train/trained.h"
 #include "train/verbs/toy_table.h"
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -61,16 +58,6 @@ struct Pair {
   }
   Paired difference() const { return paired(errors(0), errors(1)); }
 };
-
-// An interrupted pair goes on where it stopped. A finished one, or one of other settings, is trained anew.
-void clear_old_runs(const std::vector<Contender>& pair) {
-  const auto all = [&](bool (*holds)(const Contender&)) {
-    return std::all_of(pair.begin(), pair.end(), holds);
-  };
-  const bool done = all(same_recipe) && all(finished);
-  for (const Contender& one : pair)
-    if (has_run(one) && (done || !same_recipe(one))) fs::remove_all(one.run);
-}
 
 std::vector<std::string> joined(std::vector<std::string> sets, const std::vector<std::string>& more) {
   sets.insert(sets.end(), more.begin(), more.end());
@@ -338,7 +325,10 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
   std::vector<Recipe> recipes;
   for (const Contender& one : all) recipes.push_back(one.recipe);
   check_effect(arguments.sets, recipes);
-  clear_old_runs(all);
+  if (!arguments.force)
+    check_same_settings("reproduce main", all, "choose another --out, or begin anew with --force");
+  const RunLock lock(arguments.out);
+  if (arguments.force) put_aside(all, options);
 
   const Theory theory{check_theory(seed)};
   if (!options.json) fmt::print("{}\n\n", theory.sentence());

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/file.h"
 #include "engine/ops.h"
 #include "kernels/error.h"
 #include "train/feed.h"
@@ -18,7 +19,7 @@ namespace {
 
 // --seed draws other noise, and other data where that is drawn.
 Trained load(const PictureArguments& arguments, const Options& options) {
-  std::vector<std::string> sets;
+  std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
   return load_trained(arguments.run, options.device, sets, arguments.raw);
 }
@@ -39,18 +40,19 @@ Form form_of(const std::string& path) {
   return Form::files;
 }
 
-void save_files(const std::string& folder, const Tensor& x) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    fail(Fault::data, "--out {}: expected a folder that can be written, found: {}", folder, error.message());
-  for (int64_t i = 0; i < x.dim(0); ++i)
-    save_grid(fmt::format("{}/{:05}.png", folder, i), slice(x, 0, i, i + 1), 1);
+// Where the images go; refused before they are made if they cannot be written there.
+std::string output_path(const PictureArguments& arguments, const Trained& run, const char* name, Form form) {
+  const std::string path =
+      arguments.out.empty() ? fmt::format("{}/samples/{}.png", run.folder, name) : arguments.out;
+  if (form == Form::files) make_folder(path);
+  else prepare_output(path);
+  return path;
 }
 
-void check_images(const Tensor& x, const Trained& run) {
-  if (x.rank() != 4)
-    fail(Fault::usage, "{}: expected a model of images, found data of shape {}", run.folder, x.shape().str());
+void save_files(const std::string& folder, const Tensor& x) {
+  make_folder(folder);
+  for (int64_t i = 0; i < x.dim(0); ++i)
+    save_grid(fmt::format("{}/{:05}.png", folder, i), slice(x, 0, i, i + 1), 1);
 }
 
 void tell(const std::string& path, int64_t count, const Trained& run, const Options& options,
@@ -72,18 +74,15 @@ void tell(const std::string& path, int64_t count, const Trained& run, const Opti
 int sample(const PictureArguments& arguments, const Options& options) {
   const Form form = arguments.out.empty() ? Form::grid : form_of(arguments.out);
   const Trained run = load(arguments, options);
+  check_makes_images(run, false);
+  const std::string path = output_path(arguments, run, "sample", form);
   const NoGrad off;
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce) {
     parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
-    if (!parts.back())
-      fail(Fault::usage, "sample: {}: expected a model with a generator, found a {}", run.folder,
-           run.recipe.model.kind);
-    check_images(parts.back(), run);
   }
   const Tensor x = concat(parts, 0);
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/sample.png" : arguments.out;
   if (form == Form::grid) save_grid(path, x, std::llround(std::ceil(std::sqrt(double(arguments.count)))));
   else if (form == Form::arrays) save_arrays(path, x);
   else save_files(path, x);
@@ -95,18 +94,14 @@ int sample(const PictureArguments& arguments, const Options& options) {
 int reconstruct(const PictureArguments& arguments, const Options& options) {
   const Form form = arguments.out.empty() ? Form::grid : form_of(arguments.out);
   const Trained run = load(arguments, options);
+  check_makes_images(run, true);
+  const std::string path = output_path(arguments, run, "reconstruction", form);
   const NoGrad off;
   std::vector<Tensor> before, after;
   const std::optional<double> mse =
-      reconstruct_data(run, arguments.count, [&](const Tensor& x, const Tensor& y) {
-        check_images(x, run);
-        before.push_back(x), after.push_back(y);
-      });
-  if (!mse)
-    fail(Fault::usage, "reconstruct: {}: expected a model with an encoder and a decoder, found a {}",
-         run.folder, run.recipe.model.kind);
+      reconstruct_data(run, arguments.count,
+                       [&](const Tensor& x, const Tensor& y) { before.push_back(x), after.push_back(y); });
   const Tensor x = concat(before, 0), y = concat(after, 0);
-  const std::string path = arguments.out.empty() ? run.folder + "/samples/reconstruction.png" : arguments.out;
   if (form == Form::grid) {
     save_grid(path, side_by_side(x, y), 8);
   } else if (form == Form::arrays) {

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
+#include "train/checkpoint.h"
 #include "train/loop.h"
 #include "train/shipped.h"
 #include "train/verbs.h"
@@ -8,7 +9,11 @@
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
-  return load_recipe(arguments.recipe, sets, options.device);
+  const bool own = arguments.recipe.empty();
+  if (own && !has_run(arguments.out))
+    fail(Fault::usage, "train: {}: expected a run to resume, found no recipe.toml in it; name its folder",
+         arguments.out);
+  return load_recipe(own ? arguments.out + "/recipe.toml" : arguments.recipe, sets, options.device);
 }
 
 int list_recipes(const Options& options) {
