@@ -10,6 +10,7 @@
 #include "kernels/error.h"
 #include "kernels/parallel.h"
 #include "train/commands.h"
+#include "train/signals.h"
 
 namespace {
 
@@ -91,7 +92,8 @@ int run_told(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "dae: memory: expected enough for the model and its batch, found none left\n");
   } catch (const std::exception& e) {
-    if (std::ferror(stdout)) return 0;  // fmt could not write to it: main() tells
+    if (signal_caught() == SIGPIPE) return 128 + SIGPIPE;  // nobody reads what is told
+    if (std::ferror(stdout)) return 0;                     // fmt could not write to it: main() tells
     std::fprintf(stderr, "dae: internal error: %s\n", one_line(e.what()).c_str());
   }
   return int(Fault::internal);

@@ -256,7 +256,9 @@ struct Term {
 template <class T, class Pack>
 void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int64_t depth, int64_t outputs,
               const T* bias, Pack&& pack) {
-  constexpr int64_t kTasks = 16, kMostTiles = 64, kFewestTiles = 4 * kRows, kSlice = 128, kPackRows = 32;
+  // A block of tiles, and half of it, is whole rows of products, which are written whole.
+  constexpr int64_t kTasks = 16, kMostTiles = 8 * kRows, kFewestTiles = 4 * kRows, kSlice = 128,
+                    kPackRows = 32;
   // What lies side by side for each point is a cache line more apart, as a power of two would put all of it
   // into one set of the cache.
   constexpr int64_t kApart = kLanes<T>;
