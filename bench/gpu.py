@@ -165,7 +165,7 @@ class Session:
     # ---- the others
 
     def machine(self):
-        for command in (["nvidia-smi"], [self.dae, "--version"], [self.dae, "doctor", "--device", "cuda"],
+        for command in (["nvidia-smi"], [self.dae, "doctor", "--device", "cuda"],
                         ["git", "rev-parse", "HEAD"]):
             code, text, seconds = run(command, self.left())
             self.results.log(" ".join(map(str, command)), text)

@@ -14,7 +14,7 @@ constexpr int kMost = 8;  // dimensions
 
 struct Axes {  // outermost first, with the strides of each in x and in y
   int rank = 0;
-  int64_t size[kMost], from[kMost], to[kMost];
+  int64_t size[kMost] = {}, from[kMost] = {}, to[kMost] = {};
 };
 struct Offsets {
   int64_t from, to;
