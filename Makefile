@@ -2,6 +2,9 @@
 # them where nvcc is, `make` and `make run` only where a GPU answers too, and what was once chosen for a folder stays.
 BUILD ?= build
 PREFIX ?= /usr/local
+# The compiler's cache finds again what another checkout compiled.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 .PHONY: all configure run test bench install format
 
 all: configure

@@ -103,9 +103,10 @@ class Pool {
   }
 
   void serve(uint32_t seen) {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals are the program's own threads' business
+    sigset_t signals;  // are the program's own threads' business, except this one's faults
+    sigfillset(&signals);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&signals, fault);
+    pthread_sigmask(SIG_SETMASK, &signals, nullptr);
     while (true) {
       const auto called = [&] { return epoch_.load(std::memory_order_acquire) != seen; };
       while (!spin(called)) {

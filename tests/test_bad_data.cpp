@@ -127,7 +127,7 @@ TEST_CASE("images: exit code 3") {
   const std::string folders = kRun + "--set data.kind=folder --set data.path=";
   check(folder, {folders + "@/images", 3, {"images:", ".png", "none"}});
   write(folder / "images/notes.txt", "no image");
-  check(folder, {folders + "@/images", 3, {"images:", ".png", "none"}});
+  check(folder, {folders + "@/images", 3, {"images:", ".png", "found 1 .txt"}});
   check(folder, {folders + "@/none", 3, {"none:", "No such file"}});
   check(folder, {folders + "@/good.png", 3, {"good.png:", "folder"}});
   check(folder, {folders + "@/images --set data.filter=cubic", 2, {"data.filter", "bicubic"}});

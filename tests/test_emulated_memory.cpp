@@ -62,6 +62,12 @@ struct Pointers {
   const float* x;
 };
 __global__ void of_struct(float* y, Pointers p) { y[threadIdx.x] = p.x[threadIdx.x]; }
+// Every block but the first, which is at work meanwhile, so that another thread meets the fault.
+__global__ void faults(float* y) {
+  float sum = 0;
+  for (int i = 0; blockIdx.x == 0 && i < 20'000'000; ++i) sum += y[i % 64];
+  y[blockIdx.x == 0 ? 0 : 64] = sum;
+}
 template <class F>
 __global__ void of_lambda(float* y, F f) {
   y[threadIdx.x] = f(int(threadIdx.x));
@@ -172,6 +178,15 @@ TEST_CASE("a kernel cannot touch memory that it was not given") {
   Array<float> y(5);
   check_has(stopped([&] { copy(y.data, x.data, 5, 0, int(other.data - x.data)), synchronise(); }),
             "reads byte 0 of an allocation of 20 bytes");
+}
+
+TEST_CASE("a fault on any of the threads that run blocks stops") {
+  Array<float> y(64);
+  check_has(stopped([&] {
+              launch(device(), "faults", faults, 64, 1, 0, y.data);
+              synchronise();
+            }),
+            "writes byte 256 of an allocation of 256 bytes");
 }
 
 TEST_CASE("of the memory for a function's kernels the next call spoils what the last one gave") {

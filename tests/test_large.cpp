@@ -193,8 +193,8 @@ TEST_CASE_TEMPLATE("the nearest of a whole codebook", T, bf16, f16, float) {
                codebook = drawn({codes, channels}, Dtype::f32, 2);
   Tensor expected;
   for (const NearestVariant v : kNearestVariants) {
-    const Tensor index({count}, Dtype::i64, Device::cuda);
-    gpu_fill_bytes(index.raw(), 0xff, size_t(index.bytes()));
+    const Tensor index =
+        Tensor::of({count}, std::vector<double>(size_t(count), -1), Dtype::i64).to(Device::cuda);
     nearest_code_by(v, device(), data<int64_t>(index), data<T>(z), data<float>(codebook),
                     {count, codes, channels});
     if (expected) CHECK(same_bits(index, expected));

@@ -163,7 +163,7 @@ TEST_CASE("finished runs are shown again and left alone; --force puts them aside
   const std::vector<std::string> other = {"--set", "loss.kl=0.5"};
   const Job refused = run("whole", {}, other);
   CHECK(WEXITSTATUS(refused.status) == 2);
-  for (const char* part : {"whole/vaegan-cifar10", "same settings", "--out", "--force"})
+  for (const char* part : {"whole/vae-seed-0", "same settings", "--out", "--force"})
     CHECK(refused.error.find(part) != std::string::npos);
   CHECK(std::count_if(refused.error.begin(), refused.error.end(), is_line) == 1);
   CHECK(read(notes) == "mine");
