@@ -23,7 +23,8 @@ SHARES = {"machine": 40, "large": 90, "tests": 180, "sanitizer": 60, "bench": 11
 RESERVE = 20
 SANITIZED = ["the nearest code", "tiled attention", "large convolutions of stride 2<bf16>"]
 # Settings of the training on the emulated device.
-TINY = ["model.width=0.05", "train.batch=2", "train.log_every=1", "train.checkpoint_every=2", "train.sample_every=100"]
+TINY = ["model.width=0.05", "model.discriminator_width=0.05", "train.batch=2", "train.log_every=1",
+        "train.checkpoint_every=2", "train.sample_every=100"]
 
 
 class Results:
@@ -165,7 +166,7 @@ class Session:
     # ---- the others
 
     def machine(self):
-        for command in (["nvidia-smi"], [self.dae, "--version"], [self.dae, "doctor", "--device", "cuda"],
+        for command in (["nvidia-smi"], [self.dae, "doctor", "--device", "cuda"],
                         ["git", "rev-parse", "HEAD"]):
             code, text, seconds = run(command, self.left())
             self.results.log(" ".join(map(str, command)), text)
@@ -213,9 +214,9 @@ class Session:
             code, text, seconds = run(command, share - min(10, share / 4), gently=True)
             self.results.log(f"train {recipe}", text)
             steps = steps_of(run_folder)
-            good = code == 0 or (code is None and steps > before)
+            status = "done" if code == 0 or code is None and steps > before else outcome(code, 0)
             last = metrics_of(run_folder)
-            self.results.line("train", recipe, "done" if good else f"exit {code}", seconds, steps=steps,
+            self.results.line("train", recipe, status, seconds, steps=steps,
                               per_second=round((steps - before) / max(seconds, 0.1), 1), **last)
 
     def go(self):
