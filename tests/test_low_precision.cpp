@@ -25,8 +25,7 @@ struct Run {
 
 Run train(const std::string& name, std::vector<std::string> sets, const std::string& dtype, int64_t steps) {
   sets.push_back("dtype=" + dtype);
-  Recipe recipe = load_recipe(name, sets);
-  recipe.device = dtype == "f32" ? Device::cpu : Device::cuda;
+  const Recipe recipe = load_recipe(name, sets, dtype == "f32" ? Device::cpu : Device::cuda, Sets::shared);
   Run run;
   run.experiment = make_experiment(recipe);
   Feed feed(recipe, 0);
