@@ -1,12 +1,12 @@
 #!/bin/sh
 # The quarter of an hour on a GPU, rehearsed on the emulated device where nothing is installed (tests/bare.sh): the bundle
 # of bench/bundle.sh runs through bench/gpu.py, one of its runs comes back in pieces and goes on on the CPU, and the packages
-# of bench/packages.sh, where they lie in .deps/, configure and build the program. About five minutes on two cores.
+# of bench/packages.sh, where they lie in .deps/, configure and build the program. About nine minutes on two slow cores.
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf .gpu/bin .gpu/runs .gpu/out .gpu/joined
 status=0
-timeout 220 bench/gpu.py --device emulated --out .gpu/out --total 200 --case-limit 6 || status=$?
+timeout 450 bench/gpu.py --device emulated --out .gpu/out --total 420 --case-limit 20 || status=$?
 for file in results.jsonl results.md log.txt bench.json index.json runs.000; do
   [ -s ".gpu/out/$file" ] || { echo "rehearsal: expected .gpu/out/$file" >&2; exit 1; }
 done
