@@ -71,6 +71,7 @@ TEST_CASE("ops: random numbers") { check_rows(random_rows()); }
 TEST_CASE("ops: look-up") { check_rows(lookup_rows()); }
 TEST_CASE("ops: quantisation") { check_rows(vq_rows()); }
 TEST_CASE("ops: no family is left out") {
+  REQUIRE(gpu_count() > 0);  // as all cases here: tests/without_gpu.sh
   size_t count = 0;
   for (auto family :
        {elementwise_rows, activation_rows, reduce_rows, softmax_rows, loss_rows, shape_rows, matmul_rows,
