@@ -388,7 +388,7 @@ TEST_CASE("the program: a DCGAN on a SimCLR run, its pictures, and what it refus
   const BadInput rows[] = {
       {gan + " --resume --set model.encoder=@/other.safetensors", 2, {"encoder_hash", "expected", "found"}},
       {anew, 2, {"model.encoder", "expected a SimCLR run", "nothing"}},
-      {anew + " --set model.encoder=@/none", 3, {"none", "checkpoints"}},
+      {anew + " --set model.encoder=@/none", 3, {"none", "cannot be read"}},
       {anew + " --set model.encoder=@/narrow.safetensors", 2, {"model.z_dim", "expected 5", "found 8"}},
       {anew + " --set model.encoder=@/dcgan.safetensors",
        3,
