@@ -31,7 +31,8 @@ inline float fast_exp(float x) {
   p = multiply_add(p * r, r, r + 1.0f);
   // p 2^n by the exponent's bits. For n = 128 that is right below the overflow, where p is less than 1.
   const uint32_t k = std::bit_cast<uint32_t>(t) - 0x4B400000u;
-  const float y = std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (k << 23));
+  // c - c is 0, or NaN where x is, which the addition to the bits may lose.
+  const float y = std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (k << 23)) + (c - c);
   return x > 88.72283f ? INFINITY : (x < -87.33654f ? 0.0f : y);
 }
 inline double fast_exp(double x) { return std::exp(x); }
