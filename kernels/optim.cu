@@ -16,7 +16,7 @@ template <class T>
 struct Table {
   AdamSegment<T> of[kSegments];
   int32_t first_block[kSegments];
-  int64_t count;  // not 32 bits: nothing lies behind it that GCC 12 could clear in a wrong place
+  int32_t count;
 };
 
 // Calls launch_one(table, blocks) for each table full of segments.
@@ -40,7 +40,7 @@ void each_table(std::span<const AdamSegment<T>> segments, F launch_one) {
 // f(segment, i, count): the thread's elements [i, i + count) of a segment, if it has any.
 template <class T, class F>
 __device__ inline void with_elements(const Table<T>& table, F f) {
-  int low = 0, high = int(table.count);  // first_block[low] <= the block < first_block[high]
+  int low = 0, high = table.count;  // first_block[low] <= the block < first_block[high]
   while (high - low > 1) {
     const int middle = (low + high) / 2;
     if (table.first_block[middle] <= int(blockIdx.x)) low = middle;

@@ -168,6 +168,15 @@ bool is_hosts(Address word) {
   return found;
 }
 
+template <class F>
+void each_word(const void* argument, size_t bytes, F f) {
+  for (size_t i = 0; i + sizeof(Address) <= bytes; i += sizeof(Address)) {
+    Address word;
+    std::memcpy(&word, static_cast<const char*>(argument) + i, sizeof word);
+    f(word);
+  }
+}
+
 bool is_pinned(Memory& m, Address p) {
   const auto after = m.pinned.upper_bound(p);
   return after != m.pinned.begin() && p < std::prev(after)->first + std::prev(after)->second;
@@ -176,7 +185,11 @@ bool is_pinned(Memory& m, Address p) {
 }  // namespace
 
 void* allocate_memory(int device, size_t bytes) {
-  if (!kProtected) return std::aligned_alloc(kAlign, bytes);  // its exact size
+  if (!kProtected) {  // its exact size
+    void* data = nullptr;
+    if (posix_memalign(&data, kAlign, bytes)) return nullptr;
+    return std::memset(data, 0xFF, bytes);
+  }
   Memory& m = memory();
   std::lock_guard lock(m.mutex);
   if (!m.begin) reserve(m);
@@ -236,19 +249,24 @@ void find_addresses(const char* kernel, const void* argument, size_t bytes, int 
   if (!kProtected) return;
   Memory& m = memory();
   std::lock_guard lock(m.mutex);
-  for (size_t i = 0; i + sizeof(Address) <= bytes; i += sizeof(Address)) {
-    Address word;
-    std::memcpy(&word, static_cast<const char*>(argument) + i, sizeof word);
-    if (m.begin && m.has(word)) {
-      found.push_back(reinterpret_cast<const void*>(word));
-      if (const Allocation* a = m.of(word); a && !a->freed && a->device != device)
-        fail(Fault::internal, "kernel {}: an argument holds {}, and it runs on device {}", kernel,
-             where(*a, word), device);
-    } else if (!is_pinned(m, word) && is_hosts(word)) {
+  each_word(argument, bytes, [&](Address word) {
+    if (!m.begin || !m.has(word)) return;
+    found.push_back(reinterpret_cast<const void*>(word));
+    if (const Allocation* a = m.of(word); a && !a->freed && a->device != device)
+      fail(Fault::internal, "kernel {}: an argument holds {}, and it runs on device {}", kernel,
+           where(*a, word), device);
+  });
+}
+
+void refuse_host_addresses(const char* kernel, const void* argument, size_t bytes) {
+  if (!kProtected) return;
+  Memory& m = memory();
+  std::lock_guard lock(m.mutex);
+  each_word(argument, bytes, [&](Address word) {
+    if ((!m.begin || !m.has(word)) && !is_pinned(m, word) && is_hosts(word))
       fail(Fault::internal, "kernel {}: an argument holds {:#x}, an address of the host's memory", kernel,
            word);
-    }
-  }
+  });
 }
 
 void with_memory(const char* what, const std::vector<const void*>& addresses,

@@ -21,10 +21,11 @@ void require_memory(const char* what, const void* data, size_t bytes, int device
 // Stops if the bytes are not the host's.
 void require_host(const char* what, const void* data);
 
-// The addresses of device memory among the words of an argument. Stops at one of another device, and at one
-// of writable memory of the host, which a kernel could not reach.
+// The addresses of device memory among the words of an argument. Stops at one of another device.
 void find_addresses(const char* kernel, const void* argument, size_t bytes, int device,
                     std::vector<const void*>& found);
+// Stops if a word of an argument is an address of writable memory of the host, which a kernel could not reach.
+void refuse_host_addresses(const char* kernel, const void* argument, size_t bytes);
 
 // Runs work, which may touch the allocations in which these addresses lie, and stops if it wrote beside one.
 void with_memory(const char* what, const std::vector<const void*>& addresses,

@@ -75,11 +75,16 @@ int device_of(Stream stream, const char* what);  // stops unless the stream is o
 // Queues work that touches the allocations of these addresses, or adds it to the graph that is captured.
 void enqueue(Stream stream, const char* what, std::vector<const void*> addresses, std::function<void()> work);
 
-// find_addresses of an argument, except what lies between its members.
+// find_addresses of an argument. What lies between members may look like an address of the host, so that is
+// looked for in a copy without it; not the device's, of which GCC 12 would clear some, too, in an array of
+// records.
 template <class T>
-void find_addresses_in(const char* kernel, T argument, int device, std::vector<const void*>& found) {
-  __builtin_clear_padding(&argument);
-  if (alignof(T) >= alignof(void*)) find_addresses(kernel, &argument, sizeof(T), device, found);
+void find_addresses_in(const char* kernel, const T& argument, int device, std::vector<const void*>& found) {
+  if (alignof(T) < alignof(void*)) return;
+  T members = argument;
+  __builtin_clear_padding(&members);
+  find_addresses(kernel, &argument, sizeof(T), device, found);
+  refuse_host_addresses(kernel, &members, sizeof(T));
 }
 
 }  // namespace emulate
@@ -94,7 +99,7 @@ void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 
                              emulate::argument_bytes<std::decay_t<P>...>(), device};
   allow_shared_memory(where, name, what.kernel, shared_bytes);
   std::vector<const void*> addresses;
-  (emulate::find_addresses_in(name, static_cast<P>(args), device, addresses), ...);
+  (emulate::find_addresses_in<std::decay_t<P>>(name, static_cast<P>(args), device, addresses), ...);
   // Not in a std::tuple, which asks whether a closure can be assigned: for GCC 12 it is then no plain data.
   emulate::enqueue(where.stream, name, std::move(addresses), [=, ... values = static_cast<P>(args)] {
     emulate::run(what, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
