@@ -1,14 +1,13 @@
 #include "kernels/lookup.h"
 
 #include "engine/ops.h"
+#include "engine/ops/indices.h"
 
 Tensor embedding(const Tensor& table, const Tensor& index) {
   if (table.rank() != 2)
     fail(Fault::internal, "embedding: expected a table (V, C), found {}", table.shape().str());
   const int64_t entries = table.dim(0), channels = table.dim(1), rows = index.size();
-  for (int64_t r = 0; index.device() == Device::cpu && r < rows; ++r)
-    if (const int64_t i = index.data<int64_t>()[r]; i < 0 || i >= entries)
-      fail(Fault::internal, "embedding: index {} is not in [0, {})", i, entries);
+  check_indices("embedding", index, entries);
   Shape shape = index.shape();
   shape.push_back(channels);
   Tensor y = table.like(shape);

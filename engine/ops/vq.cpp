@@ -2,6 +2,7 @@
 
 #include "engine/dry_run.h"
 #include "engine/ops.h"
+#include "engine/ops/indices.h"
 
 Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
   if (z.rank() != 2 || codebook.rank() != 2 || z.dim(1) != codebook.dim(1) || codebook.dim(0) < 1)
@@ -18,9 +19,7 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
 }
 
 Tensor code_usage(const Tensor& index, int64_t codes) {
-  for (int64_t i = 0; index.device() == Device::cpu && i < index.size(); ++i)
-    if (const int64_t code = index.data<int64_t>()[i]; code < 0 || code >= codes)
-      fail(Fault::internal, "code_usage: index {} is not in [0, {})", code, codes);
+  check_indices("code_usage", index, codes);
   Tensor count({codes}, Dtype::i64, index.device());
   const auto run = [&](auto where) {
     code_usage(where, count.data<int64_t>(), index.data<int64_t>(), index.size(), codes);
