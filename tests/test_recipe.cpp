@@ -1,5 +1,6 @@
 // Recipes: what is read, what is written back, and the one line that a wrong one gets.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -67,6 +68,23 @@ TEST_CASE("a resolved recipe keeps every digit and odd characters") {
   CHECK(again.loss.kl == recipe.loss.kl);
   CHECK(again.optimizer.lr == recipe.optimizer.lr);
   CHECK(again.data.path == recipe.data.path);
+}
+
+TEST_CASE("the weight of the pixels where a file does not say it, and in a run of before they had one") {
+  CHECK(load_recipe(write("[model]\nkind = \"toy\"\n")).loss.reconstruction == 1);
+  CHECK(load_recipe(write("[model]\nkind = \"vae\"\n")).loss.reconstruction == 1);
+  CHECK(load_recipe(write("[model]\nkind = \"vaegan\"\n")).loss.reconstruction == 0);
+  CHECK(load_recipe(write("[model]\nkind = \"toy\"\n"), {"loss.reconstruction=3"}).loss.reconstruction == 3);
+  const auto run = std::filesystem::temp_directory_path() / ("dae-run-" + std::to_string(getpid()));
+  std::filesystem::create_directory(run);
+  const std::string file = (run / "recipe.toml").string(), before = "[loss]\nreconstruction = 1.0\n";
+  std::ofstream(file) << "[model]\nkind = \"vaegan\"\n" << before;
+  CHECK(load_recipe(file).loss.reconstruction == 0);
+  std::ofstream(file) << "[model]\nkind = \"vaegan\"\n" << before << "balance = 0.0\n";
+  CHECK(load_recipe(file).loss.reconstruction == 1);
+  std::ofstream(file) << "[model]\nkind = \"toy\"\n" << before;
+  CHECK(load_recipe(file).loss.reconstruction == 1);
+  std::filesystem::remove_all(run);
 }
 
 TEST_CASE("--set takes TOML values and bare words, the last one wins") {

@@ -315,6 +315,20 @@ Source source_of(const std::string& path) {
        fmt::join(names, ", "), bare ? "; the nearest is " + nearest(path, names) : "");
 }
 
+bool says(const std::vector<Written>& written, const std::string& key) {
+  return std::any_of(written.begin(), written.end(), [&](const Written& w) { return w.key->name == key; });
+}
+
+// The weight of the pixels where the file does not say it: 1 for a model that has no other loss, else 0. So
+// it is for a VAEGAN's run of older versions, too, which wrote 1 and read it in no VAEGAN; they knew no
+// loss.balance, which a run now says.
+void settle_reconstruction(Recipe& recipe, const std::vector<Written>& written, bool of_run) {
+  const std::string& kind = recipe.model.kind;
+  if (kind == "vaegan" && of_run && !says(written, "loss.balance")) recipe.loss.reconstruction = 0;
+  if ((kind == "toy" || kind == "vae") && !says(written, "loss.reconstruction"))
+    recipe.loss.reconstruction = 1;
+}
+
 // What one key alone cannot show.
 void check_together(const Recipe& recipe, const std::string& file) {
   const std::string& kind = recipe.model.kind;
@@ -349,8 +363,10 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
   read_table(table, parse(text, file), "", file, written);
   // By the file alone, as --set may turn off what its keys belong to, on any device. Into a run's own file
   // older versions wrote every key.
-  if (!recipe.model.kind.empty() && std::filesystem::path(file).filename() != "recipe.toml")
+  const bool of_run = std::filesystem::path(file).filename() == "recipe.toml";
+  if (!recipe.model.kind.empty() && !of_run)
     for (const Written& w : written) refuse(inert(table, w, Device::cuda));
+  settle_reconstruction(recipe, written, of_run);
   written.clear();
   for (const std::string& set : sets) written.push_back(apply(table, set));
   for (std::string* path : {&recipe.data.path, &recipe.model.encoder})  // a run goes on from any folder

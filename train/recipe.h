@@ -24,7 +24,8 @@ struct Recipe {
   } model;
   struct {
     double kl = 1;                 // weight of the KL term
-    double reconstruction = 0;     // toy: weight c of |x - xhat|^2; images: of the mean of (x - xhat)^2
+    double reconstruction = 0;     // toy: weight c of |x - xhat|^2; images: of the mean of (x - xhat)^2.
+                                   // A file of a toy or vae that does not say it means 1
     double feature = 1;            // VAEGAN, encoder: discriminator features
     double feature_generator = 1;  // VAEGAN, generator: the same
     double adversarial = 1;        // generator's adversarial term
