@@ -68,10 +68,9 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
       [&](const Tensor& x) { return check(run.experiment->encode(x)); },
       [&](const Tensor& z) { return check(run.experiment->decode(z)); }, metrics);
 
+  const auto& source = (others ? *others : run.recipe).data;
   const std::string data =
-      others ? others->data.path
-             : fmt::format("{}, trained on too",
-                           run.recipe.data.path.empty() ? run.recipe.data.kind : run.recipe.data.path);
+      (source.path.empty() ? source.kind : source.path) + (others ? "" : ", trained on too");
   if (options.json) {
     nlohmann::ordered_json out{{"run", run.folder},           {"step", run.at.step},
                                {"stage", run.at.stage},       {"data", data},
