@@ -7,7 +7,7 @@
 
 #include "kernels/matmul/tile.h"
 #include "kernels/norm.h"
-#include "kernels/parallel.h"
+#include "kernels/rows.h"
 
 namespace {
 
@@ -20,10 +20,6 @@ template <class T>
 auto vector_at(int64_t i) {
   return [i](const T* p) { return load(p + i); };
 }
-template <class V>
-struct Pair {
-  V a, b;
-};
 
 // The sums over [0, n) of the pair that f(at) gives: 16 lanes, each in T over 16 terms and in f64 beyond,
 // added in an order that is the same on every machine.
@@ -56,7 +52,7 @@ Pair<double> pair_sum(int64_t n, F f) {
   return {a[0], b[0]};
 }
 
-// Rows of one task: so many that they stream some memory, and a whole number of tasks an image.
+// Rows of one task: so many that they stream some memory.
 int64_t rows_of_task(int64_t channels) { return std::max<int64_t>(1, kStreamGrain / channels); }
 
 // y = (x - mean) rstd factor + term for a row, whose statistics are written.

@@ -18,10 +18,6 @@ void each_row(int64_t rows, int64_t channels, F f) {
 
 // sums[c] and sums[channels + c] += the pair that f(p, c) gives, over all positions p: in T over 8 of them,
 // in f64 beyond.
-template <class T>
-struct Pair {
-  T a, b;
-};
 template <class T, class F>
 void add_positions(double* sums, int64_t positions, int64_t channels, F f) {
   int64_t p = 0;

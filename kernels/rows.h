@@ -5,6 +5,12 @@
 
 #include "kernels/parallel.h"
 
+// Two values that are summed at once.
+template <class V>
+struct Pair {
+  V a, b;
+};
+
 // Sum of f(i) over [begin, end) in 16 lanes, so that it vectorises with the same bits on every machine.
 template <class F>
 double lane_sum(int64_t begin, int64_t end, F f) {
