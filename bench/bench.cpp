@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,13 +27,6 @@ namespace bench {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string cpu_model() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(": ") + 2);
-  return "unknown";
-}
 
 // The least time that the machine needs for a row, and what binds it.
 struct Roof {
@@ -165,7 +157,7 @@ std::string rate(double work, double seconds) {
 
 std::string describe(const Ceilings& best, bool gpu) {
   if (!gpu) {
-    std::string text = cpu_model();
+    std::string text = cpu_name();
     for (const Ceiling& c : {best.one, best.all})
       text += fmt::format("; {} thread{}: {:.1f} GFLOP/s f32, {:.1f} GB/s", c.threads,
                           c.threads == 1 ? "" : "s", c.flops / 1e9, c.bytes / 1e9);
@@ -266,7 +258,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
   for (const auto& [name, value] : environment(options.device)) made[name] = value;
   made["date"] = utc_now();
   const auto result_of = [&](const Ceilings& best) {
-    ordered_json machine = {{"cpu", cpu_model()}, {"threads", threads}};
+    ordered_json machine = {{"cpu", cpu_name()}, {"threads", threads}};
     if (gpu) {
       machine["gpu"] = gpu_title();
       machine["flops_f32"] = best.all.flops, machine["flops_16"] = best.all.flops16;

@@ -16,6 +16,9 @@ inline constexpr double kGpuFootprint = kCuda == CudaBuild::emulated ? 1 : 256e6
 
 Ceiling measure_gpu_ceiling();
 
+// Row::fewer of a convolution: F(2x2, 3x3), the largest saving of those in kernels/conv/winograd.cpp.
+inline constexpr double kWinograd = 2.25;
+
 struct Row {
   std::string op, shape, variant;  // "conv2d", "64x16x16x64 k5 s2", "cpu"
   // Of one run: multiplications and additions of the formula, though an algorithm may do with fewer; what has

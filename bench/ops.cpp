@@ -14,9 +14,6 @@ namespace {
 using Tensors = std::vector<Tensor>;
 using Function = std::function<Tensor(const Tensors&)>;
 
-// F(2x2, 3x3), the largest saving of those in kernels/conv/winograd.cpp.
-constexpr double kWinograd = 2.25;
-
 uint32_t next_draw = 0;
 Tensor drawn(const Shape& shape, Dtype dtype = Dtype::f32, Device device = Device::cpu) {
   return normal(shape, Key{1, 0, next_draw++}, dtype, device);

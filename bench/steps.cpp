@@ -47,7 +47,7 @@ Row step(Device device, Dtype dtype, const std::string& kind, const std::string&
   row.device = device, row.dtype = dtype;
   row.variant = device == Device::cpu ? "cpu" : variant_name("graph", dtype);
   row.flops = tiny ? 0 : 2 * multiplications * double(batch);
-  row.fewer = kind == "toy" ? 1 : 2.25;  // Winograd
+  row.fewer = kind == "toy" ? 1 : kWinograd;
   row.prepare = [=]() -> std::function<void(int64_t)> {
     Recipe recipe;
     recipe.model.kind = kind;

@@ -13,16 +13,6 @@
 
 namespace {
 
-std::string cpu_name() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.rfind("model name", 0) == 0 || line.rfind("Model", 0) == 0) {
-      const size_t colon = line.find(':');
-      if (colon != std::string::npos && colon + 2 < line.size()) return line.substr(colon + 2);
-    }
-  return "unknown";
-}
-
 int64_t memory_line(const std::string& name) {
   std::ifstream in("/proc/meminfo");
   for (std::string word; in >> word;)
@@ -52,6 +42,16 @@ constexpr const char* kCompiler =
 #endif
 
 }  // namespace
+
+std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.rfind("model name", 0) == 0 || line.rfind("Model", 0) == 0) {
+      const size_t colon = line.find(':');
+      if (colon != std::string::npos && colon + 2 < line.size()) return line.substr(colon + 2);
+    }
+  return "unknown";
+}
 
 std::string version() {
   const std::string commit = DAE_COMMIT;
