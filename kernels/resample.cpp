@@ -66,7 +66,7 @@ void max_pool_forward(Cpu, T* y, int64_t* index, const T* x, const PoolShape& s)
             const bool first = iy == wy.begin && ix == wx.begin;
 #pragma omp simd
             for (int64_t c = 0; c < s.c; ++c) {
-              const bool more = first || in[c] > out[c];
+              const bool more = first || in[c] > out[c] || in[c] != in[c];  // NaN stays
               out[c] = more ? in[c] : out[c], at[c] = more ? i + c : at[c];
             }
           }

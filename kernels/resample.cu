@@ -147,7 +147,8 @@ __global__ void __launch_bounds__(256, 3)
       const bool first = iy == wy.begin && ix == wx.begin;
 #pragma unroll
       for (int e = 0; e < kSize; ++e)
-        if (first || float(in.v[e]) > float(top.v[e])) top.v[e] = in.v[e], at[e] = i;
+        if (const float v = float(in.v[e]); first || v > float(top.v[e]) || v != v)  // NaN stays
+          top.v[e] = in.v[e], at[e] = i;
     }
   const int64_t out = my.row * channels + my.c;
   store_part(y + out, top, my.size, aligned);

@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "engine/optimizer.h"
 #include "tests/orders.h"
 #include "tests/rows.h"
@@ -147,6 +149,18 @@ TEST_CASE("a label outside the classes is one clear error on both devices, in ei
         CHECK(line.find(fmt::format("is not in [0, {})", classes)) != std::string::npos);
         CHECK(cross_entropy(logits, good).item() > 0);
       }
+}
+
+TEST_CASE("the maximum of a window with a NaN is NaN, wherever it lies in the window, on both devices") {
+  for (int64_t at = 0; at < 4; ++at) {
+    Tensor x = uniform({1, 2, 2, 1}, -1, 1, Key{3, uint32_t(at), 0});
+    x.data<float>()[at] = std::nanf("");
+    for (const Device device : {Device::cpu, Device::cuda}) {
+      CAPTURE(at);
+      CAPTURE(name(device));
+      CHECK(std::isnan(max_pool(x.to(device), 2, 2, 0).item()));
+    }
+  }
 }
 
 TEST_CASE("tensors move between devices and types, and each device's memory is its own") {
