@@ -248,11 +248,12 @@ std::vector<Chart> metric_charts(const std::vector<RunRecord>& runs) {
 Table glossary(const std::vector<RunRecord>& runs) {
   static const std::vector<std::array<const char*, 2>> words = {
       {"loss", "what encoder and decoder minimise together; in stage 2 without the KL term"},
-      {"loss_rec", "mean squared error of the reconstruction of the step's own images"},
+      {"loss_rec",
+       "squared error of the reconstruction of the step's own images, a mean; of the toy's points, a sum"},
       {"loss_kl",
        "how far the latents' distribution lies from the prior N(0, I), in nats an image; stage 1 only"},
-      {"loss_e", "what the encoder minimises: KL and feature terms by their weights; stage 1 only"},
-      {"loss_g", "what the generator minimises: feature and adversarial terms by their weights"},
+      {"loss_e", "what the encoder minimises: KL, feature and pixel terms by their weights; stage 1 only"},
+      {"loss_g", "what the generator minimises: feature, adversarial and pixel terms by their weights"},
       {"loss_d",
        "the discriminator's loss: 1.39 where it guesses, near 0 where it has won and teaches nothing"},
       {"loss_feature",
