@@ -38,7 +38,10 @@ std::string varint(uint64_t value) {
   return out + char(value);
 }
 std::string key(int field, int type) { return std::string(1, char(field << 3 | type)); }
-std::string integer(int field, int64_t value) { return key(field, 0) + varint(uint64_t(value)); }
+std::string integer(int field, int64_t value) {
+  std::string out = key(field, 0);
+  return out += varint(uint64_t(value));
+}
 std::string text(int field, const std::string& bytes) {
   std::string out = key(field, 2);
   out += varint(bytes.size());

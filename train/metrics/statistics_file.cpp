@@ -47,7 +47,9 @@ std::optional<SavedStatistics> read_statistics(const std::string& path, Inceptio
          path, kind, kind, name(layer));
   }
   const int64_t d = kInceptionWidths[size_t(layer)];
-  SavedStatistics out{{values_of(path, *mu, {d}), values_of(path, *sigma, {d, d}), 0}, "", ""};
+  SavedStatistics out;
+  out.statistics.mean = values_of(path, *mu, {d});
+  out.statistics.covariance = values_of(path, *sigma, {d, d});
   const TensorEntry* entry = file.find("provenance");
   if (!entry) return out;
   const auto* text = static_cast<const char*>(entry->bytes);
