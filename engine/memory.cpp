@@ -41,10 +41,17 @@ Pools& pools() {
 
 thread_local std::shared_ptr<Arena> entered;
 
+// AddressSanitizer sees what is done beside a block, and after its end, where nothing is kept for the next.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kPooled = false;
+#else
+constexpr bool kPooled = true;
+#endif
+
 // Blocks come in four sizes per power of two, so that nearby requests share blocks and at most a quarter is
 // wasted. On the emulated device a block has its own size: what a kernel does beside it is seen.
 size_t block_size(Device device, size_t bytes) {
-  if (kCuda == CudaBuild::emulated && device == Device::cuda) return std::max<size_t>(bytes, 1);
+  if (!kPooled || (kCuda == CudaBuild::emulated && device == Device::cuda)) return std::max<size_t>(bytes, 1);
   size_t power = 256;
   while (power * 2 <= bytes) power *= 2;
   const size_t step = power / 4;
@@ -55,8 +62,9 @@ void* system_allocate(Device device, size_t size) {
   if constexpr (kHasCuda)
     if (device == Device::cuda) return gpu_allocate(size);
   const bool large = size >= size_t{1} << 21;
-  void* data = std::aligned_alloc(large ? size_t{1} << 21 : 64, size);
-  if (data && large) madvise(data, size, MADV_HUGEPAGE);
+  void* data = nullptr;
+  if (posix_memalign(&data, large ? size_t{1} << 21 : 64, size)) return nullptr;
+  if (large) madvise(data, size, MADV_HUGEPAGE);
   return data;
 }
 void system_free(Device device, void* data) {
@@ -129,6 +137,13 @@ void* take(Pools& p, Device device, size_t size) {
   return data;
 }
 
+void give_back(Pools& p, Device device, size_t size, void* data) {
+  Pool& pool = p.of[int(device)];
+  if (kPooled) return pool.kept[size].push_back(data);
+  system_free(device, data);
+  pool.stats.reserved -= int64_t(size);
+}
+
 }  // namespace
 
 const char* name(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
@@ -175,17 +190,15 @@ Block::~Block() {
   Pools& p = pools();
   std::lock_guard lock(p.mutex);
   before->after = after, after->before = before;
-  Pool& pool = p.of[int(device)];
-  (arena ? arena->kept : pool.kept)[size].push_back(data);
-  pool.stats.live -= int64_t(size);
+  p.of[int(device)].stats.live -= int64_t(size);
+  if (arena) arena->kept[size].push_back(data);
+  else give_back(p, device, size, data);
 }
 
 Arena::~Arena() {
   std::lock_guard lock(pools().mutex);
-  for (auto& [size, blocks] : kept) {
-    std::vector<void*>& to = pools().of[int(Device::cuda)].kept[size];
-    to.insert(to.end(), blocks.begin(), blocks.end());
-  }
+  for (const auto& [size, blocks] : kept)
+    for (void* block : blocks) give_back(pools(), Device::cuda, size, block);
 }
 std::shared_ptr<Arena> make_arena() { return std::make_shared<Arena>(); }
 void enter_arena(std::shared_ptr<Arena> arena) { entered = std::move(arena); }

@@ -121,7 +121,9 @@ cudaError_t cudaMallocHost(void** data, size_t bytes) {
 }
 cudaError_t cudaMemsetAsync(void* data, int byte, size_t bytes, cudaStream_t stream) {
   emulate::require_memory("a memset", data, bytes, emulate::device_of(stream, "a memset"));
-  emulate::enqueue(stream, "a memset", {data}, [=] { std::memset(data, byte, bytes); });
+  emulate::enqueue(stream, "a memset", {data}, [=] {
+    if (bytes) std::memset(data, byte, bytes);  // of nothing the address may be null
+  });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
@@ -131,7 +133,9 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   else emulate::require_memory("a copy to the device", to, bytes, device);
   if (kind == cudaMemcpyHostToDevice) emulate::require_host("a copy from the host", from);
   else emulate::require_memory("a copy from the device", from, bytes, device);
-  emulate::enqueue(stream, "a copy", {to, from}, [=] { std::memcpy(to, from, bytes); });
+  emulate::enqueue(stream, "a copy", {to, from}, [=] {
+    if (bytes) std::memcpy(to, from, bytes);
+  });
   return cudaSuccess;
 }
 
