@@ -1,8 +1,9 @@
-# The front door. `make` builds build/dae. CUDA=ON or OFF: with its kernels or without; by default `make test` compiles
-# them where nvcc is, `make` and `make run` only where a GPU answers too, and what was once chosen for a folder stays.
+# `make` builds build/dae. CUDA=ON compiles the CUDA kernels, CUDA=OFF leaves them out. By default `make test`
+# compiles them where nvcc is found, `make` and `make run` only where a GPU answers too. A build folder keeps
+# its choice.
 BUILD ?= build
 PREFIX ?= /usr/local
-# The compiler's cache finds again what another checkout compiled.
+# With these, ccache also finds what another checkout has compiled.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 .PHONY: all configure run test bench install format
@@ -14,7 +15,8 @@ configure:
 	@./setup.sh
 	@cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(if $(CUDA),-DDAE_CUDA=$(CUDA)) $(CMAKE_FLAGS)
 
-# The main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; without, built-in images. force=1: anew.
+# Runs the main job. data=FOLDER (or DAE_DATA): CIFAR-10's binary batches; otherwise built-in images. force=1:
+# runs it again from the beginning.
 run: all
 	@$(BUILD)/dae reproduce main $(if $(data),'data=$(data)') $(if $(force),--force)
 
@@ -26,7 +28,7 @@ test: configure
 bench: all
 	$(BUILD)/dae bench
 
-# The program, and the engine as a library: find_package(dae).
+# Installs the program and the engine as a library, for find_package(dae).
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes sure that what the build needs is there: Debian 12, or Ubuntu 24.04 by the same names (not run there). Installs
-# what is missing where it may; otherwise prints the line that would. Touches no network when nothing is missing.
+# Installs the packages that the build needs, if some are missing and the user may install; otherwise prints
+# the command that installs them. Uses no network if nothing is missing. For Debian 12; Ubuntu 24.04 has the
+# same package names, but the script has not been run there.
 set -eu
 packages="g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
 libfmt-dev libstb-dev doctest-dev zlib1g-dev libjpeg-dev liblapack-dev"

@@ -1,4 +1,5 @@
-// The verb `dae bench`: measures the ceilings, then the rows, and prints; and compares two of its JSON files.
+// The verb `dae bench`: measures the ceilings of the machine, then the rows, and prints a table. It also
+// compares two of its JSON files.
 #include "bench/bench.h"
 
 #include <fmt/format.h>
@@ -28,7 +29,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The least time that the machine needs for a row, and what binds it.
+// The least time that the machine needs for a row, and what limits it.
 struct Roof {
   double seconds;
   const char* binds;
@@ -39,10 +40,11 @@ Roof roof(const Row& row, const Ceiling& ceiling) {
   return compute >= memory ? Roof{compute, "compute"} : Roof{memory, "memory"};
 }
 
-// Seconds of one run on a GPU. As a graph of all sets of inputs, so that each run finds its own in memory.
+// Times one run on a GPU. A graph holds runs over all sets of inputs, so that a run finds its set in memory
+// and not in the cache.
 Timing time_on_gpu(const Row& row, double seconds) {
   const auto run = row.prepare();
-  run(0), run(1);  // what is chosen or allocated at the first call
+  run(0), run(1);  // the first calls choose variants and allocate memory
   if (row.captured == 0) return time_gpu(run, seconds);
   Graph graph;
   graph.record([&] {
@@ -61,7 +63,7 @@ Timing time_on_cpu(const Row& row, double seconds) {
   return t;
 }
 
-// Processes that keep a processor each busy while one lives, as other people's work does.
+// While one lives, processes keep a processor busy each, like the work of other users.
 class BusyLoops {
  public:
   explicit BusyLoops(int count) {
@@ -101,19 +103,19 @@ ordered_json measure(const Row& row, int threads, double seconds) {
           {"bytes", row.bytes},
           {"intensity", row.bytes > 0 ? row.flops / row.bytes : 0}};
 }
-// The share of the roof, null where there is none, or where it is more than the arithmetic allows: then the
-// ceiling was measured while the machine had other work.
+// Adds a row's share of its roof. It is null where there is no ceiling, or where it is more than the
+// arithmetic allows: then the ceiling was measured while the machine had other work.
 void add_share(ordered_json& result, const Row& row, const Ceiling& ceiling) {
   const Roof r = roof(row, ceiling);
   const double share = r.seconds / result["seconds"].get<double>();
   const double most = r.seconds > row.bytes / ceiling.bytes ? row.fewer : 1;
-  const bool emulated = row.device == Device::cuda && kCuda == CudaBuild::emulated;  // has no ceiling
+  const bool emulated = row.device == Device::cuda && kCuda == CudaBuild::emulated;  // no real ceiling
   const bool possible = share > 0 && (share <= 1.05 * most || emulated);
   result["roof_percent"] = possible ? ordered_json(100 * share) : ordered_json();
   result["roof"] = r.binds;
 }
 
-// The machine as it is at best: a measurement can only be too low.
+// The ceilings of the machine: the best of several measurements, since a measurement can only be too low.
 struct Ceilings {
   Ceiling one, all;
 };
@@ -129,7 +131,7 @@ Ceiling better(const Ceiling& a, const Ceiling& b) {
   return {a.threads, std::max(a.flops, b.flops), std::max(a.flops16, b.flops16), std::max(a.bytes, b.bytes)};
 }
 Ceilings better(const Ceilings& a, const Ceilings& b) { return {better(a.one, b.one), better(a.all, b.all)}; }
-// The largest part by which a figure of one lies below that of the other.
+// Returns the largest relative difference between the figures of a and b.
 double disagreement(const Ceilings& a, const Ceilings& b) {
   double most = 0;
   const auto compare = [&](double x, double y) {
@@ -171,7 +173,7 @@ std::string describe(const Ceilings& best, bool gpu) {
   return text;
 }
 
-// One line of cells: padded text, or a row of a Markdown table.
+// Formats lines of cells as padded text or as rows of a Markdown table.
 class Table {
  public:
   Table(bool markdown, std::vector<std::pair<std::string, int>> columns)
@@ -231,7 +233,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
     append(step_rows(options.device, dtype)), append(op_rows(options.device, dtype));
     if (gpu) append(kernel_rows(dtype));
   }
-  // Sizes that were cut down for the emulated device may have become one.
+  // Sizes are reduced for the emulated device, so two rows can become equal.
   std::set<std::string> seen;
   std::erase_if(rows, [&](const Row& row) { return !seen.insert(row.name() + " " + row.variant).second; });
   std::erase_if(rows,
@@ -275,7 +277,7 @@ int run_bench(const BenchArguments& arguments, const Options& options) {
     measured.push_back(measure(row, row.threads == 1 ? 1 : threads, arguments.seconds));
     if (!options.quiet)
       fmt::print(stderr, "{} {}: {}\n", row.name(), row.variant, duration(measured.back()["seconds"]));
-    // At once, so that nothing is lost if the program is ended.
+    // Saves after every row, so that nothing is lost if the program is ended.
     if (!arguments.save.empty()) write_file(arguments.save, result_of(before).dump(1) + "\n");
   }
   const Ceilings after = better(measure_again(), measure_again()), best = better(before, after);
@@ -340,7 +342,7 @@ int compare_bench(const BenchArguments& arguments, const Options& options) {
       if (found == before.end()) continue;
       const ordered_json& old = found->second;
       const double x = old.at("seconds"), y = row.at("seconds");
-      // Within the spread: the quartiles of the two overlap.
+      // The times count as equal if their quartiles overlap.
       const bool same = old.at("low") <= row.at("high") && row.at("low") <= old.at("high");
       logs += std::log(x / y), ++matched;
       result["rows"].push_back({{"op", row["op"]},

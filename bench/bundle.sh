@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds dae and the test programs for a GPU (sm_80, sm_90a) and packs them, with the libraries that they need beyond the C
-# library, into .gpu/bundle.tar.xz (ignored by git) for bench/gpu.py, on a machine where nothing has to compile.
-#   bench/bundle.sh                            in build-gpu, for processors that know x86-64-v3 (MARCH)
-#   DEVICE=emulated BUILD=build bench/bundle.sh    those for the emulated device, as they were built: the rehearsal's
+# Builds dae and the test programs for a GPU (sm_80, sm_90a) and packs them, with the libraries that they need
+# besides the C library, into .gpu/bundle.tar.xz (ignored by git). bench/gpu.py runs them on a machine that
+# compiles nothing.
+#   bench/bundle.sh                                in build-gpu, for processors with x86-64-v3 (MARCH)
+#   DEVICE=emulated BUILD=build bench/bundle.sh    packs the emulated programs of BUILD, for the rehearsal
 set -eu
 cd "$(dirname "$0")/.."
 out=${OUT:-.gpu}
@@ -23,10 +24,10 @@ else
   strip -o "$stage/dae" "$build/dae"
   for name in $tests; do strip -o "$stage/test_${name}_gpu" "$build/test_${name}_gpu"; done
 fi
-# Found there by the programs' run path, $ORIGIN/lib.
+# The run path of the programs, $ORIGIN/lib, finds the libraries there.
 find "$stage" -maxdepth 1 -type f -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -v '/lib\(c\|m\|dl\|rt\|pthread\|resolv\|util\)\.so' | xargs cp -L -t "$stage/lib"
 mkdir -p "$out"
-# The programs are alike for the most part, which a window of several of them sees.
+# The programs are mostly alike. The window of the compression holds several of them.
 tar -C "$stage" -c . | xz --threads=1 --lzma2=preset=1,dict=128MiB > "$out/bundle.tar.xz"
 du -h --apparent-size "$out/bundle.tar.xz"

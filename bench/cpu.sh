@@ -1,5 +1,6 @@
 #!/bin/sh
-# dae and PyTorch on this machine's CPU, interleaved A B A B, as a Markdown table on stdout. Development only:
+# Times dae and PyTorch on this machine's CPU, interleaved A B A B, and prints a Markdown table. For
+# development only.
 #   bench/cpu.sh [FILTER] [SECONDS A ROW]        BUILD=build PYTHON=python3 THREADS=2 PEER_FLAGS=--no-compile
 set -eu
 filter=${1:-}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All that a machine with a GPU is asked for in a quarter of an hour, from programs that were built beforehand.
+"""Runs all checks and measurements for a GPU in a quarter of an hour, with programs that were built before.
 
     bench/bundle.sh                          here: builds for the GPU and packs programs and libraries, .gpu/bundle.tar.xz
     bench/gpu.py --out OUT                   there: unpacks the bundle, then the stages below
@@ -7,28 +7,38 @@
     bench/gpu.py join OUT...                 here: the runs again, from the pieces of all calls; then dae train --resume
     bench/gpu.py --out OUT --device emulated --total 150       the rehearsal, without a GPU
 
-Stages, each with its own limit, a share of --total, and what one leaves the next have: the machine; large shapes, those
-that copies with strides read first; every test case in a process of its own; compute-sanitizer on a few; `dae bench`
-without naive rows; PyTorch beside it; then the paper's CIFAR-10 table, DCGAN, VAEGAN and DAE-VAEGAN in equal shares of
-the time, until their recipe's steps are done. A stage that fails or hangs does not stop the next. Results are written
-line by line: results.jsonl, results.md, log.txt, bench.json, torch.json; at the end the runs in pieces. python3 alone.
+The stages:
+    machine     a description of the machine
+    large       the tests of large shapes; shapes that copies with strides read come first
+    tests       every test case, each in a process of its own
+    sanitizer   compute-sanitizer on a few cases
+    bench       `dae bench` without naive rows
+    peers       PyTorch on the same rows
+    train       the paper's CIFAR-10 table: DCGAN, VAEGAN and DAE-VAEGAN in equal shares of the time, until the
+                steps of their recipes are done
+
+Each stage has a limit, a share of --total; time that one leaves goes to the next. A stage that fails or hangs
+does not stop the next. Results are written line by line: results.jsonl, results.md, log.txt, bench.json,
+torch.json; at the end come the runs in pieces. Needs only python3.
 """
 import argparse, hashlib, json, os, re, shutil, signal, subprocess, sys, tarfile, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ["dcgan-cifar10", "vaegan-cifar10", "dae-vaegan-cifar10"]
-# Seconds of each stage where there are 840; training has what is left. The last ones pack and end.
+# The seconds of each stage out of a total of 840. Training has what is left. The reserve is for packing the
+# runs.
 SHARES = {"machine": 40, "large": 90, "tests": 180, "sanitizer": 60, "bench": 110, "peers": 80, "train": 840}
 RESERVE = 20
 SANITIZED = ["the nearest code", "tiled attention", "large convolutions of stride 2<bf16>"]
-# Settings of the training on the emulated device.
+# Settings for training on the emulated device.
 TINY = ["model.width=0.05", "model.discriminator_width=0.05", "train.batch=2", "train.log_every=1",
         "train.checkpoint_every=2", "train.sample_every=100"]
 
 
 class Results:
-    """Lines for people and programs, on the disk as soon as they are known."""
+    """Writes results as lines for people and for programs. Each line is on the disk as soon as it is
+    known."""
 
     def __init__(self, out):
         self.out, self.failed = out, []
@@ -57,8 +67,9 @@ class Results:
 
 
 def run(command, limit, gently=False):
-    """(exit code or None after the limit, output, seconds). At the limit the whole process group ends: at once, or,
-    gently, by SIGTERM with ten seconds more to write a checkpoint. A process that the driver holds is left behind."""
+    """Runs a command. Returns (exit code, or None after the limit; output; seconds). At the limit the whole
+    process group is killed; if `gently`, it first gets SIGTERM and ten seconds to write a checkpoint. A
+    process that the driver holds is left behind."""
     start = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         try:
@@ -102,7 +113,7 @@ class Session:
         pattern = re.compile(r"test_(attention|graph|large|low_precision|twin|twin_models|variants|vq)" + suffix + "$")
         return sorted(p for p in self.bin.iterdir() if pattern.match(p.name))
 
-    # ---- tests
+    # ---- tests ---------------------------------------------------------------------------------------------
 
     def cases(self, program):
         code, text, _ = run([program, "--list-test-cases", "--no-colors"], min(20, self.left()))
@@ -113,18 +124,18 @@ class Session:
         return names if code == 0 else []
 
     def case(self, stage, program, name, prefix=()):
-        """One test case in a process of its own, so that a device that is lost is lost for this one alone."""
+        """Runs one test case in a process of its own, so that a lost device affects this case alone."""
         what = f"{program.name}: {name}"
         if self.left() < 2:
             self.results.line(stage, what, "not reached")
             return
-        chosen = re.sub(r'[,"\\*]', "?", name)  # what a filter would read as something else
+        chosen = re.sub(r'[,"\\*]', "?", name)  # characters with a meaning in a filter
         code, text, seconds = run([*prefix, program, f"--test-case={chosen}", "--no-colors"],
                                   min(self.arguments.case_limit, self.left()))
         counts = re.search(r"test cases:\s*(\d+) .*?assertions:\s*(\d+)", text, re.S)
         more = {"assertions": int(counts.group(2))} if counts else {}
         if code is None:
-            late = seconds >= self.arguments.case_limit and not self.emulated  # which is slow, and finds a deadlock itself
+            late = seconds >= self.arguments.case_limit and not self.emulated  # it is slow and detects deadlocks itself
             status = "timeout" if late else "not reached"
         elif code == 0 and counts and int(counts.group(1)) == 1 and more["assertions"] > 0:
             status = "passed"
@@ -145,7 +156,7 @@ class Session:
                     self.case("large", program, name)
 
     def tests(self):
-        """The programs in turn, a case of each, so that every family is met early."""
+        """Runs the programs in turn, one case of each, so that every family is tested early."""
         lists = [(p, self.cases(p)) for p in self.programs() if not p.name.startswith("test_large")]
         for i in range(max((len(names) for _, names in lists), default=0)):
             for program, names in lists:
@@ -163,7 +174,7 @@ class Session:
                     if any(name.startswith(some) for some in SANITIZED):
                         self.case("sanitizer", program, name, ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1"])
 
-    # ---- the others
+    # ---- the other stages ----------------------------------------------------------------------------------
 
     def machine(self):
         for command in (["nvidia-smi"], [self.dae, "doctor", "--device", "cuda"],
@@ -184,7 +195,7 @@ class Session:
         self.results.line("bench", "dae bench", outcome(code, rows), took, rows=rows)
 
     def peers(self):
-        """Rows of the same names as dae's."""
+        """Times PyTorch on the rows that dae has, under the same names."""
         device = ["--device", "cuda", "--dtype", "bf16"] if not self.emulated else ["--filter", "step toy|^tanh"]
         code, text, took = run([self.arguments.python, "bench/peers.py", *device, "--graphs", "--seconds", 0.05,
                                 "--save", self.out / "torch.json"], self.left())
@@ -196,7 +207,8 @@ class Session:
         self.results.line("peers", "PyTorch", outcome(code, rows), took, rows=rows)
 
     def train(self):
-        """The rows of the paper's table, each for an equal share of what is left; a run that is there goes on."""
+        """Trains the rows of the paper's table, each for an equal share of the rest of the time. Resumes
+        existing runs."""
         data = os.environ.get("DAE_DATA", "")
         sets = [f"data.path={data}"] if data else ["data.kind=procedural"]
         sets += ["train.graph=true", "dtype=bf16", "train.keep=1", *(TINY if self.emulated else []), *self.arguments.set]
@@ -232,7 +244,7 @@ class Session:
                 continue
             try:
                 getattr(self, name)()
-            except Exception as error:  # a stage of this script that fails does not stop the next either
+            except Exception as error:  # an error in this script's own stage must not stop the next
                 self.results.line(name, "the stage", f"{type(error).__name__}: {error}")
         self.stage_end = self.end
         pack_runs(self.runs, self.out, self.arguments)
@@ -256,7 +268,7 @@ def steps_of(run_folder):
 
 
 def metrics_of(run_folder):
-    """The last losses of a run."""
+    """Returns the last losses of a run."""
     try:
         last = json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])
     except (OSError, IndexError, ValueError):
@@ -264,11 +276,12 @@ def metrics_of(run_folder):
     return {k: round(v, 4) for k, v in last.items() if k.startswith("loss") and isinstance(v, (int, float))}
 
 
-# ---- runs in pieces, for a way back that carries files up to a size and so many bytes a call
+# ---- runs in pieces: the files that a call returns are limited in size and in total ------------------------
 
 def pack_runs(runs, out, arguments):
-    """The runs' files in numbered pieces of one stream, the small ones first, checkpoints last; as many pieces from the
-    first on as --return-mb holds. index.json names every piece with its hash, so that join knows what is missing."""
+    """Packs the runs' files into numbered pieces of one stream, small files first, checkpoints last. Writes
+    as many pieces, beginning with the first, as --return-mb holds. index.json names every piece with its
+    hash, so that join knows what is missing."""
     if not runs.exists():
         return
     archive = runs.parent / (runs.name + ".tar")
@@ -312,7 +325,7 @@ def join(folders, runs):
             for member in tar:
                 tar.extract(member, runs)
                 count += 1
-    except tarfile.ReadError:  # what is missing begins inside a file
+    except tarfile.ReadError:  # the first missing piece begins inside a file
         pass
     joined.unlink()
     print(f"{count} files in {runs}" + (f"; missing pieces: {missing}" if missing else ""))
@@ -320,7 +333,7 @@ def join(folders, runs):
 
 
 def unpack_bundle(programs):
-    """The bundle beside the programs' folder, unpacked unless that has been done."""
+    """Unpacks the bundle beside the programs' folder, unless that has been done."""
     bundle = programs.parent / "bundle.tar.xz"
     if bundle.exists() and not (programs / ".unpacked").exists():
         with tarfile.open(bundle) as tar:

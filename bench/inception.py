@@ -1,8 +1,10 @@
-"""Images per second of PyTorch through Inception up to layer 768, beside `dae eval` (bench/RESULTS.md). Development only.
+"""Measures PyTorch's images per second through Inception up to layer 768, to compare with `dae eval`
+(bench/RESULTS.md). For development only.
 
     python bench/inception.py WEIGHTS.safetensors CIFAR.bin [--batch 32] [--threads 2] [--count 256]
 
-pytorch-fid's network with batch norm in eval mode, channels-last, no_grad; images resized by PyTorch in the same loop.
+The network is that of pytorch-fid, with batch norm in eval mode, channels-last and no_grad. PyTorch resizes
+the images in the same loop.
 """
 import argparse
 import time

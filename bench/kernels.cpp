@@ -1,5 +1,5 @@
-// The heavy kernels on CUDA, every variant beside the others over the shapes of our models, and the device's
-// ceiling, which is what the fastest of them and a copy reach.
+// The heavy kernels on CUDA: every variant over the shapes of our models. Also the ceiling of the device: the
+// throughput of the fastest variant and the bandwidth of a copy.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,8 +27,7 @@ T* data(const Tensor& t) {
 
 using Tensors = std::vector<Tensor>;
 
-// A row whose run reads one of as many sets of tensors as fill the footprint. make(): a set, outputs among
-// them.
+// Returns a row with as many sets of tensors as fill the footprint. make() returns one set, with its outputs.
 template <class Make, class Run>
 Row row(const std::string& op, const std::string& shape, const char* variant, Dtype dtype, double flops,
         double bytes, Make make, Run run) {
@@ -70,7 +69,7 @@ struct Kernels {
           }));
     }
   }
-  // A linear layer forward, both gradients: y = x w^T, dx = dy w, dw = dy^T x.
+  // A linear layer and its two gradients: y = x w^T, dx = dy w, dw = dy^T x.
   void linear(const std::string& label, int64_t rows_of_x, int64_t out, int64_t in) {
     matmul(label, rows_of_x, out, in, false, true);
     matmul(label, rows_of_x, in, out, false, false);
@@ -80,7 +79,8 @@ struct Kernels {
   void conv(const std::string& label, int64_t n, int64_t side, int64_t ci, int64_t co, int64_t k,
             int64_t stride, int64_t pad, bool transposed = false) {
     n = cut(n, 1), side = cut(side, 8), ci = cut(ci, 16), co = cut(co, 16);
-    if (transposed) side *= stride, std::swap(ci, co);  // its forward is the gradient of this one's input
+    // The forward of a transposed convolution is the gradient of this convolution's input.
+    if (transposed) side *= stride, std::swap(ci, co);
     const ConvShape s{n, side, side, ci, co, k, k, stride, pad, pad, pad, pad};
     const int64_t o = s.oh();
     const Shape image{n, side, side, ci}, result{n, o, o, co}, weight{co, k, k, ci};
@@ -122,7 +122,7 @@ struct Kernels {
     const int64_t width = heads * head_dim;
     const AttentionShape s{batch, heads, tokens, tokens, head_dim, 3 * width, 3 * width, causal};
     const Shape packed{batch, tokens, 3 * width}, y{batch, tokens, width};
-    double pairs = 0;  // of a query and a key it sees
+    double pairs = 0;  // how many pairs of a query and a key that it sees
     for (int64_t i = 0; i < tokens; ++i) pairs += double(s.visible(i));
     const double flops = 4.0 * double(batch * width) * pairs;
     for (const bool backward : {false, true})
@@ -133,7 +133,7 @@ struct Kernels {
         rows.push_back(row(
             backward ? "attention backward" : "attention forward",
             fmt::format("{} {}x{}x{}x{}{}", label, batch, heads, tokens, head_dim, causal ? " causal" : ""),
-            name(v), dtype, backward ? 2.5 * flops : flops,  // the scores again, and four products
+            name(v), dtype, backward ? 2.5 * flops : flops,  // backward: five products; forward: two
             size * double(packed.size() + y.size()) * (backward ? 2 : 1),
             [=, where = where] {
               Tensors t{Tensor(y, dtype, Device::cuda),
@@ -183,7 +183,7 @@ struct Kernels {
 template <class T>
 std::vector<Row> rows_of() {
   Kernels<T> k;
-  // 256 images of 64 tokens; 16 sequences of 256 tokens, width 1024 and 1664; the widest layers of DCGAN.
+  // 256 images of 64 tokens; 16 sequences of 256 tokens with width 1024 and 1664; the widest layers of DCGAN.
   k.linear("DiT-L/4 qkv", 16384, 3072, 1024);
   k.linear("DiT-L/4 proj", 16384, 1024, 1024);
   k.linear("DiT-L/4 fc1", 16384, 4096, 1024);
@@ -222,7 +222,8 @@ std::vector<Row> rows_of() {
   return std::move(k.rows);
 }
 
-// FLOP/s of the fastest variant of a large product, on random numbers: of zeros it would be faster.
+// Returns the FLOP/s of the fastest variant of a large product. The numbers are random: with zeros the device
+// is faster.
 template <class T>
 double fastest_product() {
   Kernels<T> k;

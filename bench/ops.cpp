@@ -19,8 +19,8 @@ Tensor drawn(const Shape& shape, Dtype dtype = Dtype::f32, Device device = Devic
   return normal(shape, Key{1, 0, next_draw++}, dtype, device);
 }
 
-// Rows of one device and type. The emulated device gets sizes cut down, so that it runs the same code in a
-// moment.
+// The rows of one device and type. On the emulated device the sizes are reduced, so that the same code runs
+// in a moment.
 struct Rows {
   Device device;
   Dtype dtype;
@@ -29,12 +29,12 @@ struct Rows {
   int64_t cut(int64_t size, int64_t most) const {
     return device == Device::cuda && kCuda == CudaBuild::emulated ? std::min(size, most) : size;
   }
-  // What is by channel (norms, biases) is in the wide type.
+  // Vectors by channel (gains, biases) are in the wide type.
   Dtype type_of(const Shape& shape) const { return shape.rank() == 1 ? wide(dtype) : dtype; }
 };
 
-// Forward alone, and forward with the gradient of every input. Of a matrix product the backward has twice the
-// work of the forward.
+// Adds two rows: the forward alone, and the forward with the gradients of all inputs. The backward of a
+// matrix product has twice the work of its forward.
 void add(Rows& rows, const std::string& op, const std::string& shape, const std::vector<Shape>& inputs,
          double flops, double backward_flops, const Function& f) {
   const Device device = rows.device;
@@ -58,7 +58,7 @@ void add(Rows& rows, const std::string& op, const std::string& shape, const std:
     row.captured = sets_for(device, input_bytes + output_bytes);
     row.flops = flops + (backward ? backward_flops : 0);
     row.fewer = op.find("conv") == 0 || op == "residual block" ? kWinograd : 1;
-    // Backward reads the inputs and dy and writes as many gradients as there are inputs.
+    // The backward reads the inputs and dy and writes a gradient for each input.
     row.bytes = input_bytes + output_bytes + (backward ? 2 * input_bytes + output_bytes : 0);
     row.prepare = [=]() -> std::function<void(int64_t)> {
       auto sets = std::make_shared<std::vector<Tensors>>();
@@ -110,7 +110,8 @@ void add_linear(Rows& rows, int64_t m, int64_t n, int64_t k) {
       [](const Tensors& x) { return linear(x[0], x[1]); });
 }
 
-// x + conv(silu(norm(conv(silu(norm(x)))))), both convolutions 3x3, 32 groups: the block of VQGAN and KL-f8.
+// The residual block of VQGAN and KL-f8, with 3x3 convolutions and 32 groups:
+//   x + conv(silu(norm(conv(silu(norm(x))))))
 void add_residual(Rows& rows, int64_t n, int64_t side, int64_t c) {
   n = rows.cut(n, 1), side = rows.cut(side, 4), c = rows.cut(c, 32);
   const double flops = 2 * 2.0 * double(n * side * side) * double(9 * c * c);
@@ -122,7 +123,7 @@ void add_residual(Rows& rows, int64_t n, int64_t side, int64_t c) {
       });
 }
 
-// One product on one thread by each of our matrix multiplications.
+// Adds a product on one thread, one row for each of our matrix multiplications.
 void add_gemm(Rows& rows, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
   using Gemm = void (*)(float*, const float*, const float*, int64_t, int64_t, int64_t, bool, bool);
   const auto variant = [&](const std::string& name, Gemm f) {
@@ -152,8 +153,8 @@ void add_gemm(Rows& rows, int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
 #endif
 }
 
-// Self-attention of a packed projection, half of the products where it is causal; backward has five products
-// for the forward's two.
+// Self-attention over a packed projection. With a causal mask only half of the products count. The backward
+// has five products, the forward two.
 void add_attention(Rows& rows, const std::string& label, int64_t batch, int64_t heads, int64_t tokens,
                    int64_t head_dim, bool causal) {
   batch = rows.cut(batch, 1), heads = rows.cut(heads, 2), tokens = rows.cut(tokens, 32);
@@ -164,7 +165,7 @@ void add_attention(Rows& rows, const std::string& label, int64_t batch, int64_t 
       [=](const Tensors& x) { return attention(x[0], {.heads = heads, .causal = causal}); });
 }
 
-// 36 bytes a parameter: four arrays read and written, the gradient read.
+// 36 bytes a parameter: four f32 arrays are read and written, the gradient is read.
 Row adamw_row(int64_t n) {
   Row row;
   row.op = "adamw + ema";
@@ -190,7 +191,8 @@ struct OneParameter : Module {
   Param weight;
 };
 
-// As a training step calls it: rates and step on the device; 16-bit weights written in the same pass.
+// AdamW as a training step calls it: the rates and the step lie on the device, and the 16-bit weights are
+// written in the same pass.
 Row adamw_row_on_cuda(int64_t n, Dtype dtype) {
   Row row;
   row.op = "adamw + ema";

@@ -22,7 +22,7 @@ case "${1:-}" in
     rm -rf "$root"
     for package in .deps/*.deb; do dpkg -x "$package" "$root"; done
     lib=usr/lib/$(uname -m)-linux-gnu
-    # What installing would do: the alternatives of BLAS and LAPACK, and links that name their target from / on.
+    # Does what an installation does: the alternatives of BLAS and LAPACK, and links with absolute targets.
     for library in "$root/$lib"/blas/*.so* "$root/$lib"/lapack/*.so*; do ln -sf "$library" "$root/$lib/"; done
     find "$root" -type l | while read -r link; do
       target=$(readlink "$link")

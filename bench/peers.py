@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""PyTorch on the steps and ops of `dae bench`: the same shapes, channels-last, the same number of threads. Development
-only. Each row is tried plain and with torch.compile (where that works) and the faster one counts.
+"""Times PyTorch on the steps and ops of `dae bench`: the same shapes, channels-last, the same number of
+threads. Each row is tried plain and with torch.compile (where that works), and the faster one counts. For
+development only.
 
     peers.py [--threads N] [--filter REGEX] [--seconds S] [--no-compile] [--unfused] > torch.json
     peers.py --device cuda --dtype bf16 ... > torch.json
     peers.py --device cuda --dtype bf16 --graphs --save torch.json
 
-On CUDA: f32 without TF32, cuDNN autotuned, torch.compile as max-autotune, which captures CUDA graphs; times by events
-of the device. --graphs: plain and as a captured CUDA graph in place of torch.compile, which takes minutes. --save: the
-rows so far, written after each, so that none is lost when the time is up.
+On CUDA f32 is without TF32, cuDNN is autotuned, torch.compile is max-autotune, which captures CUDA graphs,
+and times are those of the device's events.
 
---unfused: AdamW as PyTorch's default makes it, a pass for each operation, in place of its fused one.
+    --graphs    times each row plain and as a captured CUDA graph; torch.compile, which takes minutes, is left out
+    --save      writes the rows so far after each row, so that none is lost when the time is up
+    --unfused   AdamW as in PyTorch's default, a pass for each operation, instead of the fused one
 """
 import argparse, contextlib, json, math, os, platform, re, subprocess, sys, time
 import torch
@@ -33,7 +35,7 @@ def draw(*shape):
 
 
 def in_steps(run):
-    """A training step in 16 bits as PyTorch does it: weights and losses in f32, the rest by autocast."""
+    """Makes a step a 16-bit one in PyTorch's way: weights and losses in f32, the rest by autocast."""
     if DTYPE == torch.float32:
         return run
 
@@ -43,7 +45,7 @@ def in_steps(run):
     return step
 
 
-# ---- models: PyTorch's own layers, shapes of models/dcgan.h and models/vaegan.h
+# ---- models: PyTorch's own layers, shapes of models/dcgan.h and models/vaegan.h ----------------------------
 
 def generator():
     layers, c = [], 128
@@ -162,7 +164,7 @@ def toy(batch, wrap):
     return in_steps(step), [torch.tanh(draw(batch, 10)) for _ in range(8)]
 
 
-# ---- single ops: (name, shape, input shapes in PyTorch's order, function)
+# ---- single ops: (name, shape, input shapes in PyTorch's order, function) ----------------------------------
 
 def op_rows():
     rows = []
@@ -279,7 +281,8 @@ def timed(run):
 
 
 def captured(run, sets):
-    """All sets in turn as one CUDA graph: its replay and the one set that stands for them."""
+    """Captures runs over all sets in turn as one CUDA graph. Returns its replay, and a list with one None
+    instead of the sets."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -294,7 +297,8 @@ def captured(run, sets):
 
 
 def measure(run, sets, seconds):
-    """On a GPU a time is of all sets in turn, so that the host's work for one hides behind the device's for another."""
+    """Times a row. On a GPU a time covers runs over all sets in turn, so that the host's work for one run
+    overlaps the device's work for another."""
     together = len(sets) if DEVICE == "cuda" else 1
     for i in range(2 if DEVICE == "cpu" else 5):
         run(sets[i % len(sets)])
@@ -309,7 +313,7 @@ def measure(run, sets, seconds):
 
 @contextlib.contextmanager
 def beside(found):
-    """As many processes that keep a processor busy as the row's name says."""
+    """Runs as many processes that keep a processor busy as the row's name says."""
     loop = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(loop) for _ in range(int(found[1]) if found else 0)]
     time.sleep(0.5 if others else 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Joins two runs of `dae bench --json` and two of peers.py into one Markdown table: medians of each run, and the ratio
-of the faster run of PyTorch to the faster run of dae, so that a disturbed run harms neither."""
+"""Joins two runs of `dae bench --json` and two of peers.py into one Markdown table: the medians of each run,
+and the ratio of PyTorch's faster run to dae's faster run. So one disturbed run does not change the ratio."""
 import json, sys
 
 dae, torch = [[json.load(open(p)) for p in pair] for pair in (sys.argv[1:3], sys.argv[3:5])]

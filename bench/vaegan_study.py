@@ -4,9 +4,9 @@
     nice -n 19 bench/vaegan_study.py OUT --binary build/dae --data CIFAR --inception WEIGHTS
     bench/vaegan_study.py OUT --table
 
-OUT keeps a copy of the program and of its two recipes, so that rebuilding does not disturb the study, the run folders, and
-one JSON file a finished run. The same command goes on where the last one stopped: a run from its last checkpoint, a finished
-one not at all. Needs Python alone.
+OUT holds the run folders, one JSON file for each finished run, and a copy of the program and of its two
+recipes, so that a rebuild does not change the study. The same command continues an interrupted study: it
+resumes a run from its last checkpoint and skips finished runs. Needs only Python.
 """
 import argparse
 import fcntl
@@ -22,14 +22,14 @@ IMAGES = "2000"
 COMMON = ["model.width=0.25", "model.discriminator_width=0.25", "train.batch=64", "train.checkpoint_every=100",
           "train.sample_every=1000", "train.log_every=10", "train.keep=1"]
 TUNED = [("loss.feature_generator", [1, 3, 10, 30]), ("loss.reconstruction", [0, 1, 10]), ("loss.balance", [0, 0.35])]
-MUST_WIN_BY = 0.02  # to replace the first value of its list
+MUST_WIN_BY = 0.02  # the margin by which a value replaces the first one of its list
 LOWEST_LOSS_D, LAST_STEPS = 0.05, 200
 SWITCHES = [(d, r) for d in ("keep", "fresh") for r in ("continue", "restart")]
 SEEDS = [1, 2, 3]
 ARMS = {"joint": [], "dae-width": ["schedule.weak=width"], "dae-dropout": ["schedule.weak=dropout"]}
 MEASURES = {"fid": "FID-768", "error": "error", "encoder": "Lipschitz, encoder", "decoder": "Lipschitz, decoder",
             "rank": "effective rank", "directions": "directions with 90 %"}
-STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # of 95 %, two-sided, by degrees of freedom
+STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # 95 %, two-sided, by degrees of freedom
 
 
 class Study:
@@ -48,7 +48,7 @@ class Study:
         return json.loads(done.stdout) if read else None
 
     def result(self, name):
-        """What is known of a finished run, or None."""
+        """Returns the result of a finished run, or None."""
         try:
             with open(self.path("results", name + ".json")) as file:
                 return json.load(file)
@@ -56,7 +56,8 @@ class Study:
             return None
 
     def run(self, name, arm, steps, seed, sets, whole=False):
-        """Trains and measures a run, unless that is done. whole: Lipschitz and latents too."""
+        """Trains and measures a run, unless that is done. whole: also measures Lipschitz constants and
+        latents."""
         found = self.result(name)
         if found:
             return found
@@ -94,8 +95,8 @@ class Study:
         return found
 
     def everything(self, make):
-        """The three parts in the order of the rule. make(name, arm, steps, seed, sets, whole) -> a result or None; the
-        walk ends at the first run that is not there. Returns the parts as far as they are known."""
+        """Goes through the three parts in the order of the rule. make(name, arm, steps, seed, sets, whole)
+        returns a result, or None, which ends the walk. Returns the parts as far as they are known."""
         parts = {"tuning": [], "switch": [], "comparison": [], "chosen": None, "switched": None}
 
         def candidate(part, label, result):

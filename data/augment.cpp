@@ -5,11 +5,12 @@
 
 namespace {
 
-// Places of the random numbers of an example; each number has its own, used or not.
+// The places of an example's random numbers. Each number has a place of its own, whether it is used or not.
 constexpr uint64_t kTries = 10, kCrop = 0, kFlip = 4 * kTries, kApply = kFlip + 1, kStrength = kApply + 1,
                    kOrder = kStrength + 4, kGrey = kOrder + 3, kPlaces = 64;
 
-// The pixels around the centre of target pixel i of `out` over `in` source pixels, and the second's weight.
+// The two source pixels around the centre of target pixel i, where `out` target pixels lie over `in` source
+// pixels, and the weight of the second one.
 struct Between {
   int64_t a, b;
   double weight;
@@ -42,12 +43,13 @@ void crop_and_flip(const Augmentation& how, int64_t height, int64_t width, std::
   image = std::move(out);
 }
 
-// ---- colours: values in [0, 1]
+// ---- colours: values in [0, 1] ----------------------------------------------------------------------------
 
 double grey_of(const double* p) { return 0.2989 * p[0] + 0.587 * p[1] + 0.114 * p[2]; }
 double clamped(double v) { return std::clamp(v, 0.0, 1.0); }
 
-// Every value v becomes factor v + (1 - factor) other, clamped; other(pixel) is one value for its channels.
+// Replaces every value v by factor v + (1 - factor) other(pixel), clamped to [0, 1]. other(pixel) is one
+// value for the three channels.
 template <class Other>
 void blend(std::vector<double>& image, double factor, const Other& other) {
   for (size_t i = 0; i < image.size(); i += 3) {
@@ -62,7 +64,7 @@ double mean_grey(const std::vector<double>& image) {
   return sum / double(image.size() / 3);
 }
 
-// To hue, saturation and value (Smith 1978), the hue moved by `turns`, and back.
+// Converts a pixel to hue, saturation and value (Smith 1978), adds `turns` to the hue, and converts it back.
 void shift_hue(double* p, double turns) {
   const double high = std::max({p[0], p[1], p[2]}), low = std::min({p[0], p[1], p[2]}), range = high - low;
   if (range == 0) return;
@@ -123,7 +125,8 @@ Augmentation draw_augmentation(Key key, uint64_t example, int64_t height, int64_
   };
 
   Augmentation how;
-  how.crop = {0, 0, height, width};  // if no try fits: all of it, as its shape is in the range of shapes
+  // If no try fits, the crop is the whole image, as in torchvision for an image whose ratio is 3/4 to 4/3.
+  how.crop = {0, 0, height, width};
   for (uint64_t at = kCrop; at < kCrop + 4 * kTries; at += 4) {
     const double area = double(height * width) * range(at, 0.08, 1);
     const double ratio = std::exp(range(at + 1, std::log(3.0 / 4), std::log(4.0 / 3)));

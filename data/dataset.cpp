@@ -54,7 +54,7 @@ class Cifar10 : public Dataset {
   std::string bytes_;
 };
 
-// Element i of a tensor of bytes, floats or doubles.
+// Returns element i of a tensor of bytes, floats or doubles.
 double element(const TensorEntry& tensor, int64_t i) {
   const auto read = [&](auto value) {
     std::memcpy(&value, static_cast<const char*>(tensor.bytes) + size_t(i) * sizeof value, sizeof value);
@@ -109,7 +109,8 @@ class Tensors : public Dataset {
 
  private:
   void check_values(const std::string& path, const std::vector<int64_t>& shape) const {
-    const double most = shape.size() == 4 ? 1.001 : std::numeric_limits<double>::max();  // a rounding more
+    // The limit for images leaves room for rounding.
+    const double most = shape.size() == 4 ? 1.001 : std::numeric_limits<double>::max();
     const int64_t count = byte_size(1, shape);
     for (int64_t i = 0; i < count; ++i)
       if (const double v = element(*images_, i); !(std::abs(v) <= most))

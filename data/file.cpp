@@ -22,7 +22,7 @@ struct Descriptor {
 
 }  // namespace
 
-// Not blocking: opening a pipe must not wait for a writer.
+// O_NONBLOCK: opening a pipe must not wait for a writer.
 std::string read_file(const std::string& path, int64_t limit) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat info {};

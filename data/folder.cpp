@@ -78,7 +78,7 @@ class Folder : public Dataset {
 ImageList list_images(const std::string& root) {
   ImageList out;
   std::vector<std::string>& names = out.names;
-  std::map<std::string, int64_t> others;  // by ending
+  std::map<std::string, int64_t> others;  // counts by ending
   std::error_code error;
   for (fs::recursive_directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
     if (at->path().filename().string().starts_with('.')) {

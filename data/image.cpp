@@ -28,7 +28,7 @@ bool starts_with(const std::string& content, const std::string& start) {
   return content.compare(0, start.size(), start) == 0;
 }
 
-// An unsigned number of `count` bytes, most significant first.
+// Returns the unsigned number in `count` bytes, most significant first.
 uint32_t big_endian(const std::string& content, size_t at, int count) {
   uint32_t value = 0;
   for (int i = 0; i < count; ++i) value = value << 8 | uint8_t(content[at + size_t(i)]);
@@ -46,7 +46,8 @@ void check_size(const std::string& path, int64_t width, int64_t height) {
        content.size());
 }
 
-// Chunks: length (4 bytes), name (4), data, CRC-32 of name and data (4). stb skips the CRC.
+// A PNG is a list of chunks: length (4 bytes), name (4), data, CRC-32 of name and data (4). stb does not
+// check the CRC.
 void check_png(const std::string& path, const std::string& content) {
   size_t at = kPngStart.size();
   for (bool first = true;; first = false) {
@@ -68,8 +69,8 @@ void check_png(const std::string& path, const std::string& content) {
   }
 }
 
-// Huffman tables: class and number, 16 counts of codes by length, a symbol a code. stb would write beyond its
-// own table for more than 256 codes.
+// A Huffman table is: class and number (1 byte), the counts of codes by length (16 bytes), one symbol for
+// each code. With more than 256 codes stb would write beyond its own table.
 void check_huffman(const std::string& path, const std::string& content, size_t at, size_t end) {
   while (at < end) {
     size_t codes = 0;
@@ -81,14 +82,15 @@ void check_huffman(const std::string& path, const std::string& content, size_t a
   }
 }
 
-// Segments: 0xFF, marker, length (2 bytes, itself included), data; after a start of scan come entropy-coded
-// bytes up to the next marker that is neither a stuffed zero nor a restart. stb decodes a cut scan as grey.
+// A JPEG is a list of segments: 0xFF, marker, length (2 bytes, itself included), data. Entropy-coded bytes
+// follow a start of scan, up to the next marker that is neither a stuffed zero nor a restart. stb decodes a
+// truncated scan as grey, without an error.
 void check_jpeg(const std::string& path, const std::string& content) {
   const auto byte = [&](size_t at) -> int {
     if (at >= content.size()) truncated(path, content, "a JPEG up to its end marker");
     return uint8_t(content[at]);
   };
-  constexpr int kScans = 100;  // a progressive one has about ten; each costs the time of a whole picture
+  constexpr int kScans = 100;  // a progressive JPEG has about ten; each takes the time of a whole picture
   bool frame = false;
   int scans = 0;
   for (size_t at = kJpegStart.size();;) {
@@ -100,7 +102,7 @@ void check_jpeg(const std::string& path, const std::string& content) {
     if (marker == 0xD9) break;
     byte(at + 1);
     const size_t length = big_endian(content, at, 2);
-    // Start of frame: precision, height, width. C4, C8 and CC between them are tables.
+    // A start of frame: precision, height, width. C4, C8 and CC are not frames.
     if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
       byte(at + 6);
       check_size(path, big_endian(content, at + 5, 2), big_endian(content, at + 3, 2));

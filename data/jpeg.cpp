@@ -13,8 +13,8 @@
 
 namespace {
 
-// The library reports through these and must not return from error_exit; as it is C, by longjmp and not by an
-// exception.
+// The library reports errors through these. error_exit must not return; it leaves by longjmp, because an
+// exception cannot pass through C code.
 struct Errors {
   jpeg_error_mgr base;
   std::jmp_buf back;
@@ -27,7 +27,8 @@ void stop(j_common_ptr info) {
   std::longjmp(errors->back, 1);
 }
 
-// Warnings (level -1) that pixels are made up; others, e.g. bytes too many between segments, cost nothing.
+// Level -1 is a warning. Some warnings say that the library fills in missing pixels; those are errors here.
+// Others, such as extra bytes between segments, change no pixel.
 void warn(j_common_ptr info, int level) {
   if (level >= 0) return;
   for (const int code : {JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC, JWRN_BOGUS_PROGRESSION,
@@ -42,10 +43,11 @@ struct Decoder {
     info.err = jpeg_std_error(&errors.base);
     errors.base.error_exit = stop, errors.base.emit_message = warn;
   }
-  ~Decoder() { jpeg_destroy_decompress(&info); }  // of a struct of zeros, too
+  ~Decoder() { jpeg_destroy_decompress(&info); }  // also valid if info is all zeros
 };
 
-// One row in place, four bytes a pixel to three: Adobe's files hold 255 - ink, and Pillow takes all to be.
+// Converts one row of CMYK, four bytes a pixel, to RGB. Adobe's files hold 255 - ink. Pillow assumes that of
+// all files, and so does this.
 void rgb_of_cmyk(const uint8_t* from, uint8_t* to, int64_t width) {
   for (int64_t x = 0; x < width; ++x)
     for (int c = 0; c < 3; ++c) {
@@ -54,7 +56,8 @@ void rgb_of_cmyk(const uint8_t* from, uint8_t* to, int64_t width) {
     }
 }
 
-// False with errors.message. No object with a destructor may be made in here: longjmp leaves it out.
+// Returns false and sets errors.message if it fails. No object with a destructor may be made here: longjmp
+// would skip the destructor.
 bool decode(Decoder& decoder, const std::string& content, Image& out, std::vector<uint8_t>& row) {
   jpeg_decompress_struct& info = decoder.info;
   if (setjmp(decoder.errors.back)) return false;

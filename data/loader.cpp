@@ -19,9 +19,9 @@
 namespace {
 
 constexpr size_t kAhead = 2;    // batches kept ready
-constexpr int64_t kFirst = 32;  // examples for pictures
+constexpr int64_t kFirst = 32;  // examples in first()
 
-// One image of a batch of `shape`, left to right.
+// Flips one image of a batch left to right. `shape` is that of the batch.
 void mirror(std::vector<double>& image, const std::vector<int64_t>& shape) {
   const int64_t width = shape[2], channels = shape[3];
   for (auto row = image.begin(); row != image.end(); row += width * channels)

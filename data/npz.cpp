@@ -27,8 +27,9 @@ struct Header {
   std::vector<int64_t> shape;
 };
 
-// A Python literal with these keys in any order, and nothing else:
-// {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. None: it is something else.
+// Parses the header of a .npy, a Python literal with these keys in any order and no others:
+//   {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
+// Returns nothing if it is something else.
 std::optional<Header> parse_header(std::string_view text) {
   size_t at = 0;
   const auto take = [&](std::string_view token) {
@@ -62,7 +63,7 @@ std::optional<Header> parse_header(std::string_view text) {
       shape = true;
       if (!take("(")) return {};
       while (!take(")")) {
-        take("");  // spaces
+        take("");  // skips spaces
         int64_t n = -1;
         const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), n);
         if (error != std::errc() || n < 0) return {};
@@ -80,11 +81,11 @@ std::optional<Header> parse_header(std::string_view text) {
   return out;
 }
 
-// From Fortran's order, the first index fastest, to C's.
+// Converts an array from Fortran order (the first index varies fastest) to C order.
 std::string turn(std::string_view from, const std::vector<int64_t>& shape, size_t width) {
   std::string to(from.size(), '\0');
   std::vector<int64_t> index(shape.size(), 0);
-  std::vector<size_t> stride(shape.size(), width);  // of the source, in bytes
+  std::vector<size_t> stride(shape.size(), width);  // the strides of the source, in bytes
   for (size_t i = 1; i < shape.size(); ++i) stride[i] = stride[i - 1] * size_t(shape[i - 1]);
   size_t source = 0;
   for (size_t at = 0; at < to.size(); at += width) {

@@ -1,4 +1,5 @@
-// The opcodes are those of Python's Lib/pickletools.py. A machine with a stack, marks on it and a memo.
+// A pickle runs on a machine with a stack, marks on the stack, and a memo. The opcodes are those of Python's
+// Lib/pickletools.py.
 #include "data/pickle.h"
 
 #include <bit>
@@ -10,7 +11,7 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr size_t kMostValues = size_t{1} << 22;  // a checkpoint of thousands of tensors has some 100,000
+constexpr size_t kMostValues = size_t{1} << 22;  // a checkpoint of thousands of tensors has about 100,000
 
 class Machine {
  public:
@@ -60,7 +61,7 @@ class Machine {
   void push(PickleValue value) { stack_.push_back(make(std::move(value))); }
   void push_text(uint64_t size) { push({.kind = Kind::text, .text = std::string(take(size))}); }
 
-  // Nothing below the last mark may be touched.
+  // The size of the stack below which no opcode may reach: that of the last mark.
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   PickleValue* top() {
     if (stack_.size() <= floor()) damaged("it takes a value that is not there");
@@ -130,7 +131,7 @@ class Machine {
       return;
     }
     PickleValue out{.kind = Kind::dict};
-    if (!arguments->items.empty())  // as Python 2 wrote it: a list of pairs
+    if (!arguments->items.empty())  // Python 2 writes an OrderedDict as a list of pairs
       for (const PickleValue* pair : arguments->items[0]->items) {
         if (pair->items.size() != 2) damaged("it makes an OrderedDict of what are no pairs");
         out.items.insert(out.items.end(), pair->items.begin(), pair->items.end());
@@ -180,7 +181,7 @@ class Machine {
         for (const char c : take(8)) bits = bits << 8 | uint8_t(c);
         return push({.kind = Kind::number, .number = std::bit_cast<double>(bits)});
       }
-      case 'U':  // byte strings of Python 2, text, bytes
+      case 'U':  // byte strings of Python 2; then text and bytes
       case 'C':
       case 0x8c:
         return push_text(number(1));
@@ -239,7 +240,7 @@ class Machine {
       }
       case 'R':
         return reduce();
-      case 'b':  // attributes, as the _metadata of a state_dict
+      case 'b':  // sets attributes, such as the _metadata of a state_dict; they are dropped
         pop();
         if (!top()->is(Kind::dict)) damaged("it sets attributes of what is no OrderedDict");
         return;
@@ -255,7 +256,7 @@ class Machine {
   size_t& at_;
   const std::function<bool(const std::string&)>& allowed_;
   std::deque<PickleValue>& values_;
-  size_t start_ = 0;  // of the current opcode
+  size_t start_ = 0;  // where the current opcode begins
   std::vector<PickleValue*> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint64_t, PickleValue*> memo_;

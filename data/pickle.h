@@ -1,5 +1,5 @@
-// Python's pickles as data. A pickle is a program that calls what it names; this reader calls nothing: names
-// must be on a list, and a call is kept as a value. So the worst that a hostile pickle does is to be refused.
+// Reads Python pickles as data. A pickle is a program that can call any function that it names. This reader
+// calls nothing: a name must be allowed, and a call becomes a value. So a hostile pickle can only be refused.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -11,16 +11,16 @@
 struct PickleValue {
   enum class Kind {
     none,
-    boolean,     // integer
-    integer,     // integer; of more than 8 bytes: `text`, little-endian two's complement
-    number,      // number
-    text,        // text
-    list,        // items
-    tuple,       // items
-    dict,        // items: key, value, key, value ... (also an OrderedDict)
-    global,      // text: "module.name"
-    call,        // items: the global, the tuple of its arguments
-    persistent,  // items: the id, of something stored outside the pickle
+    boolean,     // in integer
+    integer,     // in integer; with more than 8 bytes in text, as little-endian two's complement
+    number,      // in number
+    text,        // in text
+    list,        // in items
+    tuple,       // in items
+    dict,        // in items: key, value, key, value ...; an OrderedDict too
+    global,      // in text: "module.name"
+    call,        // in items: the global, the tuple of its arguments
+    persistent,  // in items: the id of something stored outside the pickle
   };
   Kind kind = Kind::none;
   int64_t integer = 0;
@@ -32,14 +32,13 @@ struct PickleValue {
 
 class Pickle {
  public:
-  // Reads one pickle of protocol 2 to 5 from `bytes` at `at`, and moves `at` behind it. `where` begins its
-  // messages; `allowed` says whether a global may stand in it. Fault::data, one line; a refused global is
-  // named.
+  // Reads one pickle of protocol 2 to 5 from `bytes`, beginning at `at`, and moves `at` behind it.
+  // allowed(global) says whether the pickle may name that global. Fault::data, one line that begins with
+  // `where`, for a damaged pickle or a global that is not allowed.
   Pickle(const std::string& where, std::string_view bytes, size_t& at,
          const std::function<bool(const std::string& global)>& allowed);
-  const PickleValue& value() const {
-    return *value_;
-  }  // may hold a value twice, and itself; lives as long as this
+  // The value lives as long as the Pickle. It can hold one value in several places, and even itself.
+  const PickleValue& value() const { return *value_; }
 
  private:
   std::deque<PickleValue> values_;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kBits = 22;
 
-struct Taps {  // of one target pixel: source pixels first, first + 1, ... and their weights
+struct Taps {  // the source pixels of one target pixel, first, first + 1, ..., and their weights
   int64_t first = 0;
   std::vector<int32_t> weights;
   int64_t end() const { return first + int64_t(weights.size()); }
@@ -63,7 +63,7 @@ Image resize(const Image& from, int64_t height, int64_t width, const std::string
   for (int64_t x = 0; x < window.width; ++x)
     across.push_back(taps(filter, window.left + x, from.width, width));
 
-  // Only the source rows that the window needs.
+  // The first pass resizes only the source rows that the window needs.
   const int64_t first = down.front().first, rows = down.back().end() - first, row = window.width * 3;
   std::vector<uint8_t> narrow(size_t(rows * row));
   for (int64_t y = 0; y < rows; ++y)

@@ -11,9 +11,10 @@
 namespace {
 
 constexpr uint64_t kLargestHeader = 100 << 20;
-constexpr int kDeepest = 3;  // the header, a tensor, its lists
+constexpr int kDeepest = 3;  // levels of JSON: the header, a tensor, its lists
 
-// Refuses a name that stands twice: JSON itself keeps the last one silently.
+// Parses the header. Refuses a name that occurs twice, of which the JSON library would silently keep the
+// last.
 nlohmann::json parse_header(const std::string& path, const char* begin, const char* end) {
   std::vector<std::set<std::string>> keys;
   std::string twice;
@@ -89,7 +90,7 @@ Safetensors::Safetensors(std::string named, std::string content)
   std::stable_sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
     return std::pair(a.bytes, a.size) < std::pair(b.bytes, b.size);
   });
-  const char* at = begin + length;  // the tensors fill the data without gaps or overlaps
+  const char* at = begin + length;  // the tensors must fill the data without gaps or overlaps
   for (const TensorEntry& e : entries_) {
     if (static_cast<const char*>(e.bytes) != at)
       fail(Fault::data, "{}: {}: its bytes overlap or leave a gap", path, e.name);

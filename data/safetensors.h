@@ -1,5 +1,6 @@
-// The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes. The reader treats the
-// file as hostile: every number in the header is checked against the file before anything is used.
+// The safetensors format: the length of the header (8 bytes), the header (JSON), the bytes of the tensors.
+// The reader does not trust the file: it checks every number of the header against the file before it uses
+// it.
 #pragma once
 #include <map>
 #include <string>
@@ -9,9 +10,9 @@
 
 class Safetensors {
  public:
-  // Fault::data, one line with the file, the tensor, what was expected and found.
+  // Reads a file. Fault::data, one line with the file, the tensor, what was expected and what was found.
   explicit Safetensors(const std::string& path);
-  Safetensors(std::string path, std::string content);                   // of a file already read
+  Safetensors(std::string path, std::string content);                   // for a file already read
   const std::vector<TensorEntry>& entries() const { return entries_; }  // in the order of their bytes
   const TensorEntry* find(const std::string& name) const;               // null: there is none
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -24,6 +25,6 @@ class Safetensors {
   std::map<std::string, std::string> metadata_;
 };
 
-// Written whole or not at all (file.h).
+// Writes a file, whole or not at all (file.h).
 void save_safetensors(const std::string& path, const std::vector<TensorEntry>& entries,
                       const std::map<std::string, std::string>& metadata);

@@ -1,11 +1,12 @@
-// Every stream of random numbers that is not a training step's, by the `step` of its Key (kernels/philox.h):
-// in one place, so that no two share a number. Training steps count from 1.
+// The `step` of the Key (kernels/philox.h) of every stream of random numbers outside training steps. They
+// stand in one place so that no two are equal. Training steps count from 1.
 #pragma once
 #include <cstdint>
 
 enum RandomStream : uint32_t {
-  kInitStep = 0,  // initial weights; of the toy study's own seed, which trains nothing, the seeds of its runs
-  // No training comes as far as what follows.
+  // Initial weights. The toy study trains nothing with its own seed and draws the seeds of its runs here.
+  kInitStep = 0,
+  // The following numbers are larger than the number of any training step.
   kToyMapStep = 0xD0000000,
   kToyDataStep = 0xD1000000,
   kProceduralStep = 0xD2000000,           // pictures of data.kind procedural

@@ -1,4 +1,4 @@
-// A named tensor of a file, whichever format it is in.
+// A named tensor of a file, in any format.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,11 +9,12 @@
 struct TensorEntry {
   std::string name, dtype;  // safetensors' names: "F32", "F64", "F16", "BF16", "I64", "I32", "U8", "BOOL" ...
   std::vector<int64_t> shape;
-  const void* bytes;  // row-major, little-endian, of any alignment; owned by the reader, or by the caller
-                      // when saving
-  size_t size;        // bytes
+  // The values: row-major, little-endian, of any alignment. The reader of the file owns them, or the caller
+  // of a function that saves.
+  const void* bytes;
+  size_t size;  // in bytes
 };
 
-int64_t element_size(std::string_view dtype);  // bytes; 0: there is no such dtype
-// element_size times the product of the shape; -1 if that is more than 2^60 or a size is negative.
+int64_t element_size(std::string_view dtype);  // in bytes; 0 for an unknown dtype
+// Returns element_size times the product of `shape`, or -1 if that is more than 2^60 or a size is negative.
 int64_t byte_size(int64_t element_size, const std::vector<int64_t>& shape);

@@ -5,7 +5,7 @@
 TensorFile::TensorFile(const std::string& path) : TensorFile(path, read_file(path)) {}
 
 TensorFile::TensorFile(const std::string& path, std::string content) : path_(path) {
-  // The directory of a checkpoint's zip names its pickle.
+  // PyTorch's zip differs from NumPy's by a member data.pkl, whose name occurs in the bytes of the zip.
   const bool zip = is_zip(content), pickled = zip && content.find("data.pkl") != std::string::npos;
   if (pickled || is_pickle(content)) torch_ = std::make_unique<TorchFile>(path, std::move(content));
   else if (zip || is_npy(content)) npz_ = std::make_unique<Npz>(path, std::move(content));

@@ -1,5 +1,5 @@
-// A file of tensors in any of the formats that the program reads, told apart by their bytes: safetensors,
-// .npz and .npy, PyTorch's .pth, .pt and .ckpt.
+// A file of tensors in one of the formats that the program reads: safetensors, NumPy's .npz and .npy,
+// PyTorch's .pth, .pt and .ckpt. The bytes of the file tell the format, not its name.
 #pragma once
 #include <memory>
 #include <utility>
@@ -10,18 +10,18 @@
 
 class TensorFile {
  public:
-  explicit TensorFile(const std::string& path);  // Fault::data, one line
-  TensorFile(const std::string& path, std::string content);
+  explicit TensorFile(const std::string& path);              // Fault::data, one line, for any other file
+  TensorFile(const std::string& path, std::string content);  // for a file already read
   const std::string& path() const { return path_; }
   const char* format() const;  // "safetensors", "npz" or "pytorch"
   const std::vector<TensorEntry>& entries() const;
   const TensorEntry* find(const std::string& name) const;  // null: there is none
-  // What stands beside the tensors: metadata, numbers, texts.
+  // Returns what the file holds besides tensors, as names and texts: metadata, numbers, texts.
   std::vector<std::pair<std::string, std::string>> values() const;
 
  private:
   std::string path_;
-  std::unique_ptr<Safetensors> safetensors_;  // one of the three
+  std::unique_ptr<Safetensors> safetensors_;  // two of the three are null
   std::unique_ptr<Npz> npz_;
   std::unique_ptr<TorchFile> torch_;
 };

@@ -17,13 +17,13 @@ using Kind = PickleValue::Kind;
 
 constexpr uint64_t kFreely = uint64_t{1} << 26, kLargestRatio = 100;
 constexpr size_t kMostNodes = size_t{1} << 18, kLongestName = 1024,
-                 kLongestText = 200;  // of the tree of containers
+                 kLongestText = 200;  // limits for the tree of containers
 constexpr int kDeepest = 64;
 const std::string kMagic("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10);  // 0x1950a86a20f9469cfc6c
 constexpr int64_t kLegacyProtocol = 1001;
 
-// Storages and dtypes by PyTorch's names. An untyped storage counts bytes; _rebuild_tensor_v3 names the
-// dtype.
+// The element types of PyTorch's storages and dtypes, by name. An untyped storage holds bytes; the dtype of
+// its tensor is an argument of _rebuild_tensor_v3.
 const std::map<std::string, std::string> kDtypes = {{"torch.FloatStorage", "F32"},
                                                     {"torch.DoubleStorage", "F64"},
                                                     {"torch.HalfStorage", "F16"},
@@ -63,7 +63,7 @@ bool allowed(const std::string& global) {
 
 }  // namespace
 
-// Fills a TorchFile from what its pickle says.
+// Fills a TorchFile from its pickle.
 class TorchReader {
  public:
   TorchReader(TorchFile& file, size_t bytes)
@@ -137,8 +137,8 @@ class TorchReader {
  private:
   struct Storage {
     std::string dtype, key;
-    int64_t count = 0;              // elements
-    int64_t begin = 0, length = 0;  // the part that it is, if it is a view of another (old files)
+    int64_t count = 0;              // in elements
+    int64_t begin = 0, length = 0;  // the elements in use: all, or the part that a view names (old files)
   };
 
   [[noreturn]] void odd(const std::string& name, const char* what) const {
@@ -160,7 +160,8 @@ class TorchReader {
     return out;
   }
 
-  // ('storage', type, key, where it was, elements[, view]); view: None or (key, first element, elements)
+  // Reads the id of a storage:
+  //   ('storage', type, key, device, elements[, view]), view: None or (key, first element, elements)
   Storage storage(const std::string& name, const PickleValue& v) const {
     if (!v.is(Kind::persistent) || !v.items[0]->is(Kind::tuple)) odd(name, "a storage");
     const auto& id = v.items[0]->items;
@@ -178,7 +179,8 @@ class TorchReader {
     return out;
   }
 
-  // The element sizes of the storages, which the old format does not say where it stores them.
+  // Collects the element sizes of the storages from the whole pickle: the old format does not repeat them
+  // where it stores the bytes.
   void find_storages(const PickleValue& root) {
     std::set<const PickleValue*> seen;
     std::vector<const PickleValue*> open = {&root};
@@ -220,14 +222,14 @@ class TorchReader {
     storage = storage.substr(size_t(from.begin * element_size(from.dtype)),
                              size_t(from.length * element_size(from.dtype)));
     if (strides.size() != entry.shape.size()) odd(name, "a stride for each size");
-    __int128 last = offset;  // element that it reaches
+    __int128 last = offset;  // the last element of the storage that the tensor reaches
     for (size_t i = 0; i < strides.size(); ++i)
       last += __int128(std::max<int64_t>(0, entry.shape[i] - 1)) * strides[i];
     if (bytes > 0 && (last + 1) * width > __int128(storage.size()))
       fail(Fault::data, "{}: {}: its last element lies outside its storage of {} bytes", path_, name,
            storage.size());
     for (size_t i = 0; i < strides.size(); ++i)
-      if (entry.shape[i] == 1) strides[i] = 0;  // of no consequence, and any number
+      if (entry.shape[i] == 1) strides[i] = 0;  // PyTorch can store any number here; it has no effect
     bool contiguous = true;
     for (int64_t i = int64_t(strides.size()) - 1, dense = 1; bytes > 0 && i >= 0;
          dense *= entry.shape[size_t(i--)])
@@ -321,7 +323,7 @@ class TorchReader {
   const std::string& path_;
   std::function<std::string_view(const std::string& key)> storage_bytes_;
   std::map<std::string, int64_t> widths_;
-  uint64_t most_, left_;  // bytes of tensors: allowed, and what is left of them
+  uint64_t most_, left_;  // bytes that the tensors may have together, and the rest of them
   size_t nodes_ = 0;
 };
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kPi = std::numbers::pi;
 
-// (dim, 2), orthonormal columns: Gram-Schmidt on normals.
+// Returns a matrix (dim, 2) with orthonormal columns, by Gram-Schmidt from normal numbers.
 std::vector<double> orthonormal_map(int64_t dim, uint64_t seed) {
   std::vector<double> map(2 * dim);
   for (int64_t i = 0; i < dim; ++i) {
@@ -62,8 +62,9 @@ ToyData make_toy(const ToySpec& spec, int64_t count, uint64_t seed, uint32_t par
 }
 
 double toy_bayes_accuracy(const ToySpec& spec) {
-  // Density over the angle t from a centre at distance 1, with a = cos t / std and the radius integrated out:
-  // (e^(-1/(2 var)) + e^(-sin^2 t / (2 var)) a sqrt(2 pi) Phi(a)) / (2 pi).
+  // The density of a cluster's points over the angle t from its centre, with the radius integrated out and
+  // a = cos t / std:
+  //   (e^(-1/(2 var)) + e^(-sin^2 t / (2 var)) a sqrt(2 pi) Phi(a)) / (2 pi)
   const double std = std::sqrt(spec.variance);
   const auto density = [&](double t) {
     const double a = std::cos(t) / std, s = std::sin(t) / std;

@@ -1,10 +1,10 @@
-// The records are those of PKWARE's APPNOTE.TXT 6.3, numbers little-endian:
+// The records of PKWARE's APPNOTE.TXT 6.3, all numbers little-endian:
 //   local header   PK34  version flags method time date crc stored size name-length extra-length | name extra
 //   directory      PK12  made-by version flags method time date crc stored size name-length extra-length
 //                        comment-length disk attributes(2) attributes(4) offset-of-local | name extra comment
 //   end            PK56  disk disk members members directory-size directory-offset comment-length | comment
-// A number that does not fit is all ones there and stands in an extra field 0x0001, and for the end record in
-// a record PK66 that a locator PK67 before the end points to.
+// zip64: a number that does not fit has all bits set. Its value then stands in the extra field 0x0001. The
+// numbers of the end record stand in a record PK66, to which a locator PK67 before the end record points.
 #include "data/zip.h"
 
 #include <zlib.h>
@@ -30,7 +30,8 @@ uint64_t number(std::string_view at, size_t from, int count) {
   return value;
 }
 
-// The extra fields' zip64 block: the numbers that were all ones, in their order.
+// Reads the zip64 extra field. It holds the values of those of `numbers` that have all bits set, in this
+// order.
 void read_zip64(const std::string& path, const std::string& name, std::string_view extra,
                 std::initializer_list<uint64_t*> numbers) {
   for (size_t at = 0; at + 4 <= extra.size();) {
@@ -55,7 +56,7 @@ struct Directory {
   uint64_t members = 0, size = 0, offset = 0, end = 0;
 };
 
-// The end record is the one whose comment reaches the end of the file exactly.
+// Finds the end record: the one whose comment ends exactly at the end of the file.
 Directory find_directory(const std::string& path, std::string_view file) {
   const size_t lowest = file.size() - std::min<size_t>(file.size(), kEndSize + k16);
   size_t at = std::string_view::npos;
@@ -96,7 +97,7 @@ Zip::Zip(std::string path, std::string content) : path_(std::move(path)), conten
   const std::string_view file = content_;
   const Directory directory = find_directory(path_, file);
   std::set<std::string> names;
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;  // of a member with its header
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;  // the bytes of each member with its header
   uint64_t at = directory.offset, total = 0;
   for (uint64_t i = 0; i < directory.members; ++i) {
     if (directory.end - at < kDirectorySize || number(file, at, 4) != kDirectory)
@@ -129,7 +130,7 @@ Zip::Zip(std::string path, std::string content) : path_(std::move(path)), conten
     if (m.begin > directory.offset || m.stored > directory.offset - m.begin)
       fail(Fault::data, "{}: {}: its {} bytes from byte {} on reach into the zip directory", path_, m.name,
            m.stored, m.begin);
-    // The two must agree, or this reader and another would see different files.
+    // The local header must agree with the directory, or two readers could see different contents.
     Member other{.name = {}, .stored = number(file, local + 18, 4), .size = number(file, local + 22, 4)};
     read_zip64(path_, m.name, file.substr(local + kLocalSize + local_name, local_extra),
                {&other.size, &other.stored});
@@ -180,7 +181,7 @@ std::string_view Zip::bytes(const Member& m) {
       if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
       size_t used = 0;
       int state = Z_OK;
-      // Grows with what comes out, so that a false claim costs nothing.
+      // The buffer grows with the inflated bytes, so a false size in the directory takes no memory.
       while (state == Z_OK) {
         constexpr size_t kStep = size_t{1} << 26;
         if (stream.avail_in == 0 && used < raw.size()) {
@@ -190,7 +191,7 @@ std::string_view Zip::bytes(const Member& m) {
         }
         const size_t done = text.size(), room = std::min<uint64_t>(kStep, m.size - done);
         text.resize(done + room);
-        Bytef one = 0;  // to ask for: a stream that goes on beyond its size
+        Bytef one = 0;  // room for one byte more, which shows whether the stream goes on beyond m.size
         stream.next_out = room ? reinterpret_cast<Bytef*>(text.data() + done) : &one;
         stream.avail_out = room ? uInt(room) : 1;
         state = inflate(&stream, Z_NO_FLUSH);

@@ -14,7 +14,8 @@ std::atomic<uint64_t> next_number{1};
 thread_local bool recording_on = true;
 thread_local int64_t nodes_run_count = 0;
 
-// dx joins what is already there. In place when nobody else holds that memory.
+// Adds dx to `sum`. The result is a new tensor, because the memory of `sum` may be shared: the gradients that
+// a node returns can be its dy itself.
 void accumulate(Tensor& sum, const Tensor& dx) {
   if (!dx) return;
   if (!sum) {
@@ -27,7 +28,8 @@ void accumulate(Tensor& sum, const Tensor& dx) {
 }  // namespace
 
 Node::~Node() {
-  // The first destructor on a thread keeps a pile; those it sets off only add to it.
+  // The outermost destructor on a thread keeps a pile of nodes to free; the destructors that it causes only
+  // add to the pile. So the depth of calls stays constant.
   thread_local std::vector<std::shared_ptr<Node>>* pile = nullptr;
   if (pile) {
     for (auto& input : inputs) pile->push_back(std::move(input));
@@ -35,7 +37,7 @@ Node::~Node() {
   }
   std::vector<std::shared_ptr<Node>> mine = std::move(inputs);
   pile = &mine;
-  backward = nullptr;  // what it saved may hold nodes too
+  backward = nullptr;  // the tensors that it captured may hold nodes too
   while (!mine.empty()) {
     auto node = std::move(mine.back());
     mine.pop_back();
@@ -82,7 +84,7 @@ Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& opti
     fail(Fault::internal, "grad: expected a tensor of one element (or its gradient given), found shape {}",
          y.shape().str());
 
-  // Every node y depends on, oldest first.
+  // Every node that y depends on, oldest first.
   std::vector<Node*> order;
   std::unordered_set<Node*> seen;
   for (std::vector<Node*> stack{y.node().get()}; !stack.empty();) {
@@ -94,11 +96,11 @@ Grads grad(const Tensor& y, std::span<const Tensor> wrt, const GradOptions& opti
   }
   std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->number < b->number; });
 
-  // Wanted: on a path to something asked for. Whatever else there is does not run.
+  // `wanted` holds the nodes that are asked for or lie on a path to one. No other node runs.
   std::unordered_map<Node*, std::vector<size_t>> asked;
   for (size_t i = 0; i < wrt.size(); ++i)
     if (wrt[i].tracked()) asked[wrt[i].node().get()].push_back(i);
-  std::unordered_set<Node*> wanted, through;  // through: some input is wanted too
+  std::unordered_set<Node*> wanted, through;  // through: at least one input is wanted
   for (Node* node : order) {
     if (asked.count(node)) wanted.insert(node);
     for (auto& input : node->inputs)

@@ -37,7 +37,7 @@ void DryRun::begin_phase() {
   pending_flops_ = 0;
 }
 
-// ---- memory
+// ---- memory -----------------------------------------------------------------------------------------------
 
 std::shared_ptr<Block> DryRun::allocate(Device device, size_t size, const Shape& shape, Dtype dtype) {
   const auto block = std::make_shared<Block>();
@@ -69,7 +69,8 @@ DryRun::Entry* DryRun::entry(const Tensor& t) {
   return block && block->dry >= 0 ? &entries_[size_t(block->dry)] : nullptr;
 }
 
-// What an optimizer allocates says itself what it is (optimizer.cpp).
+// Parameters, moments and averages are allocated by modules and optimizers, which give their kind as the name
+// of the op (Tensor::made_by).
 void DryRun::settle_kind(Entry& e) {
   const std::string op = e.block ? e.block->op : "";
   for (const Kind kind : {Kind::parameters, Kind::moments, Kind::averages})
@@ -87,7 +88,7 @@ std::vector<DryRun::Held> DryRun::held_at_peak() {
   return out;
 }
 
-// ---- work
+// ---- work -------------------------------------------------------------------------------------------------
 
 std::vector<DryRun::Work> DryRun::work() const { return work_; }
 
@@ -98,7 +99,8 @@ void DryRun::count(int layer, const std::string& op, bool backward, double bytes
   ++w.calls, w.bytes += bytes, w.flops += std::exchange(pending_flops_, 0);
 }
 
-// The layer whose parameter is among the inputs, otherwise that of the first input that has one.
+// Returns the layer of the parameter among the inputs; without one, the layer of the first input that has
+// one.
 int DryRun::layer_of(const std::vector<Tensor>& inputs) {
   int found = 0;
   for (const Tensor& t : inputs) {
@@ -115,11 +117,11 @@ int DryRun::layer_of(const std::vector<Tensor>& inputs) {
 void DryRun::recorded(const char* op, const Tensor& y, const std::vector<Tensor>& inputs) {
   const int of = layer_of(inputs);
   if (Entry* e = entry(y); e && !e->layer) e->layer = of;
-  if (gradients_) return;  // part of a node's backward, which is counted as a whole
+  if (gradients_) return;  // it is part of a node's backward, which ran_backward() counts as a whole
   double bytes = double(y.bytes());
   for (const Tensor& t : inputs) {
     if (!t) continue;
-    if (t.block() == y.block()) return count(of, op, false, 0);  // the same memory seen otherwise
+    if (t.block() == y.block()) return count(of, op, false, 0);  // a view moves no bytes
     bytes += double(t.bytes());
   }
   count(of, op, false, bytes);

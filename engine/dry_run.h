@@ -1,8 +1,8 @@
-// A dry run: while one lives, tensors made on this thread have shapes and addresses but memory that nothing
-// touches, and dispatch() calls no kernel. The code that trains thus runs with its own tape, its own
-// optimizer and the same calls of the memory pool, in a moment and at no cost, and what is counted here is
-// what it will do: a plan made this way cannot disagree with the training. Values read from a tensor are
-// zeros, or what the host wrote into it.
+// A dry run counts the memory and the work of a training step without doing it. While a DryRun lives, tensors
+// made on this thread have shapes and addresses, but nothing touches their memory, and dispatch() calls no
+// kernel. The training code itself runs, with its own tape, its own optimizer and the same requests for
+// memory, so the plan made from the counts agrees with the training. A value read from a tensor is zero, or
+// what the host wrote there.
 #pragma once
 #include <map>
 #include <string>
@@ -14,46 +14,47 @@
 class DryRun {
  public:
   DryRun();
-  ~DryRun();  // tensors made in it must be gone
+  ~DryRun();  // tensors made while it lives must be gone before
   DryRun(const DryRun&) = delete;
 
-  // The layers of all parameters there are: what is made from one belongs to its layer, and what is made from
-  // that without parameters too. Again whenever some were rebuilt or frozen.
+  // Registers the layer of each parameter: its name up to the last dot. A tensor computed with a parameter is
+  // counted for that parameter's layer; a tensor computed without parameters, for the layer of its first
+  // input that has one. Call it again whenever parameters were rebuilt or frozen.
   void name_layers(const std::vector<Param*>& params);
 
-  // What happened since the run began, or since the last call of begin_phase(): the largest sum of bytes in
-  // use at once on `device`, as the pool counts it, and the work done.
+  // Starts a phase: peak(), held_at_peak() and work() count from the last call of begin_phase(), or from the
+  // beginning of the dry run.
   void begin_phase();
 
   enum class Kind { parameters, moments, averages, parameter_gradients, activations, gradients };
   static const char* name(Kind kind);
-  struct Held {  // by one kind of tensor of one layer, when the most memory was in use
+  struct Held {  // the bytes that one kind of tensor of one layer held when the most memory was in use
     std::string layer;
     Kind kind;
     int64_t bytes = 0;
   };
-  int64_t peak() const { return peak_; }
+  int64_t peak() const { return peak_; }  // the most bytes in use at once, in sizes of the pool's blocks
   std::vector<Held> held_at_peak();
 
-  struct Work {  // of all calls of one op with the parameters of one layer
+  struct Work {  // the sum over all calls of one op in one layer
     std::string layer, op;
     bool backward = false;
     int64_t calls = 0;
-    double flops = 0;  // multiplications and additions of matrix products, convolutions and attention
-    double bytes = 0;  // read and written at least: each operand once
+    double flops = 0;  // multiplications and additions of matrix products, convolutions and attention only
+    double bytes = 0;  // the least that must be read and written: each operand once
   };
   std::vector<Work> work() const;  // in the order of the first call
 
-  // Called by the engine.
+  // The rest is called by the engine.
   std::shared_ptr<Block> allocate(Device device, size_t size, const Shape& shape, Dtype dtype);
   void released(const Block& block);
   void multiplied(double flops) { pending_flops_ += flops; }
   void recorded(const char* op, const Tensor& y, const std::vector<Tensor>& inputs);
-  void entered(const Tensor& y);  // recorded, and now on the tape
+  void entered(const Tensor& y);  // after recorded(), if y got a node of the tape
   void ran_backward(const Node& node, const Tensor& dy, const Grads& dx);
   void is_parameter_gradient(const Tensor& t);
-  void updated(double bytes);  // an optimizer's step
-  struct Gradients {           // what is made while one lives is a gradient
+  void updated(double bytes);  // counts an optimizer's step
+  struct Gradients {           // while one lives, new tensors are counted as gradients
     Gradients();
     ~Gradients();
     Gradients(const Gradients&) = delete;
@@ -61,9 +62,9 @@ class DryRun {
   };
 
  private:
-  struct Entry {                   // an allocation; born and freed count allocations and releases
-    const Block* block = nullptr;  // while it lives
-    int64_t bytes = 0, born = 0, freed = INT64_MAX;
+  struct Entry {                                     // one allocation
+    const Block* block = nullptr;                    // null once it is released
+    int64_t bytes = 0, born = 0, freed = INT64_MAX;  // the last two are times, see now_
     int layer = 0;
     Kind kind = Kind::activations;
   };
@@ -75,17 +76,19 @@ class DryRun {
 
   std::vector<std::string> layers_;
   std::unordered_map<std::string, int> layer_by_name_;
-  std::unordered_map<const void*, int> layer_by_value_;  // by a parameter's address
-  std::unordered_map<const Node*, int> layer_by_node_;   // its leaf, and what is recorded
+  std::unordered_map<const void*, int> layer_by_value_;  // by the address of a parameter's values
+  std::unordered_map<const Node*, int> layer_by_node_;   // by the leaf of a parameter, or a recorded node
   std::vector<Entry> entries_;
   std::vector<Work> work_;
   std::map<std::tuple<int, std::string, bool>, size_t> work_by_key_;
+  // now_ is the time: how many allocations and releases there were.
   int64_t now_ = 0, live_ = 0, peak_ = 0, peak_at_ = 0;
   double pending_flops_ = 0;
   bool gradients_ = false;
 };
 
-// Multiplications and additions of a product that is about to run: ops say so where they call its kernel.
+// Tells the dry run, if there is one, the multiplications and additions of a product. Ops call it where they
+// call the kernel.
 inline void count_flops(double flops) {
   if (dry_run) dry_run->multiplied(flops);
 }

@@ -1,6 +1,7 @@
-// Element types. Activations are in the compute type of a run: f32, f64 (CPU), bf16 or f16 (CUDA);
-// parameters, statistics, optimizer state and losses in its wide type, f32, or f64 in an f64 run; indices and
-// labels in i64.
+// Element types, by what they are used for:
+//   compute type   activations: f32, f64 (CPU only), bf16 or f16 (CUDA only)
+//   wide type      parameters, statistics, optimizer state and losses: f64 in an f64 run, otherwise f32
+//   i64            indices and labels
 #pragma once
 #include <cstdint>
 #include <string>
@@ -11,9 +12,9 @@
 
 enum class Dtype : uint8_t { f32, f64, bf16, f16, i64 };
 const char* name(Dtype dtype);              // "f32"
-const char* file_name(Dtype dtype);         // "F32": in safetensors
-int64_t size_of(Dtype dtype);               // bytes
-Dtype dtype_from(const std::string& name);  // f32, f64, bf16 or f16; else Fault::usage
+const char* file_name(Dtype dtype);         // "F32", the name in safetensors
+int64_t size_of(Dtype dtype);               // in bytes
+Dtype dtype_from(const std::string& name);  // "f32", "f64", "bf16" or "f16"; Fault::usage for any other name
 constexpr Dtype wide(Dtype dtype) { return dtype == Dtype::f64 ? Dtype::f64 : Dtype::f32; }
 
 template <class T>
@@ -28,7 +29,7 @@ constexpr Dtype dtype_of() {
   }
 }
 
-// Calls f(T{}) with the element type.
+// Calls f(T{}), where T is the C++ type of `dtype`, and returns its result.
 template <class F>
 decltype(auto) visit(Dtype dtype, F&& f) {
   switch (dtype) {

@@ -1,6 +1,6 @@
-// Work on CUDA recorded once and launched as a whole, as often as wanted (a CUDA graph; on the emulated
-// device a list of launches). What is to differ between launches must lie in device memory that is written
-// before.
+// A CUDA graph: work on the device that is recorded once and launched as a whole, any number of times. On the
+// emulated device it is a list of launches. Values that differ between launches must lie in device memory and
+// be written before each launch.
 #pragma once
 #include <functional>
 #include <memory>
@@ -14,8 +14,9 @@ class Graph {
   Graph() = default;
   Graph(const Graph&) = delete;
   ~Graph();
-  // Runs `work`, in which the host does what it always does and the device nothing. Tensors that it makes
-  // hold values after launch(), those of the last launch. Fault::usage if it crosses to the host or back.
+  // Runs `work` on the host and records what it asks of the device, which does nothing yet. The tensors that
+  // `work` makes hold values only after launch(): those of the last launch. Fault::usage if `work` copies
+  // between the host and the device.
   void record(const std::function<void()>& work);
   void launch();
   explicit operator bool() const { return graph_ != nullptr; }

@@ -41,15 +41,16 @@ Pools& pools() {
 
 thread_local std::shared_ptr<Arena> entered;
 
-// AddressSanitizer sees what is done beside a block, and after its end, where nothing is kept for the next.
+// Under AddressSanitizer the pool is off, so that it sees an access beside a block and one after the block's end.
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool kPooled = false;
 #else
 constexpr bool kPooled = true;
 #endif
 
-// Blocks come in four sizes per power of two, so that nearby requests share blocks and at most a quarter is
-// wasted. On the emulated device a block has its own size: what a kernel does beside it is seen.
+// Returns the size of the block for a request. There are four sizes for each power of two, so that requests
+// of similar size share blocks and at most a quarter of a block is wasted. Without the pool, and on the
+// emulated device, a block has exactly the size asked for, so that an access behind the end is seen.
 size_t block_size(Device device, size_t bytes) {
   if (!kPooled || (kCuda == CudaBuild::emulated && device == Device::cuda)) return std::max<size_t>(bytes, 1);
   size_t power = 256;
@@ -73,7 +74,7 @@ void system_free(Device device, void* data) {
   std::free(data);
 }
 
-// Every bit set is a NaN in each floating type.
+// A value with every bit set is a NaN in each floating type.
 void poison(const Block& block) {
   if constexpr (kHasCuda)
     if (block.device == Device::cuda) return gpu_fill_bytes(block.data, 0xFF, block.size);
@@ -85,7 +86,7 @@ std::string readable(int64_t bytes) {
                                    : fmt::format("{:.1f} MiB", double(bytes) / (1 << 20));
 }
 
-// The live tensors of a device by shape, type and op, the largest five first.
+// Returns the live tensors of a device, summed by shape, type and op, as text: the five that hold most.
 std::string holders(const Pools& p, Device device) {
   struct Total {
     int64_t bytes = 0, count = 0;
@@ -115,7 +116,8 @@ void* take(Kept& kept, size_t size) {
   return data;
 }
 
-// A block's memory from what is kept, from the system, or from the system once all that is kept went back.
+// Returns the memory of a block: a kept block of that size, or new memory from the system. If the system has
+// none, all kept blocks go back to it and it is asked again. Null if that fails too.
 void* take(Pools& p, Device device, size_t size) {
   Pool& pool = p.of[int(device)];
   if (void* data = take(pool.kept, size)) return data;
@@ -124,7 +126,7 @@ void* take(Pools& p, Device device, size_t size) {
     return system_allocate(device, size);
   };
   void* data = ask();
-  if (!data && !entered) {  // a capture must not wait for the device, as a release does
+  if (!data && !entered) {  // not in a capture: freeing waits for the device, and a capture must not wait
     for (auto& [of_size, blocks] : pool.kept) {
       for (void* block : blocks) system_free(device, block), pool.stats.reserved -= int64_t(of_size);
       blocks.clear();
@@ -181,7 +183,7 @@ std::shared_ptr<Block> allocate(Device device, const Shape& shape, Dtype dtype) 
 }
 
 Block::~Block() {
-  if (!data) return;  // none was had, or the list's head
+  if (!data) return;  // the allocation failed, or this is the head of the list
   if (dry >= 0) {
     munmap(data, size);
     if (dry_run) dry_run->released(*this);

@@ -5,7 +5,7 @@
 #include "engine/ops.h"
 
 namespace {
-// PyTorch's (a, b, kh, kw) from our (a, kh, kw, b), and back.
+// kToFile permutes (a, kh, kw, b) to PyTorch's (a, b, kh, kw); kFromFile permutes it back.
 const std::vector<int> kToFile = {0, 3, 1, 2}, kFromFile = {0, 2, 3, 1};
 }  // namespace
 

@@ -1,11 +1,13 @@
-// Layers: parameters with PyTorch's names and default initial values, and a call.
+// Layers. Each has parameters under PyTorch's names, with PyTorch's default initial values, and a call
+// operator.
 #pragma once
 #include <cmath>
 
 #include "engine/module.h"
 #include "engine/ops.h"
 
-// x (..., in) -> (..., out), an activation fused. Weight (out, in); both uniform in +-1/sqrt(in).
+// y = act(x weight^T + bias): x (..., in) -> y (..., out); weight (out, in), bias (out).
+// Initial weight and bias: uniform in +-1/sqrt(in).
 struct Linear : Module {
   Linear(Module* parent, const std::string& name, int64_t in, int64_t out, bool with_bias = true)
       : Module(parent, name) {
@@ -16,25 +18,28 @@ struct Linear : Module {
   Tensor operator()(const Tensor& x, Act act = Act::none) const {
     return linear(x, weight.in(x.dtype()), bias.value, act);
   }
-  // residual + gate (x weight^T + bias), without a gate 1: the end of a transformer's block.
+  // Returns residual + gate (x weight^T + bias), as linear_add() in ops.h. A transformer's block ends with
+  // it.
   Tensor add_to(const Tensor& residual, const Tensor& x, const Tensor& gate = {}) const {
     return linear_add(residual, x, weight.in(x.dtype()), bias.value, gate);
   }
   Param weight, bias;
 };
 
-// The window of a convolution, rows x columns; one number makes a square.
+// The window of a convolution: h rows and w columns. One number makes a square.
 struct Kernel {
   int64_t h, w;
   Kernel(int64_t side) : h(side), w(side) {}
   Kernel(int64_t h, int64_t w) : h(h), w(w) {}
 };
 
-// Initial weights: PyTorch's default, or normals of variance 2 / (out kh kw) (He et al. 2015, by the
-// fan-out).
+// Initial weights of a convolution.
+//   uniform   PyTorch's default: uniform in +-1/sqrt(in kh kw)
+//   he        normal with variance 2 / (out kh kw) (He et al. 2015, with the fan-out)
 enum class Init { uniform, he };
 
-// x (N, H, W, in) -> (N, H', W', out). Uniform in +-1/sqrt(in kh kw), or as `init` says.
+// Convolution, as conv2d() in ops.h: x (N, H, W, in) -> (N, H', W', out). weight (out, kh, kw, in), bias
+// (out). The initial weight is as `init` says; the initial bias is uniform in +-1/sqrt(in kh kw).
 struct Conv2d : Module {
   Conv2d(Module* parent, const std::string& name, int64_t in, int64_t out, Kernel kernel, int64_t stride,
          Pad pad, bool with_bias = true, Init init = Init::uniform)
@@ -54,7 +59,9 @@ struct Conv2d : Module {
   Pad pad;
 };
 
-// x (N, H, W, in) -> (N, (H-1) stride - 2 pad + kernel, ..., out). PyTorch's fan-in of it is out k k.
+// Transposed convolution: x (N, H, W, in) -> (N, (H-1) stride - 2 pad + kernel, ..., out). weight (in,
+// kernel, kernel, out), bias (out). Initial values: uniform in +-1/sqrt(out kernel^2), as PyTorch, which
+// takes out kernel^2 for the fan-in.
 struct ConvTranspose2d : Module {
   ConvTranspose2d(Module* parent, const std::string& name, int64_t in, int64_t out, int64_t kernel,
                   int64_t stride, int64_t pad, bool with_bias = true)
@@ -70,7 +77,8 @@ struct ConvTranspose2d : Module {
   int64_t stride, pad;
 };
 
-// x (..., C), statistics over all but C; an activation fused. momentum 0.1, eps 1e-5.
+// Batch normalisation with a fused activation: x (..., C), statistics over all dimensions but the last. In
+// training mode the statistics of the batch are used and the running ones are updated with momentum 0.1.
 struct BatchNorm : Module {
   BatchNorm(Module* parent, const std::string& name, int64_t channels, double eps = 1e-5)
       : Module(parent, name), eps(eps) {
@@ -90,6 +98,7 @@ struct BatchNorm : Module {
   double eps;
 };
 
+// Group normalisation with a fused activation: x (N, ..., C), statistics by image and group of channels.
 struct GroupNorm : Module {
   GroupNorm(Module* parent, const std::string& name, int64_t groups, int64_t channels, double eps)
       : Module(parent, name), groups(groups), eps(eps) {
@@ -104,6 +113,7 @@ struct GroupNorm : Module {
   double eps;
 };
 
+// Layer normalisation: x (..., C), statistics over the last dimension.
 struct LayerNorm : Module {
   LayerNorm(Module* parent, const std::string& name, int64_t channels, double eps = 1e-5)
       : Module(parent, name), eps(eps) {

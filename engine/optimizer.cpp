@@ -8,9 +8,9 @@
 
 namespace {
 
-constexpr int64_t kBoundary = 64;  // elements: every parameter begins on a line of the cache
+constexpr int64_t kBoundary = 64;  // elements; every parameter begins at a cache line
 
-// A struct of kernels/optim.h that lies in a tensor of device memory.
+// Returns a tensor of device memory that holds a struct of kernels/optim.h.
 template <class S>
 Tensor make_struct(const S& value) {
   static_assert(sizeof(S) % sizeof(int64_t) == 0);
@@ -47,7 +47,7 @@ Group& AdamW::add_group(Group group) {
 void AdamW::freeze(std::string_view name) {
   const size_t g = index(name);
   groups_[g].frozen = true;
-  flat_[g].m = flat_[g].v = {};  // never used again; the average stays
+  flat_[g].m = flat_[g].v = {};  // a frozen group is never stepped again; its average stays
   for (Param* p : groups_[g].params) {
     p->freeze(true);
     Moments& moments = moments_.at(p);
@@ -150,7 +150,8 @@ void AdamW::step() {
 }
 
 void AdamW::count_step() const {
-  double bytes = 0;  // read: value, gradient, both moments; written: all but the gradient; the average both
+  // Read: value, gradient, both moments. Written: value, both moments. The average is read and written.
+  double bytes = 0;
   for (const Param* p : trainable())
     if (p->grad) bytes += double(p->value.bytes()) * (options_.ema > 0 ? 9 : 7);
   dry_run->updated(bytes);
@@ -192,7 +193,7 @@ void AdamW::step_on_cuda() {
                        0,    options_.ema};
       adam_begin(where, address<AdamState>(flat.state), control, data_of<float>(scale_),
                  data_of<float>(g.gate), h);
-      Dtype low = Dtype::f32;  // of the copies, if there are any
+      Dtype low = Dtype::f32;  // the type of the low-precision copies; f32: there are none
       for (const Param* p : g.params)
         if (p->low) low = p->low.dtype();
       visit(low, [&](auto zero) {

@@ -1,6 +1,7 @@
-// Adam and AdamW over named groups of parameters, with an optional moving average of the weights in the same
-// pass. The DAE schedule is a freeze of one group. A group's parameters, moments and averages lie in one flat
-// block each; Param::value is a view of its part.
+// Adam and AdamW over named groups of parameters, with an optional exponential moving average of the weights
+// in the same pass. The DAE schedule freezes one group. The parameters of a group lie in one flat block, and
+// so do its first moments, its second moments and its averages; Param::value is a view of its part of the
+// block.
 #pragma once
 #include <span>
 #include <string>
@@ -15,20 +16,20 @@ struct Group {
   std::vector<Param*> params;
   double lr = 1e-3;
   double weight_decay = 0;
-  bool frozen = false;  // not stepped, not recorded
-  // One element on the parameters' device, in the wide type: where it is 0, the next step() leaves the group
-  // as it is, step count and moments too, and drops its gradients. Empty: open, as it is again after a step.
+  bool frozen = false;  // its parameters are not updated and not recorded
+  // One element on the parameters' device, in the wide type. If it is 0, the next step() changes nothing in
+  // the group, neither the step count nor the moments, and drops its gradients. Each step() empties the gate.
+  // An empty gate is open.
   Tensor gate = {};
 };
 
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  bool decoupled = true;  // weight decay as AdamW (Loshchilov & Hutter 2019); otherwise added to the gradient
-  double ema = 0;         // decay of the moving average; 0: none is kept
-  // Loss scaling (Micikevicius et al. 2018), for f16 on CUDA: gradients too small for f16 are not lost. The
-  // scale to start from, 0: none; and after how many updates without an overflow it doubles.
-  double loss_scale = 0;
-  int64_t scale_growth = 2000;
+  bool decoupled = true;  // AdamW's weight decay (Loshchilov & Hutter 2019); false: added to the gradient
+  double ema = 0;         // decay of the moving average; 0: no average is kept
+  // Loss scaling (Micikevicius et al. 2018), for f16 on CUDA. It keeps small gradients in the range of f16.
+  double loss_scale = 0;        // the first scale; 0: no scaling
+  int64_t scale_growth = 2000;  // the scale doubles after this many updates without an overflow
 };
 
 class AdamW {
@@ -36,23 +37,25 @@ class AdamW {
   explicit AdamW(const AdamOptions& options = {}) : options_(options) {}
   AdamW(const AdamW&) = delete;
 
-  // Moves the parameters' values into the group's block. All groups lie on one device.
+  // Adds a group and moves its parameters' values into one block. All groups must lie on one device.
   Group& add_group(Group group);
   Group& group(std::string_view name);
   void freeze(std::string_view name);  // the group's parameters become constants of the tape
-  // New parameters in place of the group's: moments zero, its own step count from 0, its average restarted.
+  // Replaces the parameters of the group. The moments are zero, the group's step count is 0 and its average
+  // starts from the new values.
   void rebuild(std::string_view name, std::vector<Param*> params);
-  std::vector<Param*> trainable() const;  // parameters of the groups that are not frozen
+  std::vector<Param*> trainable() const;  // the parameters of the groups that are not frozen
 
-  // Exchanges weights and averages in the groups that are not frozen; the second call brings them back. The
-  // other groups have learned with the weights of a frozen one, not with its average.
+  // Exchanges weights and averages in the groups that are not frozen. A second call restores them. A frozen
+  // group keeps its weights, because the other groups were trained with these and not with their average.
   void exchange_averages();
 
-  void set_lr_factor(double factor);  // of every group's rate, from the next step on
-  // The loss times the loss scale: what to call backward() on. The loss itself where there is no scale.
+  void set_lr_factor(double factor);  // multiplies every group's learning rate, from the next step on
+  // Returns the loss times the loss scale, on which to call backward(). Without loss scaling, the loss
+  // itself.
   Tensor scaled(const Tensor& loss) const;
-  // Updates from Param::grad and drops the gradients. With a loss scale: unless one of them is not finite;
-  // then nothing but the scale changes. Reads nothing back from the device.
+  // Updates the parameters from Param::grad and drops the gradients. With loss scaling, if a gradient is not
+  // finite, only the scale changes. Reads nothing back from a CUDA device.
   void step();
   void zero_grad();
 
@@ -60,9 +63,9 @@ class AdamW {
   std::vector<Group>& groups() { return groups_; }
   const std::vector<Group>& groups() const { return groups_; }
 
-  // What a checkpoint holds: of a parameter the first and second moment (f32, or f64 in an f64 model) and the
-  // average, of a group how many updates it has had, and the loss scale. The getters wait for the device.
-  struct Moments {
+  // What a checkpoint holds: the moments and the average of each parameter, the number of updates of each
+  // group, and the loss scale. steps() and loss_scale() wait for the device.
+  struct Moments {  // first moment, second moment and average, in the wide type; no tensor where none is kept
     Tensor m, v, ema;
   };
   Moments& moments(const Param& p) { return moments_.at(&p); }
@@ -70,17 +73,17 @@ class AdamW {
   void set_steps(std::string_view group, int64_t steps);
   struct LossScale {
     double scale = 1;
-    int64_t good = 0;  // updates since it changed
+    int64_t good = 0;  // updates since the scale changed
   };
   LossScale loss_scale() const;
   void set_loss_scale(const LossScale& scale);
 
  private:
-  struct Flat {  // of a group
+  struct Flat {  // the blocks of a group
     Tensor value, m, v, ema;
-    std::vector<int64_t> begin;  // of each parameter
-    Tensor state;                // on CUDA: an AdamState (kernels/optim.h)
-    int64_t steps = 0;           // on the CPU
+    std::vector<int64_t> begin;  // where each parameter begins, in elements
+    Tensor state;                // on CUDA: an AdamState (kernels/optim.h), with the number of updates
+    int64_t steps = 0;           // on the CPU: the number of updates
   };
   size_t index(std::string_view name) const;
   void make_flat(const Group& group, Flat& flat);
@@ -94,5 +97,5 @@ class AdamW {
   std::unordered_map<const Param*, Moments> moments_;
   double lr_factor_ = 1;
   Tensor control_;  // on CUDA: an AdamControl
-  Tensor scale_;    // on CUDA, one element: the loss scale, if there is one
+  Tensor scale_;    // on CUDA, one element: the loss scale; no tensor without loss scaling
 };

@@ -1,5 +1,5 @@
-// The state of the random numbers: three integers. Draws within a step are numbered, so a resumed run sees
-// the same.
+// The state of the random numbers: a seed, the step and the number of the next draw within the step. A
+// resumed run therefore draws the same numbers.
 #pragma once
 #include "kernels/philox.h"
 

@@ -1,4 +1,5 @@
-// The sizes of a tensor, outermost first. Every tensor is contiguous and row-major, so a shape says it all.
+// The sizes of a tensor's dimensions, outermost first. Every tensor is contiguous and row-major, so the shape
+// alone says where an element lies.
 #pragma once
 #include <cstdint>
 #include <initializer_list>
@@ -18,7 +19,7 @@ class Shape {
     for (int i = 0; i < rank_; ++i) n *= dims_[i];
     return n;
   }
-  int64_t operator[](int i) const { return dims_[i < 0 ? rank_ + i : i]; }  // -1 is the last
+  int64_t operator[](int i) const { return dims_[i < 0 ? rank_ + i : i]; }  // -1 is the last dimension
   int64_t& operator[](int i) { return dims_[i < 0 ? rank_ + i : i]; }
   int64_t back() const { return dims_[rank_ - 1]; }
   const int64_t* begin() const { return dims_; }

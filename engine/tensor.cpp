@@ -31,7 +31,7 @@ constexpr DtypeName kDtypes[] = {{Dtype::f32, "f32", "F32", 4},
                                  {Dtype::f16, "f16", "F16", 2},
                                  {Dtype::i64, "i64", "I64", 8}};
 
-// Same device, another type. Only the three compute types can be converted on CUDA.
+// Converts between two tensors on one device. On CUDA only f32, bf16 and f16 can be converted.
 void convert_here(const Tensor& to, const Tensor& from) {
   if (dry_run) return;
   if (to.device() == Device::cpu) {
@@ -43,13 +43,13 @@ void convert_here(const Tensor& to, const Tensor& from) {
   }
   dispatch(to, [&](auto where, auto t) {
     dispatch(from, [&](auto, auto f) {
-      if constexpr (sizeof(f) <= sizeof(float))  // never f64 here
+      if constexpr (sizeof(f) <= sizeof(float))  // excludes f64, which never lies on CUDA
         convert(where, to.data<decltype(t)>(), from.data<decltype(f)>(), to.size());
     });
   });
 }
 
-// Same type, maybe another device.
+// Copies between two tensors of one type, on any devices.
 void copy_bytes(const Tensor& to, const Tensor& from) {
   const size_t bytes = size_t(to.bytes());
   if (!bytes || dry_run) return;

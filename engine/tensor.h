@@ -1,5 +1,5 @@
-// A tensor: a handle on memory with a shape, an element type and a device. Copies share memory and, if the
-// tensor was recorded, the node of the tape that made it (autograd.h).
+// A tensor is a handle on memory with a shape, an element type and a device. Copies share the memory and, if
+// the tensor was recorded, its node of the tape (autograd.h).
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -9,35 +9,35 @@
 #include "engine/memory.h"
 #include "kernels/gpu.h"
 
-// The device whose memory data() may give on this thread: the CPU's, and inside dispatch() that of the
-// kernel.
+// The device whose memory data() may return on this thread: the CPU, or inside dispatch() the kernel's
+// device.
 inline thread_local Device reachable = Device::cpu;
 
 struct Node;  // autograd.h
 
 class Tensor {
  public:
-  Tensor() = default;  // no tensor: false in a condition
+  Tensor() = default;  // no tensor, false in a condition
   explicit Tensor(const Shape& shape, Dtype dtype = Dtype::f32,
                   Device device = Device::cpu);  // uninitialised
   static Tensor full(const Shape& shape, double value, Dtype dtype = Dtype::f32, Device device = Device::cpu);
   static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32, Device device = Device::cpu);
-  // Values in row-major order; values.size() must be shape.size().
+  // Returns a tensor on the CPU with these values, in row-major order. values.size() must be shape.size().
   static Tensor of(const Shape& shape, const std::vector<double>& values, Dtype dtype = Dtype::f32);
 
   explicit operator bool() const { return block_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
-  int64_t dim(int i) const { return shape_[i]; }  // negative: from the back
+  int64_t dim(int i) const { return shape_[i]; }  // a negative i counts from the last dimension
   int64_t size() const { return shape_.size(); }
-  int64_t rows() const {
-    return shape_.rank() ? size() / std::max<int64_t>(1, shape_.back()) : 1;
-  }  // all but the last
+  // Returns the product of all dimensions but the last.
+  int64_t rows() const { return shape_.rank() ? size() / std::max<int64_t>(1, shape_.back()) : 1; }
   int64_t bytes() const { return size() * size_of(dtype_); }
   Dtype dtype() const { return dtype_; }
   Device device() const { return block_ ? block_->device : Device::cpu; }
 
-  // The elements. T must be the element type, and the device the reachable one (checked).
+  // Returns the address of the first element. Fault::internal unless T is the element type and the tensor
+  // lies on the reachable device.
   template <class T>
   T* data() const {
     if (dtype_ != dtype_of<T>() || device() != reachable) misused(dtype_of<T>());
@@ -45,24 +45,31 @@ class Tensor {
   }
   void* raw() const { return data_; }
 
-  Tensor like() const { return Tensor(shape_, dtype_, device()); }  // same everything, no values
+  // Each returns a new tensor with uninitialised values; what is not given is as in this one.
+  Tensor like() const { return Tensor(shape_, dtype_, device()); }
   Tensor like(const Shape& shape) const { return Tensor(shape, dtype_, device()); }
   Tensor like(const Shape& shape, Dtype dtype) const { return Tensor(shape, dtype, device()); }
-  Tensor detach() const;                        // the same memory, unknown to the tape
-  Tensor with_shape(const Shape& shape) const;  // the same memory seen as another shape, unknown to the tape
-  Tensor clone() const;                         // own memory, unknown to the tape
-  Tensor part(int64_t begin, const Shape& shape) const;  // the elements from `begin` on, as with_shape
-  Tensor to(Dtype dtype) const;                          // converted copy (or itself), unknown to the tape
-  Tensor to(Device device) const;                        // likewise; a copy to the host waits for the device
-  void copy_from(const Tensor& source);  // in place; same shape; converts the type, crosses devices
+
+  // The tape does not know what these return.
+  Tensor detach() const;                                 // the same memory
+  Tensor with_shape(const Shape& shape) const;           // the same memory as another shape of the same size
+  Tensor clone() const;                                  // a copy
+  Tensor part(int64_t begin, const Shape& shape) const;  // the same memory, from element `begin` on
+  // These two return a copy, or the same memory if nothing changes. A copy to the host waits for the device.
+  Tensor to(Dtype dtype) const;
+  Tensor to(Device device) const;
+
+  // Writes the values of `source` into this memory. The shapes must be equal; types and devices may differ.
+  void copy_from(const Tensor& source);
   const Block* block() const { return block_.get(); }
-  bool alone() const { return block_.use_count() == 1; }  // nobody else sees this memory
-  void made_by(const char* op) const {                    // the first one stands in the report on exhaustion
+  bool alone() const { return block_.use_count() == 1; }  // no other tensor shares this memory
+  // Names the op that made this memory, for the message when a device has no more. The first name stays.
+  void made_by(const char* op) const {
     if (!*block_->op) block_->op = op;
   }
 
   double item() const;                 // the value of a tensor of one element; waits for the device
-  std::vector<double> values() const;  // all of them, on the host; waits for the device
+  std::vector<double> values() const;  // all values in row-major order; waits for the device
 
   const std::shared_ptr<Node>& node() const { return node_; }
   bool tracked() const { return node_ != nullptr; }
@@ -77,7 +84,7 @@ class Tensor {
   Dtype dtype_ = Dtype::f32;
 };
 
-// The elements, or null for no tensor.
+// Returns the address of the first element, or null for no tensor.
 template <class T>
 T* data_of(const Tensor& t) {
   return t ? t.data<T>() : nullptr;
@@ -93,8 +100,8 @@ class Reach {  // makes a device's memory reachable while it lives
   Device before_;
 };
 
-// Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double, and where CUDA
-// is built Cuda with float, bf16 or f16. In a dry run it calls nothing.
+// Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double, or Cuda with
+// float, bf16 or f16 in a build with CUDA. Calls nothing in a dry run. Fault::internal for any other type.
 template <class F>
 void dispatch(const Tensor& x, F&& f) {
   if (dry_run) return;

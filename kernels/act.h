@@ -1,4 +1,4 @@
-// The activations that norms and linear layers apply to what they write.
+// The activations f(u) that norms and linear layers apply to their output u.
 #pragma once
 
 enum class Act {
@@ -6,6 +6,6 @@ enum class Act {
   relu,
   leaky_relu,  // slope 0.2
   silu,        // u sigmoid(u)
-  gelu,        // exact: u Phi(u)
+  gelu,        // exact: u Phi(u), Phi the normal distribution function
   gelu_tanh,   // u/2 (1 + tanh(v)), v = sqrt(2/pi) (u + 0.044715 u^3)
 };

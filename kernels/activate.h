@@ -1,16 +1,19 @@
-// y = f(u) and f'(u) for the activations of act.h, inside the loops of other kernels. On the CPU f is a
-// template argument, so that loops vectorise (with_act); on CUDA it is a value, the same for all threads.
+// y = f(u) and f'(u) for the activations of act.h, for use within the loops of other kernels. On the CPU f is
+// a template argument (with_act), so that the loops vectorise. On CUDA f is a value, the same for all
+// threads.
 #pragma once
 #include "kernels/act.h"
 #include "kernels/device.h"
 #include "kernels/vmath.h"
 
-inline constexpr double kGeluRoot = 0.7978845608028654, kGeluCube = 0.044715;  // sqrt(2 / pi), and Act's
+// The constants of gelu_tanh, sqrt(2 / pi) and 0.044715, and of gelu, 1 / sqrt(2) and 1 / sqrt(2 pi).
+inline constexpr double kGeluRoot = 0.7978845608028654, kGeluCube = 0.044715;
 inline constexpr double kInvRoot2 = 0.7071067811865476, kInvRoot2Pi = 0.3989422804014327;
 
+// Returns f(u).
 template <Act act, class T>
 T activate(T u) {
-  if constexpr (act == Act::relu) return u < 0 ? T(0) : u;  // NaN stays
+  if constexpr (act == Act::relu) return u < 0 ? T(0) : u;  // this comparison keeps NaN
   if constexpr (act == Act::leaky_relu) return u > 0 ? u : T(0.2) * u;
   if constexpr (act == Act::silu) return u * fast_sigmoid(u);
   if constexpr (act == Act::gelu) return u * T(0.5) * (1 + fast_erf(u * T(kInvRoot2)));
@@ -18,7 +21,8 @@ T activate(T u) {
     return T(0.5) * u * (1 + fast_tanh(T(kGeluRoot) * (u + T(kGeluCube) * u * u * u)));
   return u;
 }
-// For relu and leaky_relu the output has the sign of u and will do in its place.
+// Returns f'(u). For relu and leaky_relu the argument may also be the output f(u), which gives the same
+// result.
 template <Act act, class T>
 T slope_at(T u) {
   if constexpr (act == Act::relu) return u > 0 ? T(1) : T(0);
@@ -35,7 +39,7 @@ T slope_at(T u) {
   }
   return T(1);
 }
-// f.template operator()<act>() with the activation as a constant.
+// Calls f.template operator()<act>(), with the activation as a template argument.
 template <class F>
 void with_act(Act act, F f) {
   switch (act) {
@@ -57,6 +61,7 @@ void with_act(Act act, F f) {
 #if defined(__CUDACC__) || defined(DAE_EMULATE)
 __device__ inline float sigmoid_of(float x) { return 1 / (1 + expf(-x)); }
 
+// Return f(u) and f'(u), as the templates above.
 __device__ inline float activate(Act act, float u) {
   switch (act) {
     case Act::none:

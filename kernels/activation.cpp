@@ -1,3 +1,4 @@
+// CPU kernels of activation.h, which gives the formulas and shapes. They vectorise (vmath.h).
 #include "kernels/activation.h"
 
 #include "kernels/activate.h"
@@ -7,7 +8,7 @@ template <class T>
 void activation_forward(Cpu, Activation f, T* y, const T* x, int64_t n, double slope) {
   const T s = T(slope);
   switch (f) {
-    case Activation::relu:  // so that NaN stays NaN
+    case Activation::relu:  // this comparison keeps NaN
       return each_element(n, [=](int64_t i) { y[i] = x[i] < 0 ? T(0) : x[i]; });
     case Activation::leaky_relu:
       return each_element(n, [=](int64_t i) { y[i] = x[i] * (x[i] > 0 ? T(1) : s); });

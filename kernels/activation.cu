@@ -1,6 +1,6 @@
-// Activations, y = f(x) and dx = f'(x) dy over arrays (n); the table of f is Activation in activation.h.
-// One variant: map (map.h), 16 bytes a thread, arithmetic in float. Bound by memory: 2 n elements forward,
-// 3 n backward. Not measured on a GPU yet.
+// Activations, y = f(x), and their gradients, dx = f'(x) dy. All arrays are (n); activation.h has the table
+// of f. The one variant is map (map.h): 16 bytes of each array per thread, arithmetic in float. The kernels
+// are bound by memory and move 2 n elements forward, 3 n backward. Not measured on a GPU yet.
 #include "kernels/activate.h"
 #include "kernels/activation.h"
 #include "kernels/map.h"
@@ -9,7 +9,7 @@ template <class T>
 void activation_forward(Cuda where, Activation f, T* y, const T* x, int64_t n, double slope) {
   const float s = float(slope);
   switch (f) {
-    case Activation::relu:  // so that NaN stays NaN
+    case Activation::relu:  // this comparison keeps NaN
       return map(
           where, "relu", n, [] __device__(float x) { return x < 0 ? 0.0f : x; }, y, x);
     case Activation::leaky_relu:
@@ -30,7 +30,7 @@ void activation_forward(Cuda where, Activation f, T* y, const T* x, int64_t n, d
     case Activation::gelu_tanh:
       return map(
           where, "gelu_tanh", n, [] __device__(float x) { return activate(Act::gelu_tanh, x); }, y, x);
-    case Activation::softplus:  // log(1 + e^x), for large x as well
+    case Activation::softplus:  // log(1 + e^x) in a form that does not overflow for large x
       return map(
           where, "softplus", n,
           [] __device__(float x) { return (x < 0 ? 0.0f : x) + log1pf(expf(-fabsf(x))); }, y, x);
@@ -41,7 +41,7 @@ template <class T>
 void activation_backward(Cuda where, Activation f, T* dx, const T* dy, const T* kept, int64_t n,
                          double slope) {
   const float s = float(slope);
-  switch (f) {  // g: the gradient; y or x: what was kept
+  switch (f) {  // g is an element of dy; y or x is an element of kept
     case Activation::relu:
       return map(
           where, "relu_backward", n, [] __device__(float g, float y) { return y > 0 ? g : 0.0f; }, dx, dy,

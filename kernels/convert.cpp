@@ -1,3 +1,4 @@
+// CPU kernels of convert.h, which gives the formulas and shapes.
 #include "kernels/convert.h"
 
 #include "kernels/parallel.h"

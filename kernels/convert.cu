@@ -1,5 +1,6 @@
-// Fills and changes of the element type over arrays (n): a thread takes eight elements, 16 bytes of a 16-bit
-// type and twice 16 of f32. Bound by memory. Not measured on a GPU yet.
+// Fills and conversions of the element type over arrays (n); convert.h gives the formulas. Each thread
+// handles eight elements: 16 bytes of a 16-bit type, 32 bytes of f32. The kernels are bound by memory. Not
+// measured on a GPU yet.
 #include "kernels/convert.h"
 
 namespace {

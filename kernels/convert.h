@@ -1,5 +1,8 @@
-// Constant fills and changes of the element type. On the CPU T, To and From are float, double, bf16, f16 or
-// int64_t, on Cuda float, bf16 or f16. To an integer: towards zero; to 16 bits: to nearest even.
+// Constant fills and conversions of the element type. All arrays are (n).
+//   fill      y[i] = value
+//   convert   y[i] = x[i], converted
+// T, To and From are float, double, bf16, f16 or int64_t on the CPU, and float, bf16 or f16 on CUDA.
+// Conversion to an integer rounds towards zero; conversion to a 16-bit type rounds to nearest, ties to even.
 #pragma once
 #include "kernels/device.h"
 

@@ -1,27 +1,29 @@
-// Where a kernel runs. The first argument of every kernel is one of these tags: one name, two overloads, and
-// a missing half does not link. Cpu kernels take float and double, Cuda kernels float, bf16 and f16.
+// Tags that say where a kernel runs. The first argument of every kernel function is one of them: each
+// function has one name and two overloads, and a program with a missing overload does not link. Cpu kernels
+// take float and double; Cuda kernels take float, bf16 and f16.
 //
-// A .cu file gets kernels/kernel.h with it: launch(), shared memory, reductions, instructions.
+// In a .cu file this header also includes kernels/kernel.h: launch(), shared memory, reductions,
+// instructions.
 #pragma once
 #include <cstdint>
 
 #include "kernels/half.h"
 
 struct CUstream_st;
-using Stream = CUstream_st*;  // CUDA's cudaStream_t
+using Stream = CUstream_st*;  // the same type as cudaStream_t
 
 struct Cpu {};
 struct Cuda {
   Stream stream = nullptr;
 };
 
-// What the Cuda half of this program is: the same sources compiled by nvcc, run by kernels/emulate/ on the
-// processor, or nothing.
+// How the Cuda half of this program is built: `real` if nvcc compiles the .cu files, `emulated` if
+// kernels/emulate/ runs the same files on the CPU, `absent` if there is no Cuda half.
 enum class CudaBuild { absent, real, emulated };
 #ifndef DAE_CUDA
 #define DAE_CUDA absent
 #endif
-constexpr CudaBuild kCuda = CudaBuild::DAE_CUDA;  // not inline: libraries of one program may differ
+constexpr CudaBuild kCuda = CudaBuild::DAE_CUDA;  // not inline: the libraries of one program may differ
 
 #if defined(__CUDACC__) || defined(DAE_EMULATE)
 #include "kernels/kernel.h"

@@ -1,3 +1,4 @@
+// CPU kernels of elementwise.h, which gives the formulas and shapes.
 #include "kernels/elementwise.h"
 
 #include <cmath>

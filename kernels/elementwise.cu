@@ -1,10 +1,10 @@
-// Elementwise kernels, y = f(x, ...), and their gradients; formulas and shapes in elementwise.h.
-//   map        arrays (n): a thread takes 16 bytes of each.
-//   map_rows   arrays (rows, channels) with something per channel or image: no index is divided by
-//              `channels`.
-//   column_sums (sums.h) the gradient of a gate, a sum over an image's positions, and that of what it scales,
-//              in one pass.
-// Bound by memory: 2 n to 4 n elements are moved. Not measured on a GPU yet.
+// Elementwise kernels, y = f(x, ...), and their gradients; elementwise.h gives the formulas and shapes.
+//   map (map.h)                for arrays (n): a thread handles 16 bytes of each.
+//   map_rows (map.h)           for arrays (rows, channels) with a bias per channel or a gate per image: no
+//                              index is divided by `channels`.
+//   map_column_sums (sums.h)   for the backward of gate_add: one pass computes dx and the partial sums of
+//                              dgate over the positions of an image.
+// The kernels are bound by memory and move 2 n to 4 n elements. Not measured on a GPU yet.
 #include "kernels/elementwise.h"
 #include "kernels/sums.h"
 

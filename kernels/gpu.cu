@@ -1,3 +1,4 @@
+// The functions of gpu.h, by the CUDA Runtime API or the emulated device's version of it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ void use_gpu(int index) {
          gpu_count(), index);
   check(cudaSetDevice(index), "choosing a device");
 }
-// Not the legacy default stream, which cannot be captured into a graph.
+// A stream of its own, because the legacy default stream cannot be captured into a graph.
 Stream gpu_stream() {
   static const Stream stream = [] {
     Stream s;
@@ -73,7 +74,7 @@ void* gpu_allocate(size_t bytes) {
   void* data = nullptr;
   const cudaError_t error = cudaMalloc(&data, bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // not to be reported by the next launch
+    cudaGetLastError();  // clears the error, so that the next launch does not report it
     return nullptr;
   }
   check(error, "allocating memory");
@@ -87,12 +88,12 @@ void gpu_fill_bytes(void* data, int byte, size_t bytes) {
 void gpu_copy(void* to, const void* from, size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, gpu_stream()), "copying");
 }
-// Through two buffers of pinned memory in turn: the processor fills one while the device reads the other.
+// Copies through two buffers of pinned memory in turn: the CPU fills one while the device reads the other.
 void gpu_upload(void* to, const void* from, size_t bytes) {
   refuse_capture("an upload");
   struct Staging {
     void* data = nullptr;
-    cudaEvent_t read = nullptr;  // by the device: it may be filled again
+    cudaEvent_t read = nullptr;  // the device has read the buffer, and it may be filled again
   };
   constexpr size_t kBytes = size_t{16} << 20;
   static Staging staging[2];
@@ -130,9 +131,9 @@ WrongIndex* wrong_index() {
 struct GpuGraph {
   cudaGraphExec_t executable = nullptr;
 };
-// Relaxed: the pool may ask for memory meanwhile.
+// The capture mode is relaxed, because the memory pool may call cudaMalloc within the capture.
 void gpu_begin_capture() {
-  wrong_index();  // whose memory cannot be asked for within a capture
+  wrong_index();  // allocates the report, which is not possible within a capture
   check(cudaStreamBeginCapture(gpu_stream(), cudaStreamCaptureModeRelaxed), "beginning a capture");
   capturing = true;
 }
@@ -151,7 +152,7 @@ void gpu_drop_capture() {
   cudaGraph_t graph = nullptr;
   cudaStreamEndCapture(gpu_stream(), &graph);
   if (graph) cudaGraphDestroy(graph);
-  cudaGetLastError();  // not to be reported by the next launch
+  cudaGetLastError();  // clears the error, so that the next launch does not report it
 }
 void gpu_launch(GpuGraph* graph) {
   check(cudaGraphLaunch(graph->executable, gpu_stream()), "launching a graph");

@@ -1,6 +1,6 @@
-// The two 16-bit floating-point types. They hold bits and convert; arithmetic is in float. Rounding is to
-// nearest, ties to even; what is too large becomes infinity, and NaN stays NaN (as 0x7fff). The bits are the
-// same on host and device.
+// The two 16-bit floating-point types, bf16 and f16. They only store and convert; arithmetic is in float.
+// Conversion from float rounds to nearest, ties to even. A value that is too large becomes infinity, and NaN
+// becomes the NaN 0x7fff. The bits are the same on host and device.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -12,6 +12,8 @@
 #include <cuda_fp16.h>
 #endif
 
+// Return the bits of x rounded to bfloat16, and the float that such bits stand for. bfloat16 is the upper
+// half of a float: 8 bits of exponent, 7 of mantissa.
 HOST_DEVICE uint16_t bf16_bits(float x) {
 #ifdef __CUDA_ARCH__
   return __bfloat16_as_ushort(__float2bfloat16_rn(x));
@@ -28,15 +30,16 @@ HOST_DEVICE float bf16_value(uint16_t bits) {
 #endif
 }
 
-// IEEE binary16: 5 bits of exponent, 10 of mantissa, subnormals.
+// Return the bits of x rounded to IEEE binary16, and the float that such bits stand for. binary16 has 5 bits
+// of exponent and 10 of mantissa; subnormals are kept.
 HOST_DEVICE uint16_t f16_bits(float x) {
 #ifdef __CUDA_ARCH__
   return __half_as_ushort(__float2half_rn(x));
 #else
   const uint32_t u = std::bit_cast<uint32_t>(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
   if (a > 0x7f800000) return 0x7fff;
-  if (a >= 0x477ff000) return uint16_t(sign | 0x7c00);  // 65520 and above
-  if (a < 0x38800000)  // below 2^-14: adding 1/2 leaves the multiple of 2^-24 in the low bits, rounded
+  if (a >= 0x477ff000) return uint16_t(sign | 0x7c00);  // 65520 and above round to infinity
+  if (a < 0x38800000)  // below 2^-14: adding 1/2 leaves the rounded multiple of 2^-24 in the low bits
     return uint16_t(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(a) + 0.5f) - 0x3f000000));
   return uint16_t(sign | ((a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13));
 #endif
@@ -48,7 +51,8 @@ HOST_DEVICE float f16_value(uint16_t bits) {
   const uint32_t sign = uint32_t(bits & 0x8000) << 16, a = bits & 0x7fff;
   if (a > 0x7c00) return std::bit_cast<float>(0x7fffffffu);
   if (a == 0x7c00) return std::bit_cast<float>(sign | 0x7f800000);
-  // Read with an exponent 112 too small, subnormals too, then scaled.
+  // The shifted bits are a float whose exponent is 112 too small. The product corrects it, also for
+  // subnormals.
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::bit_cast<float>(a << 13) * 0x1p112f));
 #endif
 }
@@ -68,6 +72,7 @@ struct f16 {
   HOST_DEVICE operator float() const { return f16_value(bits); }
 };
 
-// The type of parameters, statistics, losses and sums beside activations of type T.
+// The type of parameters, statistics, losses and sums where activations have type T: double for double, float
+// for every other type.
 template <class T>
 using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;

@@ -1,4 +1,4 @@
-// HOST_DEVICE marks a function that kernels and the host share.
+// HOST_DEVICE marks a function that both kernels and host code call.
 #pragma once
 #include <cstdint>
 
@@ -8,4 +8,5 @@
 #define HOST_DEVICE inline
 #endif
 
+// Returns a / b, rounded up, for a >= 0 and b > 0.
 HOST_DEVICE constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -1,5 +1,8 @@
-// What every .cu file has, through device.h: launch(), shared memory and instructions (ptx.h, or emulate/ on
-// the processor), and below it 16-byte loads, reductions in a fixed order, tensor maps.
+// The tools that every .cu file uses; it includes this header through device.h:
+//   - launch(), shared memory and PTX instructions: ptx.h, or emulate/ for the emulated device;
+//   - the properties of the device, and a workspace;
+//   - tensor maps for TMA;
+//   - 16-byte loads and stores, and reductions in a fixed order.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -7,7 +10,8 @@
 #include "kernels/error.h"
 #include "kernels/half.h"
 
-// The blocks of a launch, and how many of them, along x, form a cluster (sm_90).
+// The number of blocks of a launch along x, y and z. `cluster` is the number of neighbouring blocks along x
+// that form a cluster (sm_90); 1 means no clusters. Throws Fault::internal beyond CUDA's limits.
 struct Grid {
   unsigned x, y, z, cluster = 1;
   Grid(int64_t x, int64_t y = 1, int64_t z = 1) : x(unsigned(x)), y(unsigned(y)), z(unsigned(z)) {
@@ -23,17 +27,17 @@ struct Grid {
   bool empty() const { return x == 0 || y == 0 || z == 0; }
 };
 
-// 16 bytes of elements: what a thread loads or stores at once.
+// Holds 16 bytes of elements, the most that a thread loads or stores with one instruction.
 template <class T>
 struct alignas(16) Pack {
   static constexpr int size = 16 / sizeof(T);
   T v[size];
 };
 
-// For launch(), before a kernel runs with so many bytes of dynamic shared memory: a block gets 48 KB, the
-// kernel's own arrays among them, unless the kernel has asked for more. It never takes back what it gave,
-// since a captured step may launch the kernel again with as much. Fault::internal beyond
-// shared_memory_limit().
+// Allows `kernel` to run with `bytes` bytes of dynamic shared memory; launch() calls it before each launch.
+// Without it a block has at most 48 KB, static arrays included. The allowance never shrinks, because a
+// captured step may launch the kernel again with the larger size. Throws Fault::internal if `bytes` exceeds
+// shared_memory_limit(). CUDA Runtime API, cudaFuncSetAttribute.
 void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes);
 
 #ifdef DAE_EMULATE
@@ -42,35 +46,44 @@ void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_
 #include "kernels/ptx.h"
 #endif
 
-// ---- the device of a stream, host side
-// ----------------------------------------------------------------------
+// ---- the device of a stream, called on the host ----------------------------------------------------------
 
-int compute_capability(Cuda where);  // 80, 90, ...; kernels with sm_90a instructions run on 90 only
-int multiprocessors(Cuda where);     // to size a persistent grid; no result may depend on it
-// Bytes of shared memory that a block can have, its kernel's own arrays (SHARED) and what aligns the dynamic
-// part to 1024 bytes among them: 163 KB on sm_80, 99 KB on sm_86 and sm_89, 227 KB on sm_90.
+// Returns the compute capability as a number: 80, 90, ... Kernels with sm_90a instructions run on 90 only.
+int compute_capability(Cuda where);
+// Returns the number of multiprocessors, to size a persistent grid. No result may depend on it.
+int multiprocessors(Cuda where);
+// Returns the largest number of bytes of shared memory of a block: 163 KB on sm_80, 99 KB on sm_86 and sm_89,
+// 227 KB on sm_90. It includes the kernel's static arrays (SHARED) and the padding that aligns the dynamic
+// part to 1024 bytes.
 int64_t shared_memory_limit(Cuda where);
 
-// Device memory for the kernels that a function launches, undefined at the start; the next call may hand out
-// the same bytes. Grows and is never given back, so that captured graphs stay valid.
+// Returns device memory for the kernels that the caller launches, with undefined contents. The next call for
+// the same stream may return the same bytes. The memory is never freed, so that captured graphs stay valid.
 void* workspace(Cuda where, size_t bytes);
 
-// ---- tensor maps: what TMA has to know of a tensor, made on the host
-// -----------------------------------------
+// ---- tensor maps: descriptions of tensors for TMA, made on the host --------------------------------------
 
+// How TMA permutes the 16-byte chunks of the shared memory of a box, and over how many bytes of a row.
 enum class Swizzle { none, bytes32, bytes64, bytes128 };
 
-// Everything outermost first, as in a shape. Strides in elements, the last one 1; `step` reads every step-th
-// element along a dimension. The box is what one copy brings.
+// Describes a tensor and the box that one TMA copy transfers. Every array lists the outermost dimension
+// first.
+//   shape, box   in elements; the box counts the elements that are copied
+//   stride       in elements; the last one is 1
+//   step         a copy takes every step-th element along a dimension
 struct TensorBox {
   int rank = 0;
   int64_t shape[5] = {}, stride[5] = {};
   int box[5] = {}, step[5] = {};
 };
+// Returns the tensor map of the tensor at `data`, with elements of 4 bytes (f32) or 2 bytes (bf16 where
+// `bfloat` is true, else f16). Throws Fault::internal if TMA does not support the description. CUDA Driver
+// API, cuTensorMapEncodeTiled.
 TensorMap tensor_map(const void* data, int element_bytes, bool bfloat, const TensorBox& b, Swizzle swizzle);
 
-// Of a contiguous tensor of `Rank` dimensions (2 to 5) on a 16-byte boundary, the last a multiple of 16
-// bytes; with a swizzle the box's last dimension is at most as many bytes as the swizzle has.
+// Returns the tensor map of a contiguous tensor of `Rank` dimensions (2 to 5). `data` lies on a 16-byte
+// boundary, and the last dimension is a multiple of 16 bytes. With a swizzle, the last dimension of the box
+// has at most as many bytes as the swizzle.
 template <class T, int Rank>
 TensorMap tensor_map(const T* data, const int64_t (&shape)[Rank], const int (&box)[Rank],
                      Swizzle swizzle = Swizzle::bytes128) {
@@ -81,10 +94,9 @@ TensorMap tensor_map(const T* data, const int64_t (&shape)[Rank], const int (&bo
   return tensor_map(data, int(sizeof(T)), std::is_same_v<T, bf16>, b, swizzle);
 }
 
-// ---- in kernels
-// ---------------------------------------------------------------------------------------------
+// ---- functions for kernels -------------------------------------------------------------------------------
 
-// p on a 16-byte boundary.
+// Loads or stores 16 bytes at p, which lies on a 16-byte boundary.
 template <class T>
 __device__ inline Pack<T> load16(const T* p) {
   return *reinterpret_cast<const Pack<T>*>(p);
@@ -103,11 +115,12 @@ struct Sum {
     return a + b;
   }
 };
-struct Maximum {  // NaN wins, as in PyTorch
+struct Maximum {  // returns NaN if an argument is NaN, as PyTorch does
   __device__ float operator()(float a, float b) const { return a > b || a != a ? a : b; }
 };
 
-// Over the 32 lanes of a warp, the same bits in each. All lanes call it.
+// Returns the reduction of v by op over the 32 lanes of a warp, with the same bits in each lane. All 32 lanes
+// call it.
 template <class T, class Op>
 __device__ inline T warp_reduce(T v, Op op WITH_LINE) {
 #pragma unroll
@@ -116,15 +129,16 @@ __device__ inline T warp_reduce(T v, Op op WITH_LINE) {
   return v;
 }
 
-// Over the block (x only, whole warps), the same bits in each thread: warps first, then their results in
-// order. All threads call it.
+// Returns the reduction of v by op over the block, with the same bits in each thread. It reduces each warp,
+// then combines the results of the warps in order. The block extends along x only and consists of whole
+// warps. All threads call it.
 template <class T, class Op>
 __device__ inline T block_reduce(T v, Op op WITH_LINE) {
   SHARED(T, of_warp, 32);
   v = warp_reduce(v, op PASS_LINE);
   const int warps = int(blockDim.x / 32);
   if (warps == 1) return v;
-  __syncthreads(LINE);  // the last reduction may still be read
+  __syncthreads(LINE);  // threads may still read the results of the previous reduction
   if (lane_of_warp() == 0) of_warp[warp_of_block()] = v;
   __syncthreads(LINE);
   v = of_warp[0];

@@ -1,6 +1,6 @@
-// Norms of single rows on the CPU: layer norm (norm.cpp hands it over) and layer norm modulated by image. A
-// row stays in the first-level cache, so its later passes cost no memory traffic, and so do the sums down the
-// columns of a block of rows, for the gradients of weights.
+// Norms of single rows on the CPU: layer norm, which norm.cpp calls, and modulated layer norm. A row stays in
+// the first-level cache, so its later passes cost no memory traffic. The same holds for the sums down the
+// columns of a block of rows, which the gradients of the weights need.
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// An element, or a vector of those that follow it: a formula of at(p) serves both.
+// Readers at(p) of one element, or of a vector from that element on, so that one formula serves both.
 template <class T>
 auto one_at(int64_t i) {
   return [i](const T* p) { return p[i]; };
@@ -21,8 +21,8 @@ auto vector_at(int64_t i) {
   return [i](const T* p) { return load(p + i); };
 }
 
-// The sums over [0, n) of the pair that f(at) gives: 16 lanes, each in T over 16 terms and in f64 beyond,
-// added in an order that is the same on every machine.
+// Returns the sums over [0, n) of the pair f(at). There are 16 lanes; each adds 16 terms in T and these
+// partial sums in f64. The order is the same on every machine.
 template <class T, class F>
 Pair<double> pair_sum(int64_t n, F f) {
   constexpr int64_t kSums = 16, kVectors = kSums / kLanes<T>;
@@ -52,14 +52,14 @@ Pair<double> pair_sum(int64_t n, F f) {
   return {a[0], b[0]};
 }
 
-// Rows of one task: so many that they stream some memory.
+// Returns the rows of one task: enough to stream some memory.
 int64_t rows_of_task(int64_t channels) { return std::max<int64_t>(1, kStreamGrain / channels); }
 
-// y = (x - mean) rstd factor + term for a row, whose statistics are written.
+// Writes y = (x - mean) rstd factor + term for a row, and its mean and rstd.
 template <class T, class Factor, class Term>
 void normalise_row(T* y, T* mean, T* rstd, const T* x, int64_t channels, double eps, Factor factor,
                    Term term) {
-  const T first = x[0];  // shifted by it, so that a large mean does not eat the digits
+  const T first = x[0];  // the shift of the sums, so that a large mean costs no precision
   const auto s = pair_sum<T>(channels, [=](auto at) {
     const auto d = at(x) - first;
     return Pair{d, d * d};
@@ -73,7 +73,7 @@ void normalise_row(T* y, T* mean, T* rstd, const T* x, int64_t channels, double 
   }
 }
 
-// dx of a row, if it is wanted, and into one[c] and xhat[c], if they are, dy and dy xhat.
+// Writes dx of a row unless it is null, and adds dy to `one` and dy xhat to `xhat` unless they are null.
 template <class T, class Factor>
 void row_backward(T* dx, T* one, T* xhat, const T* dy, const T* x, T mean, T rstd, int64_t channels,
                   Factor factor) {
@@ -98,7 +98,8 @@ void row_backward(T* dx, T* one, T* xhat, const T* dy, const T* x, T mean, T rst
   else if (one) pass(std::false_type(), std::true_type());
 }
 
-// Up to 16 rows from `begin` on; part (2, channels), if it is wanted: their sums of dy and of dy xhat.
+// Handles up to 16 rows from `begin` on. part (2, channels), unless null, receives their sums of dy and dy
+// xhat.
 constexpr int64_t kBlock = 16;
 template <class T, class Factor>
 void block_backward(T* dx, T* part, const T* dy, const T* x, const T* mean, const T* rstd, int64_t begin,
@@ -111,7 +112,8 @@ void block_backward(T* dx, T* part, const T* dy, const T* x, const T* mean, cons
   }
 }
 
-// one and xhat (images, channels): sums of parts (images, blocks, 2, channels) over the blocks, in f64.
+// Writes one and xhat (images, channels), the sums of parts (images, blocks, 2, channels) over the blocks, in
+// f64.
 template <class T>
 void add_parts(T* one, T* xhat, const T* parts, int64_t images, int64_t blocks, int64_t channels) {
   constexpr int64_t kSlice = 64;

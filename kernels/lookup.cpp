@@ -11,8 +11,8 @@ void embedding_forward(Cpu, T* y, const T* table, const int64_t* index, int64_t 
   });
 }
 
-// Threads own slices of the channels, so that no two write the same element and the order of the sum is that
-// of the rows.
+// A thread owns a slice of the channels, so that no two threads write the same element, and the rows are
+// added in their order.
 template <class T>
 void embedding_backward(Cpu, T* dtable, const T* dy, const int64_t* index, int64_t rows, int64_t entries,
                         int64_t channels) {

@@ -1,15 +1,14 @@
-// Rows of a table by index; shapes in lookup.h.
-//   gather_rows    a thread takes 16 bytes of a row: 2 n elements moved. An index outside the table is
-//   reported
-//                  (gpu.h) and gives zeros.
-//   scatter_rows   the gradient without atomics: a block owns eight entries of the table and a pack of
-//   channels
-//                  a lane; each warp adds up all eight over every eighth 32 rows, two loads under way at
-//                  once, and the warps' sums are added in order. So the work is cut by rows, and all warps
-//                  have some however few entries occur. Where a table is too small to fill the device, chunks
-//                  of rows go to blocks of their own, and their sums are added in order too. The indices are
-//                  read once for every eight entries, from cache; dy once.
-// Bound by memory. Not measured on a GPU yet.
+// Rows of a table by index (shapes: lookup.h).
+//   gather_rows    A thread copies 16 bytes of a row; 2 n elements moved. An index outside the table is
+//                  reported (gpu.h) and gives zeros.
+//   scatter_rows   The gradient, without atomics. A block owns eight entries of the table, and a lane owns a
+//                  pack of channels. Each warp takes every eighth group of 32 rows and adds up all eight
+//                  entries over them, with two loads in flight. Then the sums of the warps are added in
+//                  order. The work is cut by rows, so that all warps have some, even if few entries occur. If
+//                  the table is too small to fill the device, chunks of rows go to blocks of their own, and
+//                  their sums are added in order too. The indices are read once for every eight entries, from
+//                  cache; dy is read once.
+// Limited by memory. Not measured on a GPU yet.
 #include <algorithm>
 
 #include "kernels/gpu.h"
@@ -44,7 +43,7 @@ void launch_gather(Cuda where, U* y, const U* table, const int64_t* index, int64
          0, y, table, index, rows, entries, int(length), wrong_index(), "embedding");
 }
 
-// parts (chunks, entries, channels): sums over the rows of a chunk.
+// Writes parts (chunks, entries, channels), the sums over the rows of each chunk.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     scatter_rows(float* parts, const T* dy, const int64_t* index, int64_t rows, int64_t chunk,
@@ -107,7 +106,7 @@ void embedding_forward(Cuda where, T* y, const T* table, const int64_t* index, i
 template <class T>
 void embedding_backward(Cuda where, Wide<T>* dtable, const T* dy, const int64_t* index, int64_t rows,
                         int64_t entries, int64_t channels) {
-  constexpr int64_t kEnough = 512, kShortest = 1024;  // blocks that fill a device; rows of a chunk
+  constexpr int64_t kEnough = 512, kShortest = 1024;  // blocks that fill a device; least rows of a chunk
   const bool aligned = channels % Pack<T>::size == 0 && on_16_bytes(dy);
   const int64_t down = ceil_div(entries, kEntries), across = ceil_div(channels, 32 * Pack<T>::size);
   int64_t chunks = std::min(ceil_div(rows, kShortest), kEnough / std::max<int64_t>(1, down * across));

@@ -14,7 +14,7 @@ double mean_of(int64_t n, F f) {
 
 constexpr int64_t kTile = 1024;
 
-// f(begin, end, noise) for tiles of [0, n): noise[0 .. end - begin) is that part of eps, or drawn.
+// Calls f(begin, end, noise) for tiles of [0, n). noise[0 .. end - begin) is this part of eps, or is drawn.
 template <class T, class F>
 void each_tile(int64_t n, const T* eps, Key key, F f) {
   parallel_for(ceil_div(n, kTile), 8, [&](int64_t first, int64_t last) {

@@ -1,8 +1,8 @@
-// Losses that end in one number, and their gradients; formulas and shapes in loss.h. Forward by map_sum
-// (sums.h), each input read once; backward by map (map.h), 16 bytes a thread. A Gaussian is drawn, its KL
-// summed, and its gradients worked out in one pass each; the noise never lies in memory unless it is given.
-// Bound by memory: n or 2 n elements forward, 2 n to 4 n backward; a Gaussian 3 n and 5 n.
-// Not measured on a GPU yet.
+// Losses that end in one number, and their gradients (formulas and shapes: loss.h). The forward passes use
+// map_sum (sums.h) and read each input once; the backward passes use map (map.h), 16 bytes a thread. One pass
+// draws a Gaussian and sums its KL, and one pass makes its gradients; the noise is never stored in memory
+// unless it is given. Not measured on a GPU yet.
+// Limited by memory: n or 2 n elements forward, 2 n to 4 n backward; for a Gaussian 3 n and 5 n.
 #include "kernels/activate.h"
 #include "kernels/loss.h"
 #include "kernels/sums.h"
@@ -11,7 +11,7 @@ namespace {
 
 __device__ inline float softplus_of(float x) { return (x < 0 ? 0.0f : x) + log1pf(expf(-fabsf(x))); }
 
-// Elements i to i + size - 1 of eps, or drawn.
+// Writes elements i to i + size - 1 of eps, or draws them.
 template <class T>
 __device__ inline void noise_at(float (&noise)[Pack<T>::size], const T* eps, Key key, int64_t i, int size,
                                 bool whole) {

@@ -1,9 +1,13 @@
-// The loops of elementwise kernels: y = f(x...) with f in float, 16 bytes of each array a thread. Bytes moved
-// are all that counts here: one read of every input, one write of the output.
+// The loops of elementwise CUDA kernels: y = f(x...), where f computes in float. Each thread handles 16 bytes
+// of each array, because the kernels are bound by memory. They read every input once and write the output
+// once.
+//   map           y[i] = f(x[i]...)                       arrays (n)
+//   map_rows      y[r, c] = f(r, c, x[r, c]...)           arrays (rows, columns)
+//   map_columns   y[n, p, c] = f.at(n, c)(x[n, p, c]...)  arrays (images, positions, channels)
 #pragma once
 #include "kernels/device.h"
 
-// y may be one of the inputs: a thread loads all that it stores.
+// y may be one of the inputs, because each thread loads its elements before it stores them.
 template <class F, class T, class... X>
 __global__ void __launch_bounds__(256) map_kernel(F f, int64_t n, bool aligned, T* y, const X*... x) {
   constexpr int kSize = Pack<T>::size;
@@ -23,7 +27,7 @@ __global__ void __launch_bounds__(256) map_kernel(F f, int64_t n, bool aligned, 
 
 inline bool on_16_bytes(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
-// y[i] = f(x[i]...) for arrays of n elements, all of type T.
+// Writes y[i] = f(x[i]...) for arrays of n elements, all of type T.
 template <class F, class T, class... X>
 void map(Cuda where, const char* name, int64_t n, F f, T* y, const X*... x) {
   static_assert((std::is_same_v<T, X> && ...));
@@ -32,14 +36,16 @@ void map(Cuda where, const char* name, int64_t n, F f, T* y, const X*... x) {
          x...);
 }
 
-// A block of 256 threads, along x as many as a row has packs of 16 bytes, up to `most`: powers of two.
+// Returns a block of 256 threads. Its width is the smallest power of two that covers `packs`, the number of
+// 16-byte packs of a row, but at most `most`.
 inline dim3 row_block(int64_t packs, unsigned most) {
   unsigned width = 1;
   while (width < packs && width < most) width *= 2;
   return dim3(width, 256 / width);
 }
 
-// Threads along x take the columns of a row, 16 bytes each, so that no index is divided by the row's length.
+// The threads along x take the columns of a row, 16 bytes each, so that no index is divided by the row's
+// length.
 template <class F, class T, class... X>
 __global__ void __launch_bounds__(256)
     map_rows_kernel(F f, int64_t rows, int columns, bool aligned, T* y, const X*... x) {
@@ -61,7 +67,7 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-// y[r, c] = f(r, c, x[r, c]...) for arrays (rows, columns), all of type T.
+// Writes y[r, c] = f(r, c, x[r, c]...) for arrays (rows, columns), all of type T.
 template <class F, class T, class... X>
 void map_rows(Cuda where, const char* name, int64_t rows, int64_t columns, F f, T* y, const X*... x) {
   static_assert((std::is_same_v<T, X> && ...));
@@ -72,10 +78,10 @@ void map_rows(Cuda where, const char* name, int64_t rows, int64_t columns, F f, 
          block, 0, f, rows, int(columns), aligned, y, x...);
 }
 
-// ---- arrays (images, positions, channels), with constants for each channel of an image
-// ----------------------
+// ---- arrays (images, positions, channels), with constants for each channel of an image -------------------
 
-// The first `size` elements at p, all of them in one load if aligned; zeros after them.
+// Returns the first `size` elements at p, followed by zeros. If `aligned` is true, p lies on a 16-byte
+// boundary and one load reads the whole pack. store_part stores the first `size` elements in the same way.
 template <class T>
 __device__ inline Pack<T> load_part(const T* p, int size, bool aligned) {
   if (aligned) return load16(p);
@@ -92,13 +98,15 @@ __device__ inline void store_part(T* p, const Pack<T>& out, int size, bool align
     if (e < size) p[e] = out.v[e];
 }
 
-// A block takes up to 32 packs of channels of `chunk` positions of one image: along x a thread keeps its
-// pack's constants in registers, along y every blockDim.y-th position. Depends on the shape alone.
+// How blocks divide an array (images, positions, channels). A block handles `chunk` positions of one image
+// and up to 32 packs of channels. Each thread keeps the constants of its pack, along x, in registers, and
+// handles every blockDim.y-th position. The tiles depend on the shape only.
 struct ColumnTiles {
   dim3 block;
-  int64_t chunk, chunks;  // positions a block takes, blocks an image takes
-  int64_t across;         // blocks beside each other along the channels
+  int64_t chunk, chunks;  // the positions of a block; the chunks of an image
+  int64_t across;         // the number of blocks along the channels
 };
+// Returns tiles where a thread handles `each` positions, or more if there would be more than `most` chunks.
 inline ColumnTiles column_tiles(int64_t images, int64_t positions, int64_t packs, int each, int64_t most) {
   ColumnTiles t{row_block(packs, 32), 0, 0, 0};
   t.chunk = t.block.y * each;
@@ -133,7 +141,8 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-// y[n, p, c] = f.at(n, c)(x[n, p, c]...), where f.at(n, c) is what the positions of a channel have in common.
+// Writes y[n, p, c] = f.at(n, c)(x[n, p, c]...) for arrays of type T. f.at(n, c) returns a functor with the
+// constants that all positions of a channel share.
 template <class F, class T, class... X>
 void map_columns(Cuda where, const char* name, int64_t images, int64_t positions, int64_t channels, F f, T* y,
                  const X*... x) {

@@ -16,8 +16,8 @@ void each_row(int64_t rows, int64_t channels, F f) {
   });
 }
 
-// sums[c] and sums[channels + c] += the pair that f(p, c) gives, over all positions p: in T over 8 of them,
-// in f64 beyond.
+// Adds to sums[c] and sums[channels + c] the pair f(p, c) of all positions p. 8 positions at a time are added
+// in T, and these partial sums in f64.
 template <class T, class F>
 void add_positions(double* sums, int64_t positions, int64_t channels, F f) {
   int64_t p = 0;
@@ -46,7 +46,7 @@ bool is_layer_norm(NormShape s, Act act) { return s.positions == 1 && s.groups =
 
 template <class T>
 void batch_statistics(Cpu, T* mean, T* var, const T* x, int64_t rows, int64_t channels) {
-  // Shifted by the first row, so that a large mean does not eat the digits of the variance.
+  // Shifted by the first row, so that a large mean costs the variance no precision.
   const auto sums = column_sums(rows, 2 * channels, [=](int64_t r, double* s) {
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
@@ -95,7 +95,7 @@ void batch_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
                          double eps, Act act, bool training) {
   std::vector<T> rstd(static_cast<size_t>(channels)), from_sum(static_cast<size_t>(channels)),
       from_dot(static_cast<size_t>(channels));
-  std::vector<double> sums;  // of du and of du xhat
+  std::vector<double> sums;  // of du, then of du xhat
   for (int64_t c = 0; c < channels; ++c) rstd[size_t(c)] = T(1 / std::sqrt(double(var[c]) + eps));
   const T* rs = rstd.data();
   with_act(act, [&]<Act a>() {
@@ -143,8 +143,7 @@ void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
           thread_local std::vector<double> sums;
-          thread_local std::vector<T> scale,
-              offset;  // by channel; the offset is first what sums are shifted by
+          thread_local std::vector<T> scale, offset;  // by channel; the offset is first the shift of the sums
           scale.resize(size_t(s.channels)), offset.resize(size_t(s.channels));
           T *const sc = scale.data(), *const of = offset.data();
           for (int64_t n = begin; n < end; ++n) {
@@ -187,13 +186,13 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
   if (is_layer_norm(s, act))
     return layer_norm_backward(Cpu{}, dx, dweight, dbias, dy, x, mean, rstd, weight, s.images, s.channels);
   const int64_t width = s.channels / s.groups, count = s.positions * width;
-  // Per image: sums over positions of du and du xhat, by channel. They make dweight, dbias and the group's
-  // two means.
+  // For each image and channel: the sums over positions of du and du xhat. dweight, dbias and the two means
+  // of a group are made from them.
   std::vector<double> sums(size_t(s.images * 2 * s.channels), 0.0);
   with_act(act, [&]<Act a>() {
     parallel_for(
         s.images, std::max<int64_t>(1, 2048 / (s.positions * s.channels)), [&](int64_t begin, int64_t end) {
-          // What the inner loops read, by channel: groups can be narrower than a vector.
+          // The inner loops read their parameters by channel, as a group can be narrower than a vector.
           thread_local std::vector<T> columns;
           columns.resize(size_t(6 * s.channels));
           T *const w = columns.data(), *const b = w + s.channels, *const mu = b + s.channels,
@@ -208,7 +207,7 @@ void group_norm_backward(Cpu, T* dx, T* dweight, T* dbias, const T* dy, const T*
               std::fill_n(rs + k * width, width, rstd[n * s.groups + k]);
             }
             const T *in = x + base, *g = dy + base;
-            T* out = dx ? dx + base : nullptr;  // first du, so that the slope is computed once
+            T* out = dx ? dx + base : nullptr;  // holds du first, so that the slope is computed once
             add_positions<T>(sum, s.positions, s.channels, [=](int64_t p, int64_t c) {
               const int64_t i = p * s.channels + c;
               const T xhat = (in[i] - mu[c]) * rs[c], du = g[i] * slope_at<a>(xhat * w[c] + b[c]);

@@ -1,13 +1,14 @@
-// Batch, group and layer norm with a fused activation; formulas and shapes in norm.h.
-//   columns  positions > 1, and batch norm, which is group norm of one image with a group a channel. Threads
-//            along channels, so that NHWC is read in whole lines; the sums of a channel are those of
-//            column_sums (sums.h), shifted by a first element so that a large mean costs no digits; one warp
-//            a group then adds its channels and chunks. Forward reads x twice and writes y (3 n elements),
-//            backward reads x and dy twice and writes dx (5 n): statistics and map cannot be one pass over
-//            what does not fit into a multiprocessor.
-//   rows     one position an image (layer norm, modulated or not): a warp a row, x from memory once and from
-//            cache again; 2 n elements forward, 3 n backward, 2 n more for the gradients of gain and offset.
-// Bound by memory. Not measured on a GPU yet.
+// Batch, group and layer norm with a fused activation (formulas and shapes: norm.h).
+//   columns   several positions an image, and batch norm, which is group norm of one image with a group for
+//             each channel. Threads run along channels, so that NHWC is read in whole lines. column_sums
+//             (sums.h) adds up each channel, shifted by a first element so that a large mean costs no
+//             precision. Then one warp for each group adds its channels and chunks. The forward pass reads x
+//             twice and writes y (3 n elements); the backward pass reads x and dy twice and writes dx (5 n).
+//             Statistics and map need two passes over data that does not fit into a multiprocessor.
+//   rows      one position an image (layer norm, modulated or not): a warp takes a row, and reads x from
+//             memory once and from cache again. 2 n elements forward, 3 n backward, 2 n more for the
+//             gradients of gain and offset.
+// Limited by memory. Not measured on a GPU yet.
 #include "kernels/activate.h"
 #include "kernels/norm.h"
 #include "kernels/sums.h"
@@ -16,22 +17,22 @@ namespace {
 
 constexpr int kWarps = 8;
 
-// What one element needs, and the three formulas.
+// The parameters of one element, and the formulas for y, du and dx.
 struct Element {
   float mean, rstd, weight, bias;
   __device__ float xhat(float x) const { return (x - mean) * rstd; }
   __device__ float y(Act f, float x) const { return activate(f, xhat(x) * weight + bias); }
   __device__ float du(Act f, float dy, float x) const { return dy * slope_at(f, xhat(x) * weight + bias); }
-  // dx, with the means of du weight and of du weight xhat
+  // Returns dx. mean_du and mean_dot are the means of du weight and of du weight xhat.
   __device__ float dx(Act f, float dy, float x, float mean_du, float mean_dot) const {
     return rstd * (weight * du(f, dy, x) - mean_du - xhat(x) * mean_dot);
   }
 };
 
-// Where an element's numbers lie. mean and spread: (images, groups) with `width` channels a group.
+// Finds the parameters of an element. mean and spread are (images, groups), with `width` channels a group.
 struct Statistics {
   const float *mean, *spread, *weight, *bias;
-  bool is_variance;  // of spread; otherwise it is rstd
+  bool is_variance;  // whether spread is the variance; otherwise it is rstd
   float eps;
   int groups, width;
   __device__ Element of(int64_t s, int c) const {
@@ -41,11 +42,10 @@ struct Statistics {
   __device__ int64_t group(int64_t image, int c) const { return image * groups + c / width; }
 };
 
-// ---- columns
-// ------------------------------------------------------------------------------------------------
+// ---- columns ----
 
 template <class T>
-struct Moments {  // sums of d and d^2, d = x - the first element of the group
+struct Moments {  // sums of d and d^2, where d = x - the first element of the group
   const T* x;
   int64_t image_size;
   int width;
@@ -90,7 +90,7 @@ struct ParameterGradient {  // sums of du and du xhat
 struct InputGradient {
   Statistics statistics;
   Act f;
-  const float *mean_du, *mean_dot;  // (images, groups), or both null: zero
+  const float *mean_du, *mean_dot;  // (images, groups); both may be null, which means zero
   struct Column {
     Element element;
     Act f;
@@ -103,8 +103,8 @@ struct InputGradient {
   }
 };
 
-// finish(s, sums) for every group of every image, a warp each: the sums of its channels, times weight unless
-// null, over parts (images, chunks, 2, channels).
+// Calls finish(s, sums) for every group s of every image, one warp each. The sums are over the channels of
+// the group and the chunks of parts (images, chunks, 2, channels), times weight unless it is null.
 template <class F>
 __global__ void __launch_bounds__(32 * kWarps)
     group_parts_kernel(F finish, const float* parts, const float* weight, int64_t groups_of_all, int groups,
@@ -132,17 +132,16 @@ void group_parts(Cuda where, const char* name, const float* parts, const float* 
          parts, weight, s.images * s.groups, int(s.groups), int(s.channels / s.groups), chunks);
 }
 
-// ---- rows
-// ---------------------------------------------------------------------------------------------------
+// ---- rows ----
 
-// f(first, size) for the packs of a lane in a row of `width` elements.
+// Calls f(first, size) for each pack of this lane in a row of `width` elements.
 template <class T, class F>
 __device__ inline void each_pack(int width, F f) {
   constexpr int kSize = Pack<T>::size;
   for (int j = lane_of_warp() * kSize; j < width; j += 32 * kSize) f(j, min(kSize, width - j));
 }
 
-// Gain and offset of a pack of a row: of the channels of its group, ...
+// The gain and offset of a pack of a row come from the channels of its group, ...
 struct ChannelGains {
   const float *weight, *bias;
   int groups, width;
@@ -159,7 +158,7 @@ struct ChannelGains {
     }
   }
 };
-// ... or of its image: 1 + scale, and shift (null: 0).
+// ... or from its image: 1 + scale, and shift (null means 0).
 template <class T>
 struct Modulation {
   const T *shift, *scale;
@@ -252,7 +251,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   });
 }
 
-// The gradients of gain and offset, down the columns: the statistics change from row to row.
+// The gradients of gain and offset, summed down the columns. The statistics change from row to row.
 struct RowParameterGradient {
   Statistics statistics;
   Act f;
@@ -275,7 +274,7 @@ struct RowParameterGradient {
   }
 };
 
-// The gradients of shift and scale, down an image's columns.
+// The gradients of shift and scale, summed down the columns of an image.
 struct ModulationGradient {
   const float *mean, *rstd;
   struct Column {
@@ -287,8 +286,7 @@ struct ModulationGradient {
   __device__ Column at(int64_t, int) const { return {mean, rstd}; }
 };
 
-// ---- launching
-// ----------------------------------------------------------------------------------------------
+// ---- launching ----
 
 __global__ void __launch_bounds__(256)
     update_running_kernel(float* running_mean, float* running_var, const float* mean, const float* var,
@@ -303,7 +301,7 @@ float* floats(Cuda where, int64_t count) {
   return static_cast<float*>(workspace(where, size_t(count) * sizeof(float)));
 }
 
-// dbias and dweight (channels) from parts (count, 2, channels).
+// Writes dbias and dweight (channels), the sums of parts (count, 2, channels).
 void parameter_gradients(Cuda where, const char* name, float* dweight, float* dbias, const float* parts,
                          int64_t count, int64_t channels) {
   sum_parts<2>(where, name, parts, count, channels, [=] __device__(int c, const Sums<2>& sum) {

@@ -1,3 +1,4 @@
+// The CPU kernel of Adam and AdamW for one parameter; optim.h gives the formulas.
 #include "kernels/optim.h"
 
 #include <cmath>

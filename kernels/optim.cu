@@ -1,8 +1,8 @@
-// One pass of Adam/AdamW and the moving average (formulas in optim.h) over the flat blocks of a group: a
-// block of threads takes 1024 elements of one parameter, a thread four neighbouring ones, 16 bytes of each
-// array. Which parameter is found by bisection over the table of first blocks that comes with the launch.
-// Bound by memory: 28 bytes an element, 8 more with the average, 2 more with the copy. Not measured on a GPU
-// yet.
+// One update of Adam or AdamW and of the moving average over the flat blocks of a group, in one pass; optim.h
+// gives the formulas and shapes. A thread block handles 1024 elements of one parameter, and a thread handles
+// four neighbouring elements: 16 bytes of each array. Each block finds its parameter by bisection of a table
+// that is an argument of the launch. The kernel is bound by memory: 28 bytes for each element, 8 more with
+// the average, 2 more with the 16-bit copy. Not measured on a GPU yet.
 #include <cmath>
 
 #include "kernels/map.h"
@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int kThreads = 256, kEach = 4, kSegments = 104;  // a launch takes 4096 bytes of arguments
+constexpr int kThreads = 256, kEach = 4, kSegments = 104;  // arguments of 4096 bytes at most
 
 template <class T>
 struct Table {
@@ -19,7 +19,7 @@ struct Table {
   int32_t count;
 };
 
-// Calls launch_one(table, blocks) for each table full of segments.
+// Divides the segments into tables and calls launch_one(table, blocks) for each, with its number of blocks.
 template <class T, class F>
 void each_table(std::span<const AdamSegment<T>> segments, F launch_one) {
   Table<T> table{};
@@ -37,7 +37,7 @@ void each_table(std::span<const AdamSegment<T>> segments, F launch_one) {
   flush();
 }
 
-// f(segment, i, count): the thread's elements [i, i + count) of a segment, if it has any.
+// Calls f(segment, i, count) with the thread's elements [i, i + count) of its segment, if it has any.
 template <class T, class F>
 __device__ inline void with_elements(const Table<T>& table, F f) {
   int low = 0, high = table.count;  // first_block[low] <= the block < first_block[high]
@@ -51,7 +51,9 @@ __device__ inline void with_elements(const Table<T>& table, F f) {
   if (i < s.size) f(s, i, int(min(int64_t(kEach), s.size - i)));
 }
 
-struct Decay {  // of one optimizer, rounded to float once
+// The constants of a group, rounded from double to float on the host: b1, b2, 1 - b1, 1 - b2, eps, the weight
+// decay that is added to the gradient (l2), d and 1 - d of the average.
+struct Decay {
   float b1, b2, c1, c2, eps, l2, keep, blend;
 };
 
@@ -63,7 +65,7 @@ __global__ void __launch_bounds__(kThreads)
   const float rate = state->rate, root = state->root, shrink = state->shrink, unscale = state->unscale;
   with_elements(table, [&](const AdamSegment<T>& s, int64_t i, int count) {
     const bool whole = count == kEach && reinterpret_cast<uintptr_t>(s.gradient) % 16 == 0;
-    const int64_t at = s.begin + i;  // the blocks hold parameters on boundaries of 16 bytes
+    const int64_t at = s.begin + i;  // parameters begin on 16-byte boundaries of the blocks
     const Pack<float> g = load_part(s.gradient + i, count, whole);
     Pack<float> pp = load_part(p + at, count, whole), mm = load_part(m + at, count, whole),
                 vv = load_part(v + at, count, whole);
@@ -93,13 +95,13 @@ __global__ void __launch_bounds__(kThreads)
     overflow_kernel(AdamControl* control, const __grid_constant__ Table<float> table) {
   with_elements(table, [&](const AdamSegment<float>& s, int64_t i, int count) {
     for (int e = 0; e < count; ++e)
-      if (!(fabsf(s.gradient[i + e]) <= 3.4028235e38f)) control->overflow = 1;  // whoever writes, writes 1
+      if (!(fabsf(s.gradient[i + e]) <= 3.4028235e38f)) control->overflow = 1;  // every thread writes 1
   });
 }
 
 __global__ void set_rate_kernel(AdamControl* control, double lr_factor) { control->lr_factor = lr_factor; }
 
-// b^n, n >= 0, by multiplications alone: the same bits on every device.
+// Returns b^n, n >= 0, by multiplications only, so that the bits are the same on every device.
 __device__ inline double power(double b, int64_t n) {
   double y = 1;
   for (; n > 0; n /= 2, b *= b)
@@ -127,7 +129,8 @@ void update(Cuda where, float* p, float* m, float* v, float* ema, std::span<cons
   });
 }
 
-// At most 2^24: beyond it nothing is gained, and a power of two is exact.
+// Halves or doubles the scale, within 1 and 2^24. Factors of 2 add no rounding errors, and a larger scale has
+// no benefit.
 __global__ void adapt_kernel(AdamControl* control, float* scale, int32_t growth) {
   if (control->overflow) {
     *scale = fmaxf(1.0f, *scale / 2);

@@ -1,8 +1,9 @@
-// The pool of threads behind parallel_for(). Machines are shared, so two things are never done: to wait for a
-// thread that has not begun to work, and to keep a processor busy with waiting. The thread that begins a loop
-// takes chunks itself until none is left, and then waits only for those that others hold. Threads without
-// work look for it for some microseconds and then sleep in the kernel, which runs them at once when they are
-// woken, since they have used less than their share.
+// The thread pool of parallel_for(). The machine may be shared with other processes. Therefore a loop never
+// waits for a thread that has not begun to work, and no thread spins for long:
+//   - The thread that begins a loop takes chunks itself until none is left. Then it waits only for chunks
+//     that other threads have begun.
+//   - A thread without work looks for work for some microseconds and then sleeps in the operating system. The
+//     scheduler runs it soon after it is woken, because it has used less than its share of the processor.
 #include "kernels/parallel.h"
 
 #include <linux/futex.h>
@@ -34,12 +35,15 @@ void pause() {
 #endif
 }
 
-// Loops follow each other within microseconds, and waking a thread takes as long.
+// A thread looks for work for this long, because loops follow each other within microseconds and waking a
+// thread takes as long.
 constexpr auto kSpin = std::chrono::microseconds(40);
-// A pause of the spinning thread of this length: another one wanted its processor, so it goes to sleep.
+// If the spinning thread was interrupted for this long, another thread wants its processor, so it goes to
+// sleep.
 constexpr auto kPreempted = std::chrono::microseconds(15);
 
-// Whether done() became true while this thread could look for it.
+// Calls done() until it returns true, or until kSpin or kPreempted is exceeded. Returns whether done() became
+// true.
 template <class F>
 bool spin(F done) {
   for (auto begin = Clock::now(), last = begin;;) {
@@ -84,7 +88,7 @@ class Pool {
     if (const uint32_t sleeping = sleeping_.load())
       futex(epoch_, FUTEX_WAKE_PRIVATE, uint32_t(std::min<int64_t>(chunks - 1, sleeping)));
     take();
-    state_.fetch_and(~kOpen);  // whoever comes now comes too late
+    state_.fetch_and(~kOpen);  // from now on no thread of the pool enters the loop
     const auto all_left = [this] { return state_.load(std::memory_order_acquire) == 0; };
     while (!spin(all_left)) {
       caller_sleeps_ = true;
@@ -103,7 +107,7 @@ class Pool {
   }
 
   void serve(uint32_t seen) {
-    sigset_t signals;  // are the program's own threads' business, except this one's faults
+    sigset_t signals;  // the program's own threads handle all signals, except this thread's faults
     sigfillset(&signals);
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&signals, fault);
     pthread_sigmask(SIG_SETMASK, &signals, nullptr);
@@ -145,10 +149,10 @@ class Pool {
   std::vector<std::thread> threads_;
   std::mutex one_loop_;
   std::atomic<bool> stop_ = false, caller_sleeps_ = false;
-  Word epoch_ = 0;  // counts loops: threads without work wait for a change
-  Word sleeping_ = 0;
-  Word state_ = 0;  // how many of the pool's threads are in the loop, and whether more may come
-  // Of the loop: written while nobody is in it.
+  Word epoch_ = 0;     // the number of loops; threads without work wait for a change
+  Word sleeping_ = 0;  // the number of threads that sleep
+  Word state_ = 0;     // the number of the pool's threads in the loop, and kOpen if more may enter
+  // The current loop; written only while no thread of the pool is in it.
   int64_t chunks_ = 0;
   void (*call_)(void*, int64_t) = nullptr;
   void* f_ = nullptr;

@@ -1,4 +1,5 @@
-// Loops of the Cpu half, cut by size and never by the number of threads.
+// Parallel loops for CPU kernels. Loops are divided into chunks by their size, never by the number of
+// threads.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -7,19 +8,20 @@
 
 #include "kernels/host_device.h"
 
-// The number of threads that loops use, the calling one among them: OMP_NUM_THREADS where it is set, else
-// the processors that this process may run on.
+// Returns the number of threads that loops use, the calling thread included. At the start it is
+// OMP_NUM_THREADS if that is set, else the number of processors that this process may run on.
 int thread_count();
-void set_thread_count(int count);  // From the next loop on. Called by one thread, outside of any loop.
+// Sets the number of threads for the following loops. One thread calls it, outside of any loop.
+void set_thread_count(int count);
 
-// Calls call(f, chunk) for every chunk of [0, chunks), on the calling thread and on the pool's. Returns when
-// all are done. A loop within a loop runs on the thread that meets it, and so does one that another thread
-// begins while the pool is taken. If calls throw, no further chunks begin and the exception of the lowest
-// chunk is thrown here.
+// Calls call(f, chunk) for every chunk of [0, chunks), on the calling thread and on the threads of the pool,
+// and returns when all calls are done. A loop runs on the calling thread alone if it is within another loop,
+// or if another thread uses the pool. If a call throws, no further chunks begin, and run_chunks throws the
+// exception of the lowest chunk that threw.
 void run_chunks(int64_t chunks, void (*call)(void* f, int64_t chunk), void* f);
 
-// Calls f(begin, end) over [0, n) in chunks of `grain`. The chunks depend on n and grain, never on the number
-// of threads, so whatever f computes per chunk has the same bits for any thread count.
+// Calls f(begin, end) for chunks of `grain` elements that cover [0, n). The chunks depend on n and grain, not
+// on the number of threads, so that what f computes for a chunk has the same bits for any number of threads.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& f) {
   const int64_t chunks = ceil_div(n, grain);
@@ -34,11 +36,11 @@ void parallel_for(int64_t n, int64_t grain, F&& f) {
       const_cast<void*>(static_cast<const void*>(std::addressof(chunk))));
 }
 
-// Elements one thread should take at least for loops that only stream memory.
+// The chunk size of loops that only stream memory, in elements.
 inline constexpr int64_t kStreamGrain = 16384;
 
-// f(i) for every i of [0, n), vectorised. The copy on the stack tells the compiler that what f writes does
-// not change what it captured.
+// Calls f(i) for every i in [0, n), vectorised. The local copy of f tells the compiler that the writes of f
+// do not change what f captured.
 template <class F>
 void each_element(int64_t n, const F& f) {
   parallel_for(n, kStreamGrain, [&](int64_t begin, int64_t end) {
@@ -48,8 +50,8 @@ void each_element(int64_t n, const F& f) {
   });
 }
 
-// Sum of f(begin, end) over fixed chunks of [0, n), added in order: deterministic for any thread count. 256
-// chunks at most, so that the partial sums fit on the stack.
+// Returns the sum of f(begin, end) over fixed chunks of [0, n), added in order, so that the bits are the same
+// for any number of threads. There are at most 256 chunks, so that the partial sums fit on the stack.
 template <class F>
 double ordered_sum(int64_t n, F&& f) {
   const int64_t grain = std::max<int64_t>(4096, (n + 255) / 256);
@@ -60,7 +62,7 @@ double ordered_sum(int64_t n, F&& f) {
   return total;
 }
 
-// y[i] = the sum over parts of partial[part * n + i], added in order.
+// Writes y[i] = the sum over parts of partial[part, i], added in order. y is (n), partial is (parts, n).
 template <class T>
 void add_in_order(T* y, const T* partial, int64_t n, int64_t parts) {
   each_element(n, [=](int64_t i) {

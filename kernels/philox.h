@@ -1,21 +1,22 @@
 // Counter-based random numbers, Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-// 2011). The value of element i depends on (seed, step, op, i) and nothing else: not on threads, devices or
-// call order.
+// 2011). The value of element i depends on (seed, step, op, i) only. It does not depend on threads, devices
+// or the order of calls.
 #pragma once
 #include <cmath>
 #include <cstdint>
 
 #include "kernels/host_device.h"
 
-// Names one stream of random numbers: `step` is the training step, `op` counts the draws within it.
+// Names one stream of random numbers. `step` is the training step; `op` counts the draws within the step.
 struct Key {
   uint64_t seed = 0;
   uint32_t step = 0, op = 0;
-  // On CUDA: where the step is read in place of `step`, or null. A captured graph is replayed in other steps.
+  // On CUDA: device memory that holds the step and replaces `step`, or null. A captured graph is replayed in
+  // later steps, so its kernels cannot use the recorded number.
   const uint32_t* clock = nullptr;
 };
 
-// The key of the step that runs now; kernels begin with it.
+// Returns the key with the current step, read from `clock` if there is one. Kernels call it first.
 HOST_DEVICE Key now(Key key) {
   if (key.clock) key.step = *key.clock;
   return key;
@@ -27,6 +28,7 @@ struct Bits4 {
 
 HOST_DEVICE uint32_t mulhi32(uint32_t a, uint32_t b) { return uint32_t((uint64_t(a) * b) >> 32); }
 
+// Returns the Philox4x32-10 block of counter c and key (k0, k1).
 HOST_DEVICE Bits4 philox4x32_10(Bits4 c, uint32_t k0, uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
     const uint32_t h0 = mulhi32(0xD2511F53u, c.v[0]), l0 = 0xD2511F53u * c.v[0];
@@ -38,20 +40,24 @@ HOST_DEVICE Bits4 philox4x32_10(Bits4 c, uint32_t k0, uint32_t k1) {
   return c;
 }
 
-// Four random words: those of elements 4*block .. 4*block+3.
+// Returns the four random words of elements 4 block to 4 block + 3.
 HOST_DEVICE Bits4 random4(Key k, uint64_t block) {
   return philox4x32_10({{uint32_t(block), uint32_t(block >> 32), k.step, k.op}}, uint32_t(k.seed),
                        uint32_t(k.seed >> 32));
 }
+// Returns the random word of element i.
 HOST_DEVICE uint32_t random_bits(Key k, uint64_t i) { return random4(k, i / 4).v[i % 4]; }
 
-// Uniform in the open interval (0, 1). 23 bits: with 24 the largest would round up to 1.
+// Returns a number uniform in the open interval (0, 1). It uses 23 bits, because with 24 the largest would
+// round up to 1.
 HOST_DEVICE float unit_uniform(uint32_t bits) { return float(bits >> 9) * 0x1p-23f + 0x1p-24f; }
 
-// Normals by Box-Muller. Every multiply-add is an explicit fmaf and every other operation one IEEE rounding,
-// so any compiler without fast-math and any device gives the same bits.
+// The functions below compute normal numbers by the Box-Muller transform. Every multiply-add is an explicit
+// fmaf, and every other operation has one IEEE rounding. Therefore every compiler without fast-math and every
+// device gives the same bits.
+
 HOST_DEVICE float philox_log(
-    float x) {  // natural logarithm of a normal x in (0, 1); polynomial of Cephes logf
+    float x) {  // natural logarithm of x in (0, 1), x not subnormal; polynomial of Cephes logf
   union {
     float f;
     uint32_t u;
@@ -80,8 +86,9 @@ HOST_DEVICE float philox_log(
   return fmaf(float(e), 0.693359375f, s + y);
 }
 
-HOST_DEVICE void sincos_2pi(float u, float& sine, float& cosine) {  // of 2 pi u, u in (0, 1)
-  const float q = floorf(fmaf(u, 4.0f, 0.5f));                      // nearest quarter turn
+// Writes the sine and the cosine of 2 pi u, u in (0, 1).
+HOST_DEVICE void sincos_2pi(float u, float& sine, float& cosine) {
+  const float q = floorf(fmaf(u, 4.0f, 0.5f));  // the nearest quarter turn
   const float a = fmaf(q, -0.25f, u) * 6.283185307179586f, z = a * a;
   float ps = fmaf(-1.9515295891E-4f, z, 8.3321608736E-3f);
   ps = fmaf(ps, z, -1.6666654611E-1f);
@@ -103,6 +110,7 @@ HOST_DEVICE float philox_sqrt(float x) {
 #endif
 }
 
+// Writes four numbers distributed as N(0, 1) to z, made from the four words of r.
 HOST_DEVICE void normal4(Bits4 r, float* z) {
   for (int half = 0; half < 2; ++half) {
     const float radius = philox_sqrt(-2.0f * philox_log(unit_uniform(r.v[2 * half])));

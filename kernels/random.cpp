@@ -1,9 +1,10 @@
+// CPU kernels of random.h, which gives the formulas and shapes.
 #include "kernels/random.h"
 
 #include "kernels/parallel.h"
 
 namespace {
-// Calls f(begin, end, words) for each block of four elements of [0, n).
+// Calls f(begin, end, words) for each block of four elements [begin, end) of [0, n), with its random words.
 template <class F>
 void for_blocks(int64_t n, Key key, F&& f) {
   parallel_for((n + 3) / 4, kStreamGrain / 4, [&](int64_t begin, int64_t end) {

@@ -1,15 +1,16 @@
-// Random fills and dropout; formulas and shapes in random.h, the numbers in philox.h: the same bits as on the
-// CPU, rounded to the type.
-//   random_kernel    a thread takes 16 bytes, so one or two whole blocks of four random words, none thrown
-//                    away. Fills write n elements; dropout moves 2 n and keeps no mask.
-//   channel dropout  map_columns (map.h): the draw is a channel's constant, made once for eight positions.
-// About 25 integer instructions an element hide behind 4 bytes or more of memory. Not measured on a GPU yet.
+// Random fills and dropout; random.h gives the formulas and shapes, philox.h the random numbers. The bits are
+// those of the CPU, rounded to the type.
+//   random_kernel     A thread handles 16 bytes and therefore uses one or two whole blocks of four random
+//                     words. Fills write n elements. Dropout moves 2 n elements and stores no mask.
+//   channel dropout   Uses map_columns (map.h): a thread draws once per channel for its eight positions.
+// The memory traffic of 4 bytes or more per element hides about 25 integer instructions. Not measured on a
+// GPU yet.
 #include <cmath>
 
 #include "kernels/map.h"
 #include "kernels/random.h"
 
-// unit_uniform(bits) < p, without f64: the uniform is an odd multiple of 2^-24.
+// Returns unit_uniform(bits) < p without f64 arithmetic: the uniform number is an odd multiple of 2^-24.
 struct Below {
   uint32_t limit;
   explicit Below(double p) : limit(uint32_t(std::ceil(p * 0x1p24))) {}
@@ -20,7 +21,7 @@ namespace {
 
 __global__ void clock_kernel(uint32_t* clock, uint32_t step) { *clock = step; }
 
-// f(words, values) changes four values; x may be null.
+// f(words, values) changes four values with their four random words. x may be null: the values are then zero.
 template <class F, class T>
 __global__ void __launch_bounds__(256)
     random_kernel(F f, int64_t n, bool aligned, T* y, const T* x, Key key) {
@@ -62,7 +63,7 @@ struct ChannelMask {
   __device__ Column at(int64_t image, int c) const {
     const uint64_t i = uint64_t(image * channels + c);
     const Bits4 four = random4(now(key), i / 4);
-    uint32_t bits = four.v[0];  // random_bits(key, i): a computed index would need a stack frame
+    uint32_t bits = four.v[0];  // a loop, because random_bits(key, i) would index an array in local memory
 #pragma unroll
     for (int e = 1; e < 4; ++e) bits = i % 4 == uint64_t(e) ? four.v[e] : bits;
     return {below(bits), gain};

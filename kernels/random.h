@@ -1,13 +1,17 @@
-// Random fills and dropout over the Philox stream of `key`; element i depends on (key, i) alone.
-//   normal:  y[i] ~ N(0, 1)            uniform: y[i] ~ U(low, high)            y (n)
-//   dropout: y[i] = u_m < p ? 0 : x[i] / (1 - p), u_m uniform; x, y (images, positions, channels)
-// with m = i, or m = image * channels + channel. The backward is the same map on dy. Doubles get the float
-// draw converted, so that runs of both types see the same noise.
+// Random fills and dropout, with the random numbers of the Philox stream `key` (philox.h). Element i depends
+// on (key, i) only.
+//   normal_fill       y[i] ~ N(0, 1)         y (n)
+//   uniform_fill      y[i] ~ U(low, high)    y (n)
+//   dropout           y[i] = u[m] < p ? 0 : x[i] / (1 - p)    x, y (n), m = i
+//   channel_dropout   the same formula, x, y (images, positions, channels), m = image * channels + channel
+// u[m] is uniform in (0, 1). The backward applies the same function to dy with the same key. A double is the
+// converted float draw, so that runs in both types use the same noise.
 #pragma once
 #include "kernels/device.h"
 #include "kernels/philox.h"
 
-void set_clock(Cuda, uint32_t* clock, uint32_t step);  // the memory that Key::clock points to
+// Writes `step` to the device memory that Key::clock points to.
+void set_clock(Cuda, uint32_t* clock, uint32_t step);
 
 template <class T>
 void normal_fill(Cpu, T* y, int64_t n, Key key);

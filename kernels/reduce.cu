@@ -1,8 +1,8 @@
-// Sums and their gradients; formulas and shapes in reduce.h, the kernels of whole sums and of column sums in
-// sums.h.
-//   sum_last_warp   a warp a row of up to 1024 channels: coalesced, no barrier.
-//   sum_last_block  a block a longer row.
-// Bound by memory: a sum reads each element once, a gradient writes each once. Not measured on a GPU yet.
+// Sums and their gradients (formulas and shapes: reduce.h). The kernels of whole sums and of column sums are
+// in sums.h.
+//   sum_last_warp    one warp for each row of up to 1024 channels: coalesced, no barrier
+//   sum_last_block   one block for each longer row
+// Limited by memory: a sum reads each element once, a gradient writes each once. Not measured on a GPU yet.
 #include "kernels/reduce.h"
 #include "kernels/sums.h"
 

@@ -4,10 +4,11 @@
 
 namespace {
 
-// The part of output o's window that lies inside [0, size).
+// The part of a window that lies inside the image, along one axis.
 struct Window {
   int64_t begin, end;
 };
+// Returns the part of output o's window that lies inside [0, size).
 Window window(int64_t o, int64_t stride, int64_t pad, int64_t kernel, int64_t size) {
   const int64_t first = o * stride - pad;
   return {std::max<int64_t>(first, 0), std::min(first + kernel, size)};

@@ -1,18 +1,18 @@
-// Changes of resolution; formulas and shapes in resample.h.
-//   window_sums  y[row] = sum over a window of x's positions of weight x[position]: upsampling (one position)
-//                and average pooling, and the gradients of both, each output gathering what belongs to it, so
-//                that nothing is added to by two threads.
-//   max_pool_*   the same with the position of the maximum. A gradient asks each window over its position
-//                whether that was its maximum.
-// Threads along channels, 16 bytes each. Bound by memory where windows do not overlap: input read and output
-// written once; overlaps are read again from cache. Three blocks a multiprocessor suffice: asked for no more,
-// the compiler spills nothing. Not measured on a GPU yet.
+// Changes of resolution (shapes: resample.h).
+//   window_sums   y[row] = scale * sum over a window of x's positions of weight x[position]. It computes
+//                 upsampling (one position), average pooling and the gradients of both. Each output gathers
+//                 its terms, so that no two threads add to the same element.
+//   max_pool_*    the same with the position of the maximum. The gradient of a position asks each window over
+//                 it whether this position was its maximum.
+// Threads run along channels, 16 bytes each. Limited by memory if windows do not overlap: input read once,
+// output written once; overlaps are read again from cache. The launch bounds ask for three blocks a
+// multiprocessor and no more, so that the compiler spills nothing. Not measured on a GPU yet.
 #include "kernels/map.h"
 #include "kernels/resample.h"
 
 namespace {
 
-// Sizes and positions of an image, in 32 bits: divisions are most of the arithmetic here.
+// Sizes and positions of an image have 32 bits, as divisions are most of the arithmetic here.
 struct Window {
   int begin, end;
 };
@@ -21,12 +21,13 @@ struct Pool {
   explicit Pool(const PoolShape& s)
       : h(int(s.h)), w(int(s.w)), kernel(int(s.kernel)), stride(int(s.stride)), pad(int(s.pad)) {}
 };
-// The positions of size that output o's window covers, and the outputs of `size` whose windows cover input i.
+// `window` returns the positions below `size` that output o's window covers; `covering` returns the outputs
+// below `size` whose windows cover input i.
 __device__ inline Window window(int o, int stride, int pad, int kernel, int size) {
   return {max(o * stride - pad, 0), min(o * stride - pad + kernel, size)};
 }
 __device__ inline Window covering(int i, int stride, int pad, int kernel, int size) {
-  const int after = i + pad - kernel;  // the last position before which a window would end too early
+  const int after = i + pad - kernel;  // padded windows that begin at or before it end before i
   return {after < 0 ? 0 : after / stride + 1, min((i + pad) / stride + 1, size)};
 }
 
@@ -35,8 +36,8 @@ __device__ inline float share(const Pool& s, bool count_pad, int oy, int ox) {
   return 1 / float(count_pad ? s.kernel * s.kernel : (y.end - y.begin) * (x.end - x.begin));
 }
 
-// side(o, size): the positions of x that belong to position o of y, along either side. What they give is
-// weighted each by weight(position of x), and together by scale(position of y).
+// Functors of window_sums. side(o, size) returns the positions of x that belong to position o of y along one
+// axis. Each value of x is multiplied by weight(position of x), and the sum by scale(position of y).
 struct Nearest {
   int factor;
   __device__ Window side(int o, int) const { return {o / factor, o / factor + 1}; }
@@ -64,7 +65,7 @@ struct AverageGradient {
   __device__ float scale(int, int) const { return 1; }
 };
 
-struct Sides {  // of y and of x
+struct Sides {  // the heights and widths of y and of x
   int yh, yw, xh, xw;
 };
 struct Position {
@@ -77,10 +78,10 @@ __device__ inline Position position_of(int64_t row, int height, int width) {
   return {image, i / width, i % width};
 }
 
-// A thread takes one pack of channels of one row, a position of an image.
+// The share of a thread: one pack of channels of one row, where a row is a position of an image.
 struct Place {
   int64_t row;
-  int c, size;  // none of it in y: size <= 0
+  int c, size;  // size <= 0 if the thread has no share
 };
 template <class T>
 __device__ inline Place place(int64_t rows, int channels) {
@@ -137,7 +138,7 @@ __global__ void __launch_bounds__(256, 3)
                wx = window(o.x, s.stride, s.pad, s.kernel, s.w);
   x += o.image * (s.h * s.w) * channels + my.c;
   Pack<T> top;
-  int at[kSize];  // the position of the maximum
+  int at[kSize];  // the positions of the maxima
 #pragma unroll
   for (int e = 0; e < kSize; ++e) top.v[e] = T(-INFINITY), at[e] = wy.begin * s.w + wx.begin;
   for (int iy = wy.begin; iy < wy.end; ++iy)

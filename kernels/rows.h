@@ -1,17 +1,18 @@
-// Sums in a fixed order: along a row, and down the columns of many rows, the pattern of bias gradients and
-// batch statistics.
+// Sums in a fixed order for CPU kernels: along a row, and over the rows of a matrix for each column, as in
+// bias gradients and batch statistics.
 #pragma once
 #include <vector>
 
 #include "kernels/parallel.h"
 
-// Two values that are summed at once.
+// Two values that one pass sums together.
 template <class V>
 struct Pair {
   V a, b;
 };
 
-// Sum of f(i) over [begin, end) in 16 lanes, so that it vectorises with the same bits on every machine.
+// Returns the sum of f(i) over [begin, end). It adds in 16 lanes, so that it vectorises with the same bits on
+// every machine.
 template <class F>
 double lane_sum(int64_t begin, int64_t end, F f) {
   if (end - begin < 16) {
@@ -30,7 +31,8 @@ double lane_sum(int64_t begin, int64_t end, F f) {
   return lane[0];
 }
 
-// The largest of x[0 .. n), n > 0, NaN left out unless all are: 16 lanes, so that it vectorises.
+// Returns the largest of x[0 .. n), n > 0, in 16 lanes, so that it vectorises. If x[0] is NaN, so is the
+// result; NaN in other elements is ignored.
 template <class T>
 T lane_max(const T* x, int64_t n) {
   T lane[16];
@@ -44,8 +46,8 @@ T lane_max(const T* x, int64_t n) {
   return lane[0];
 }
 
-// totals[j] = sum over rows of what f(row, sums) adds to sums[0 .. width). Blocks of rows depend on the shape
-// alone and are added in order.
+// Returns `width` totals: f(row, sums) adds the terms of one row to sums[0 .. width), and total j is the sum
+// over all rows. The blocks of rows depend on the shape only, and their sums are added in order.
 template <class F>
 std::vector<double> column_sums(int64_t rows, int64_t width, F f) {
   const int64_t block = std::max<int64_t>(16, (rows + 63) / 64), blocks = (rows + block - 1) / block;

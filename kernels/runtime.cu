@@ -1,4 +1,4 @@
-// The device behind kernel.h's host functions, by CUDA's runtime or the emulated one.
+// The host functions of kernel.h, by the CUDA Runtime API or the emulated device's version of it.
 #ifdef __CUDACC__
 #include <cuda.h>
 #endif
@@ -31,11 +31,11 @@ int multiprocessors(Cuda) { return attribute(cudaDevAttrMultiProcessorCount); }
 int64_t shared_memory_limit(Cuda) { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
 
 void allow_shared_memory(Cuda where, const char* name, const void* kernel, size_t bytes) {
-  if (bytes < 32 << 10) return;  // no kernel has 16 KB of its own
+  if (bytes < 32 << 10) return;  // fits in 48 KB, because no kernel has 16 KB of static arrays
   if (const int64_t most = shared_memory_limit(where); int64_t(bytes) > most)
     fail(Fault::internal, "kernel {}: {} bytes of shared memory; a block has {}", name, bytes, most);
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, size_t> given;  // by device and kernel
+  static std::map<std::pair<int, const void*>, size_t> given;  // the allowance, by device and kernel
   std::lock_guard lock(mutex);
   size_t& now = given[{current_device(), kernel}];
   if (bytes <= now) return;
@@ -53,7 +53,8 @@ void* workspace(Cuda where, size_t bytes) {
   static std::map<Stream, Memory> of_stream;
   Memory& m = of_stream[where.stream];
 #ifdef DAE_EMULATE
-  // The least that the promise allows: of the exact size, undefined, and what the last call gave is spoilt.
+  // To find misuse, the memory has the exact size, is filled with NaN, and each call overwrites the memory of
+  // the previous call.
   static std::map<std::pair<Stream, size_t>, void*> of_size;
   const auto spoil = [&] { check(cudaMemsetAsync(m.data, 0xFF, m.bytes, where.stream), "workspace"); };
   if (m.data) spoil();
@@ -74,7 +75,8 @@ void* workspace(Cuda where, size_t bytes) {
 #ifdef __CUDACC__
 namespace {
 
-// The driver is looked up when it is first needed, so that the program starts on a machine that has none.
+// Returns cuTensorMapEncodeTiled (CUDA Driver API). The driver is loaded at the first call, so that the
+// program starts on a machine without a driver.
 using Encode = decltype(&cuTensorMapEncodeTiled);
 Encode encoder() {
   void* function = nullptr;
@@ -98,7 +100,7 @@ TensorMap tensor_map(const void* data, int element_bytes, bool bfloat, const Ten
   static const Encode encode = encoder();
   cuuint64_t size[5], stride[4];
   cuuint32_t box[5], step[5];
-  for (int i = 0; i < b.rank; ++i) {  // CUDA counts from the innermost; its box includes the elements between
+  for (int i = 0; i < b.rank; ++i) {  // CUDA's order is innermost first; its box includes skipped elements
     const int from = b.rank - 1 - i;
     size[i] = cuuint64_t(b.shape[from]);
     step[i] = cuuint32_t(b.step[from]);

@@ -1,5 +1,5 @@
-// A buffer that only grows: after the first step of a training run nothing is allocated any more. Declare it
-// `thread_local` inside the function that uses it. Contents are undefined between calls.
+// A buffer that only grows, so that nothing is allocated after the first step of a training run. Declare it
+// `thread_local` in the function that uses it. Its contents are undefined between calls.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -13,7 +13,7 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() { std::free(data_); }
 
-  // At least n elements, aligned to a cache line.
+  // Returns memory for at least n elements, aligned to a cache line of 64 bytes. Throws std::bad_alloc.
   T* get(int64_t n) {
     if (n > size_) {
       std::free(data_);

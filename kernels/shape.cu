@@ -1,18 +1,18 @@
-// Moving elements about; sizes in shape.h.
-//   copy           rows of one length at two strides: concat, split, slice.
-//   permute_rows   the last dimension stays last: rows are copied whole, threads along them.
-//   permute_tiles  it does not: tiles of 32 x 32 through shared memory, so that reading runs along x's last
-//                  dimension and writing along y's.
-// Rows go in units of 16 bytes where sizes and addresses allow it. Dimensions that stay neighbours are merged
-// first. Bound by memory: each element is read once and written once. Not measured on a GPU yet.
+// Copies and permutations of elements (shapes: shape.h).
+//   copy            rows of one length at two strides: concat, split, slice
+//   permute_rows    if the last dimension stays last: rows are copied whole, threads run along them
+//   permute_tiles   otherwise: tiles of 32 x 32 go through shared memory, so that reads run along x's last
+//                   dimension and writes along y's
+// Rows go in units of 16 bytes if sizes and addresses allow it. Dimensions that stay neighbours are merged
+// first. Limited by memory: each element is read once and written once. Not measured on a GPU yet.
 #include "kernels/map.h"
 #include "kernels/shape.h"
 
 namespace {
 
-constexpr int kMost = 8;  // dimensions
+constexpr int kMost = 8;  // the most dimensions
 
-struct Axes {  // outermost first, with the strides of each in x and in y
+struct Axes {  // outermost first; `from` and `to` are the strides in x and in y
   int rank = 0;
   int64_t size[kMost] = {}, from[kMost] = {}, to[kMost] = {};
 };
@@ -32,7 +32,7 @@ __device__ inline Offsets offsets(const Axes& axes, int64_t index) {
   return o;
 }
 
-// Blocks of a row are neighbours: `across` of them.
+// `across` neighbouring blocks share the rows r of one group.
 template <class U>
 __global__ void __launch_bounds__(256)
     copy_kernel(U* y, int64_t to, const U* x, int64_t from, int64_t rows, int64_t length, int64_t across) {
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(256)
   y[o.to + i] = x[o.from + i];
 }
 
-struct Transposed {  // y[k * to + j] = x[j * from + k], j < rows, k < columns
+struct Transposed {  // y[k * to + j] = x[j * from + k] for j < rows, k < columns
   int64_t rows, columns, from, to;
 };
 
@@ -97,7 +97,8 @@ const Pack<T>* packs(const T* p) {
   return reinterpret_cast<const Pack<T>*>(p);
 }
 
-// x's dimensions in y's order, those of one element left out and those that stay neighbours merged.
+// Returns x's dimensions in y's order. Those of one element are left out, and those that stay neighbours are
+// merged.
 Axes merged(const int64_t* dims, const int* order, int rank) {
   int64_t stride[kMost];
   for (int64_t i = rank - 1, total = 1; i >= 0; --i) stride[i] = total, total *= dims[i];
@@ -153,7 +154,7 @@ void permute(Cuda where, T* y, const T* x, const int64_t* dims, const int* order
     }
     return;
   }
-  int contiguous = 0;  // x's last dimension, in y's order
+  int contiguous = 0;  // where x's last dimension is in y's order
   while (axes.from[contiguous] != 1) ++contiguous;
   const Transposed t{length, axes.size[contiguous], axes.from[last], axes.to[contiguous]};
   remove(axes, last);

@@ -14,7 +14,7 @@ void each_row(int64_t rows, int64_t channels, F f) {
   });
 }
 
-// y = softmax(x) of one row; returns log(sum e^x).
+// Writes y = softmax(x) for one row and returns log(sum e^x).
 template <class T>
 double softmax_row(T* y, const T* x, int64_t channels) {
   const T top = *std::max_element(x, x + channels);

@@ -1,11 +1,13 @@
-// softmax over each row of (rows, channels): y = e^(x - max) / sum e^(x - max);  dx = y (dy - sum dy y).
-// Cross-entropy: mean over rows of log(sum e^x) - x[label];  dlogits = dloss / rows (probability - [c =
-// label]).
-//   warp   a warp a row of up to 1024 channels, kept in registers: read once, no barrier.
-//   block  a block a row of any length: one pass keeps a running maximum and the sum relative to it, the
-//   second
-//          (from cache) writes.
-// Bound by memory: 2 n elements forward, 3 n backward. Not measured on a GPU yet.
+// Softmax over each row of (rows, channels), and cross-entropy:
+//   y       = e^(x - max) / sum e^(x - max)
+//   dx      = y (dy - sum(dy y))
+//   loss    = mean over rows of log(sum e^x) - x[label]
+//   dlogits = dloss / rows (probability - [c = label])
+// Kernels:
+//   warp    one warp for each row of up to 1024 channels, which stays in registers: read once, no barrier
+//   block   one block for each row of any length: the first pass keeps a running maximum and the sum relative
+//           to it, the second (from cache) writes
+// Limited by memory: 2 n elements forward, 3 n backward. Not measured on a GPU yet.
 #include "kernels/gpu.h"
 #include "kernels/map.h"
 #include "kernels/softmax.h"
@@ -14,13 +16,13 @@ namespace {
 
 constexpr int kWarps = 8, kWarpChannels = 1024, kBlock = 256;
 
-// The log of a row's sum of e^x, minus x[label], is its loss, of rows that have a label. One outside the
-// channels is reported (gpu.h), its loss 0.
+// Writes the loss of a row, log(sum e^x) - x[label], if there are labels. A label outside the channels is
+// reported (gpu.h), and its loss is 0.
 struct Target {
   const int64_t* label = nullptr;
   float* row_loss = nullptr;
   WrongIndex* wrong = nullptr;
-  const char* op = nullptr;  // on the host
+  const char* op = nullptr;  // a host pointer, for the report
 
   template <class T>
   __device__ void write(int64_t r, const T* row, int64_t channels, float log_sum) const {
@@ -30,7 +32,7 @@ struct Target {
   }
 };
 
-template <class T, int Values>  // Values: channels a lane holds
+template <class T, int Values>  // Values: the channels that a lane holds
 __global__ void __launch_bounds__(32 * kWarps)
     softmax_warp(T* y, const T* x, Target target, int64_t rows, int channels) {
   const int64_t r = int64_t(blockIdx.x) * kWarps + warp_of_block();
@@ -60,7 +62,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   }
 }
 
-struct Running {  // the largest so far, and the sum of e^(x - top)
+struct Running {  // the largest value so far, and the sum of e^(x - top)
   float top, sum;
 };
 struct Merge {
@@ -120,7 +122,8 @@ __global__ void __launch_bounds__(kBlock)
     dx[o + c] = T(float(y[o + c]) * (float(dy[o + c]) - dot));
 }
 
-// loss = mean of row_loss (rows), by one block: thread t adds every 256th row, then the threads in order.
+// Writes loss, the mean of row_loss (rows), by one block. Thread t adds every 256th row from t on;
+// block_reduce then adds the threads in a fixed order.
 __global__ void __launch_bounds__(kBlock) mean_loss(float* loss, const float* row_loss, int64_t rows) {
   float sum = 0;
   for (int64_t r = threadIdx.x; r < rows; r += kBlock) sum += row_loss[r];
@@ -128,7 +131,7 @@ __global__ void __launch_bounds__(kBlock) mean_loss(float* loss, const float* ro
   if (threadIdx.x == 0) loss[0] = sum / float(rows);
 }
 
-// Calls f with the number of channels a lane holds as a constant.
+// Calls f with the number of channels that a lane holds, as a constant.
 template <class F>
 void with_values(int64_t channels, F f) {
   if (channels <= 32) return f(std::integral_constant<int, 1>());

@@ -1,12 +1,13 @@
-// Sums of f(x...) in a fixed order, accumulated in float: over whole arrays, and down the columns of many
-// rows (bias gradients, batch statistics). Always two kernels: blocks that the shape alone determines add up
-// their part, then one block, or one a group of columns, adds the parts. Bound by memory: every input is read
-// once.
+// Sums of f(x...) on CUDA in a fixed order, accumulated in float.
+//   map_sum       y[0] = factor sum over i of f(x[i]...)             arrays (n)
+//   column_sums   K sums over the positions for each channel         arrays (images, positions, channels)
+// The second kind computes bias gradients and batch statistics. Each sum takes two kernels. First, blocks
+// that depend on the shape only compute partial sums ("parts"). Then one block, or one block for each group
+// of columns, adds the parts in order. The kernels are bound by memory and read every input once.
 #pragma once
 #include "kernels/map.h"
 
-// ---- over arrays (n)
-// ----------------------------------------------------------------------------------------
+// ---- sums over arrays (n) --------------------------------------------------------------------------------
 
 template <class T, class F, class... X>
 __global__ void __launch_bounds__(256)
@@ -30,20 +31,21 @@ struct Itself {
   __device__ float operator()(float x) const { return x; }
 };
 
-// The blocks of a sum over n elements: a thread takes 16 bytes at a time, four times at least.
+// Returns the number of blocks of a sum over n elements. A thread loads 16 bytes at a time. There are so few
+// blocks that a thread loads four times or more (where n allows), and at most 2048.
 template <class T>
 int64_t sum_blocks(int64_t n) {
   const int64_t blocks = ceil_div(n, 256 * 4 * Pack<T>::size);
   return blocks < 2048 ? blocks : 2048;
 }
-// y[0] = factor times the sum of their parts.
+// Writes y[0] = factor times the sum of parts (blocks).
 inline void sum_of_blocks(Cuda where, const char* name, const float* parts, int64_t blocks, double factor,
                           float* y) {
   launch(where, name, map_sum_kernel<float, Itself, float>, 1, 256, 0, Itself(), blocks, true, y,
          float(factor), parts);
 }
 
-// y[0] = factor sum of f(x[i]...).
+// Writes y[0] = factor times the sum over i of f(x[i]...), for arrays of n elements. It uses the workspace.
 template <class F, class T, class... X>
 void map_sum(Cuda where, const char* name, int64_t n, double factor, F f, float* y, const T* x,
              const X*... more) {
@@ -55,15 +57,15 @@ void map_sum(Cuda where, const char* name, int64_t n, double factor, F f, float*
   sum_of_blocks(where, name, parts, blocks, factor, y);
 }
 
-// ---- down the columns of arrays (images, positions, channels)
-// -----------------------------------------------
+// ---- sums over the positions of arrays (images, positions, channels) -------------------------------------
 
+// K sums that one pass computes together.
 template <int K>
 struct Sums {
   float v[K];
 };
 
-// parts (images * chunks, K, channels); y as x, or null
+// parts is (images * chunks, K, channels). y has the shape of x; it is null if the functors have no value().
 template <int K, class T, class F, class... X>
 __global__ void __launch_bounds__(256)
     column_sums_kernel(F f, int64_t positions, int64_t chunk, int64_t chunks, int channels, bool aligned,
@@ -110,14 +112,18 @@ __global__ void __launch_bounds__(256)
       parts[(int64_t(blockIdx.x) * K + k) * channels + c + e] = of_thread[(e * K + k) * 256 + t];
 }
 
-// The tiles of column_sums: a thread takes 16 positions at least; their parts take little memory and time.
+// Returns the tiles of column_sums. A thread handles 16 positions or more, so that the parts take little
+// memory and time.
 template <class T>
 ColumnTiles sum_tiles(int64_t images, int64_t positions, int64_t channels) {
   return column_tiles(images, positions, ceil_div(channels, Pack<T>::size), 16, 1024);
 }
 
-// parts (images, chunks, K, channels): over the positions of a chunk, f.at(n, c).sums(row, x[n, p, c]...),
-// where row = n positions + p. In the same pass y[n, p, c] = f.at(n, c).value(x[n, p, c]...).
+// Computes partial sums and an elementwise result in one pass.
+//   parts[n, chunk, k, c] = sum over the positions p of the chunk of f.at(n, c).sums(row, x[n, p, c]...).v[k]
+//   y[n, p, c] = f.at(n, c).value(x[n, p, c]...)
+// Here row = n positions + p. parts is (images, chunks, K, channels); x and y are (images, positions,
+// channels).
 template <int K, class F, class T, class... X>
 void map_column_sums(Cuda where, const char* name, const ColumnTiles& t, int64_t images, int64_t positions,
                      int64_t channels, F f, T* y, float* parts, const T* x, const X*... more) {
@@ -127,7 +133,7 @@ void map_column_sums(Cuda where, const char* name, const ColumnTiles& t, int64_t
   launch(where, name, column_sums_kernel<K, T, F, T, X...>, Grid(images * t.chunks, t.across), t.block, 0, f,
          positions, t.chunk, t.chunks, int(channels), aligned, y, parts, x, more...);
 }
-// The sums alone: f has no value().
+// Computes the partial sums only; the functors have no value().
 template <int K, class F, class T, class... X>
 void column_sums(Cuda where, const char* name, const ColumnTiles& t, int64_t images, int64_t positions,
                  int64_t channels, F f, float* parts, const T* x, const X*... more) {
@@ -156,7 +162,8 @@ __global__ void __launch_bounds__(32 * kPartRows)
   finish(c, sum);
 }
 
-// finish(c, sums) for every channel, with the sums of parts (count, K, channels).
+// Calls finish(c, sums) for every channel c, with the K sums over the first dimension of parts (count, K,
+// channels).
 template <int K, class F>
 void sum_parts(Cuda where, const char* name, const float* parts, int64_t count, int64_t channels, F finish) {
   launch(where, name, sum_parts_kernel<K, F>, ceil_div(channels, 32), dim3(32, kPartRows), 0, finish, parts,
@@ -176,8 +183,8 @@ __global__ void __launch_bounds__(256)
   finish(i, sum);
 }
 
-// finish(image * channels + c, sums) for every channel of every image, with the sums of its parts (images,
-// chunks, K, channels).
+// Calls finish(image * channels + c, sums) for every channel c of every image, with the K sums over the
+// chunks of parts (images, chunks, K, channels).
 template <int K, class F>
 void sum_image_parts(Cuda where, const char* name, const float* parts, int64_t images, int64_t chunks,
                      int64_t channels, F finish) {

@@ -1,13 +1,14 @@
 // exp, log, sigmoid, tanh, erf and softplus without branches or calls, so that loops over them vectorise.
-// f32: 3 ulp at most over the whole range, infinities and NaN included (tests/test_vmath.cpp), but what is
-// below the smallest normal float may become 0. f64 is the library's.
+// The error in f32 is at most 3 ulp over the whole range, with infinities and NaN as in the C library
+// (tests/test_vmath.cpp), but a result below the smallest normal float may become 0. The f64 functions are
+// those of the C library.
 #pragma once
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-// a b + c with one rounding where the machine can. Written out, since the compiler contracts nothing by
-// itself.
+// Returns a b + c, as a fused multiply-add with one rounding where the machine has the instruction. It is
+// explicit because the build forbids the compiler to contract expressions.
 #ifdef __FMA__
 inline float multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double multiply_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
@@ -17,7 +18,8 @@ inline double multiply_add(double a, double b, double c) { return a * b + c; }
 #endif
 
 inline float fast_exp(float x) {
-  // x = n ln 2 + r, |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
+  // x = n ln 2 + r, |r| <= ln 2 / 2. The addition of 1.5 * 2^23 rounds to an integer, which is then in the
+  // low bits.
   const float c = x > 88.8f ? 88.8f : (x < -87.4f ? -87.4f : x);
   const float t = multiply_add(c, 1.44269504f, 12582912.0f), n = t - 12582912.0f;
   float r = multiply_add(n, -0.693359375f, c);
@@ -29,9 +31,9 @@ inline float fast_exp(float x) {
   p = multiply_add(p, r, 1.6666665459e-1f);
   p = multiply_add(p, r, 5.0000001201e-1f);
   p = multiply_add(p * r, r, r + 1.0f);
-  // p 2^n by the exponent's bits. For n = 128 that is right below the overflow, where p is less than 1.
+  // p 2^n by addition to the exponent's bits. For n = 128 this is correct up to the overflow, where p < 1.
   const uint32_t k = std::bit_cast<uint32_t>(t) - 0x4B400000u;
-  // c - c is 0, or NaN where x is, which the addition to the bits may lose.
+  // c - c is 0, or NaN if x is NaN: the addition to the bits may lose a NaN.
   const float y = std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (k << 23)) + (c - c);
   return x > 88.72283f ? INFINITY : (x < -87.33654f ? 0.0f : y);
 }
@@ -76,14 +78,16 @@ inline float fast_log(float x) {
 }
 inline double fast_log(double x) { return std::log(x); }
 
-// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x|; (t - (u - 1)) / u gives back what u = 1 + t rounds off.
+// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x|. The term (t - (u - 1)) / u corrects the rounding error
+// of u = 1 + t.
 inline float fast_softplus(float x) {
   const float t = fast_exp(-std::fabs(x)), u = 1.0f + t;
   return (x < 0 ? 0.0f : x) + (fast_log(u) + (t - (u - 1.0f)) / u);
 }
 inline double fast_softplus(double x) { return (x < 0 ? 0.0 : x) + std::log1p(std::exp(-std::fabs(x))); }
 
-// Both polynomials are weighted least-squares fits of ours, for the smallest largest relative error of erf.
+// Both polynomials are weighted least-squares fits made for this project. The weights minimise the largest
+// relative error of erf.
 inline float fast_erf(float x) {
   const float a = std::fabs(x), z = x * x, t = a > 4.0f ? 4.0f : a;
   float p = -5.91950142e-4f;  // erf(x) / x - 1, x < 0.9375

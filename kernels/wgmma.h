@@ -1,7 +1,9 @@
-// wgmma_m64k16: the one instruction whose operands fill pages. Part of kernels/ptx.h.
+// wgmma_m64k16, the wrapper of wgmma.mma_async (PTX ISA, wgmma.mma_async). It has its own file because the
+// instruction names up to 128 registers. Part of kernels/ptx.h.
 #pragma once
 
-// The first n registers of an accumulator: in the instruction's text, and as its outputs.
+// WGMMA_TEXT_n and WGMMA_OUT_n list the first n registers of an accumulator: as placeholders in the text of
+// the instruction, and as operands of the asm statement.
 #define WGMMA_TEXT_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
 #define WGMMA_TEXT_32 \
   WGMMA_TEXT_16       \
@@ -55,15 +57,22 @@
       "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]), "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), \
       "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])
 
+// The wgmma.mma_async of shape m64 nN k16, with type T and n accumulator registers. a, b, p and flags are the
+// placeholders of the operands, of `accumulate` (scale-d) and of the transpositions.
 #define WGMMA_ASM(N, T, n, a, b, p, flags, ...)                                                             \
   HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, " p ", 0;\nwgmma.mma_async.sync.aligned.m64n" N "k16.f32." T \
              "." T " {" WGMMA_TEXT_##n "}, " a ", " b ", p, 1, 1, " flags ";\n}"                            \
              : WGMMA_OUT_##n                                                                                \
              : __VA_ARGS__)
 
-// d (64, N) += a (64, 16) b (16, N), or = without `accumulate`. N, from the size of d, is 32, 64, 96, 128,
-// 192 or 256. In lane l of warp w of the warpgroup, d[4 j + {0, 1, 2, 3}] are rows 16 w + l / 4 + {0, 0, 8,
-// 8} and columns 8 j + 2 (l % 4) + {0, 1, 0, 1}. d must not be touched before wgmma_wait.
+// wgmma.mma_async: the warpgroup starts a product of matrices of type T with float accumulators.
+//   d (64, N) = a (64, 16) b (16, N)         if `accumulate` is false
+//   d (64, N) = d + a (64, 16) b (16, N)     if `accumulate` is true
+// a and b lie in shared memory. N is twice the size of d: 32, 64, 96, 128, 192 or 256. In lane l of warp w of
+// the warpgroup, d[4 j + {0, 1, 2, 3}] hold these elements:
+//   rows      16 w + l / 4 + {0, 0, 8, 8}
+//   columns   8 j + 2 (l % 4) + {0, 1, 0, 1}
+// d must not be accessed before wgmma_wait.
 template <class T, bool TransposedA, bool TransposedB, int Size>
 __device__ inline void wgmma_m64k16(float (&d)[Size], Operand<T, TransposedA> a, Operand<T, TransposedB> b,
                                     bool accumulate) {
@@ -85,7 +94,8 @@ __device__ inline void wgmma_m64k16(float (&d)[Size], Operand<T, TransposedA> a,
   WGMMA_CASE("256", 128, "%128", "%129", "%130", "%131, %132")
 #undef WGMMA_CASE
 }
-// a in registers, as for mma_m16n8k16: warp w has rows 16 w to 16 w + 15.
+// The same product with a in registers. Warp w holds rows 16 w to 16 w + 15 of a, in the layout of a in
+// mma_m16n8k16.
 template <class T, bool TransposedB, int Size>
 __device__ inline void wgmma_m64k16(float (&d)[Size], const uint32_t (&a)[4], Operand<T, TransposedB> b,
                                     bool accumulate) {

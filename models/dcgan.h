@@ -1,11 +1,12 @@
 // DCGAN for 32x32 images (Radford et al. 2016), in the variant whose discriminator applies LeakyReLU before
-// batch norm. PyTorch names: main.0, main.1, ...; activations have numbers but no parameters.
+// batch norm. The parameters have PyTorch's names main.0, main.1, ...; activations count in the numbers.
 #pragma once
 #include "engine/nn.h"
 #include "models/weakness.h"
 #include "models/width.h"
 
-// z (N, z_dim) -> images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256, 128.
+// Maps z (N, z_dim) to images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256,
+// 128.
 struct Generator : Module {
   Generator(const Build& build, int64_t z_dim, double width, Weakness weak = {})
       : Module(build),
@@ -45,8 +46,8 @@ struct Generator : Module {
   Tensor drop(const Tensor& h, const Masks& masks) const { return training() ? weak(h, masks) : h; }
 };
 
-// images (N, 32, 32, 3) -> logits (N, 1), and the features D_l (N, 4, 4, 256) that VAEGAN compares. width
-// scales the channels 64, 128, 256, 512.
+// Maps images (N, 32, 32, 3) to logits (N, 1) and to the features D_l (N, 4, 4, 256) that VAEGAN compares.
+// width scales the channels 64, 128, 256, 512.
 struct Discriminator : Module {
   Discriminator(const Build& build, double width)
       : Module(build),
@@ -67,7 +68,7 @@ struct Discriminator : Module {
     const Tensor features = conv5(h);
     h = norm7(leaky_relu(features, 0.2));
     h = norm10(leaky_relu(conv8(h), 0.2));
-    // PyTorch flattens (C, H, W): channels first.
+    // PyTorch flattens (C, H, W), and the weight of `head` has that order.
     h = reshape(permute(h, {0, 3, 1, 2}), {x.dim(0), -1});
     return {head(h), features};
   }

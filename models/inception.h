@@ -1,22 +1,26 @@
-// Inception v3 (Szegedy et al. 2016) as FID uses it: the TensorFlow network of 2015-12-05 with 1008 outputs,
-// under the names that pytorch-fid gives its parameters. It differs from the published network in its pools:
-// averages leave the padding out of the count, and the last block has a maximum.
+// Inception v3 (Szegedy et al. 2016) as FID uses it: the TensorFlow network of 2015-12-05 with 1008 outputs.
+// The parameters have the names of pytorch-fid. The pools differ from the published network: averages do not
+// count the padding, and the last block has a maximum.
 #pragma once
 #include <array>
 
 #include "engine/nn.h"
 
-// What can be taken from the network, in the order in which it is computed. pool*: (N, channels), averages
-// over all positions after the second and third convolution's pool, Mixed_6e, Mixed_7a and Mixed_7c. spatial:
-// (N, 2023), the first 7 channels of Mixed_6d.branch1x1 in the order (row, column, channel), for sFID.
-// unbiased: the logits without fc.bias.
+// The outputs of the network, in the order in which they are computed.
+//   pool64, pool192   (N, 64), (N, 192): the mean over all positions after the first and the second max pool
+//   spatial           (N, 2023): the first 7 channels of Mixed_6d.branch1x1, (row, column, channel), for sFID
+//   pool768           (N, 768): the mean over all positions after Mixed_6e
+//   pool1280          (N, 1280): the mean over all positions after Mixed_7a
+//   pool2048          (N, 2048): the mean over all positions after Mixed_7c
+//   unbiased          (N, 1008): the logits without fc.bias
+//   logits            (N, 1008)
 enum class InceptionLayer { pool64, pool192, spatial, pool768, pool1280, pool2048, unbiased, logits };
 inline constexpr int kInceptionLayers = 8;
 inline constexpr std::array<int64_t, kInceptionLayers> kInceptionWidths = {64,   192,  2023, 768,
                                                                            1280, 2048, 1008, 1008};
-inline constexpr int64_t kInceptionSide = 299;  // of its images
+inline constexpr int64_t kInceptionSide = 299;  // the height and width of its images
 
-// Convolution without bias, batch norm with eps 1e-3 in eval mode, ReLU.
+// A convolution without bias, batch norm with eps 1e-3, ReLU.
 struct BasicConv : Module {
   BasicConv(Module* parent, const std::string& name, int64_t in, int64_t out, Kernel kernel,
             int64_t stride = 1, Pad pad = 0)
@@ -27,7 +31,8 @@ struct BasicConv : Module {
     if (!bias) return bn(conv(x), Act::relu);
     return relu(conv2d(x, conv.weight.in(x.dtype()), bias, conv.stride, conv.pad));
   }
-  // Batch norm goes into the weights and a bias; its own parameters are no longer read.
+  // Folds the batch norm, in eval mode, into the weight and a bias. Its own parameters are not read
+  // afterwards.
   void fold() {
     const auto gain = bn.weight.value.values(), shift = bn.bias.value.values(),
                mean = bn.running_mean.value.values(), var = bn.running_var.value.values();
@@ -45,7 +50,7 @@ struct BasicConv : Module {
   }
   Conv2d conv;
   BatchNorm bn;
-  Tensor bias;  // none before fold()
+  Tensor bias;  // no tensor before fold()
 };
 
 inline Tensor average3(const Tensor& x) { return avg_pool(x, 3, 1, 1, false); }
@@ -81,11 +86,11 @@ struct InceptionB : Module {
   BasicConv branch3x3dbl_3{this, "branch3x3dbl_3", 96, 96, 3, 2};
 };
 
-// The seven taps of a 7x7 window's row, and of its column.
+// A 7x7 convolution is factored into a 1x7 and a 7x1 convolution.
 inline const Kernel kRow7{1, 7}, kColumn7{7, 1};
 inline const Pad kPadRow7{0, 3, 0, 3}, kPadColumn7{3, 0, 3, 0};
 
-// (N, 17, 17, 768) -> the same; c7 channels between the two halves of a 7x7 window.
+// (N, 17, 17, 768) -> (N, 17, 17, 768); c7 channels between the 1x7 and the 7x1 convolutions.
 struct InceptionC : Module {
   InceptionC(Module* parent, const std::string& name, int64_t c7)
       : Module(parent, name),
@@ -97,7 +102,7 @@ struct InceptionC : Module {
         branch7x7dbl_3(this, "branch7x7dbl_3", c7, c7, kRow7, 1, kPadRow7),
         branch7x7dbl_4(this, "branch7x7dbl_4", c7, c7, kColumn7, 1, kPadColumn7),
         branch7x7dbl_5(this, "branch7x7dbl_5", c7, 192, kRow7, 1, kPadRow7) {}
-  // first: what branch1x1 makes of x, if it was asked for before.
+  // first: branch1x1(x), which the caller has already computed.
   Tensor operator()(const Tensor& x, const Tensor& first) {
     return concat({first, branch7x7_3(branch7x7_2(branch7x7_1(x))),
                    branch7x7dbl_5(branch7x7dbl_4(branch7x7dbl_3(branch7x7dbl_2(branch7x7dbl_1(x))))),
@@ -142,7 +147,7 @@ struct InceptionE : Module {
                    branch3x3dbl_3b(twice), branch_pool(maximum ? max_pool(x, 3, 1, 1) : average3(x))},
                   3);
   }
-  bool maximum;  // of the pool: Mixed_7c
+  bool maximum;  // the pool takes the maximum (Mixed_7c) or the mean
   BasicConv branch1x1, branch3x3_1, branch3x3dbl_1, branch_pool;
   BasicConv branch3x3_2a{this, "branch3x3_2a", 384, 384, {1, 3}, 1, {0, 1, 0, 1}};
   BasicConv branch3x3_2b{this, "branch3x3_2b", 384, 384, {3, 1}, 1, {1, 0, 1, 0}};
@@ -154,8 +159,8 @@ struct InceptionE : Module {
 struct Inception : Module {
   explicit Inception(const Build& build) : Module(build) {}
 
-  // images (N, 299, 299, 3) in about [-1, 1] -> everything up to `last`, by InceptionLayer; nothing after it
-  // is computed, and later entries are empty.
+  // Returns the outputs up to `last`, by InceptionLayer; the entries after it are empty and not computed.
+  // images: (N, 299, 299, 3) in about [-1, 1].
   std::array<Tensor, kInceptionLayers> operator()(const Tensor& images, InceptionLayer last) {
     std::array<Tensor, kInceptionLayers> out;
     const auto take = [&](InceptionLayer layer, const Tensor& value) {
@@ -181,7 +186,7 @@ struct Inception : Module {
     return out;
   }
 
-  void fold() {  // every batch norm; call once, when the weights are there
+  void fold() {  // folds every batch norm; call it once, after the weights were loaded
     for (Module* module : modules())
       if (auto* conv = dynamic_cast<BasicConv*>(module)) conv->fold();
   }

@@ -1,16 +1,17 @@
-// LPIPS 0.1 (Zhang et al. 2018): how far two images are apart in the unit-normalised activations of a network
-// trained to classify, VGG16, AlexNet or SqueezeNet 1.1, weighted by learned heads. Differentiable in both
-// images.
+// LPIPS 0.1 (Zhang et al. 2018), a perceptual distance of two images: the squared distance of the
+// unit-normalised activations of a classifier (VGG16, AlexNet or SqueezeNet 1.1), weighted by learned heads
+// and summed over the layers. It is differentiable with respect to both images.
 #pragma once
 #include <deque>
 #include <memory>
 
 #include "engine/nn.h"
 
-// The activations that are compared, from fine to coarse. Names as torchvision's: features.0, features.3, ...
+// Returns the activations that are compared, from fine to coarse. The parameters have torchvision's names:
+// features.0, features.3, ...
 struct LpipsTrunk : Module {
   using Module::Module;
-  std::vector<int64_t> channels;  // of the activations
+  std::vector<int64_t> channels;  // the channels of each of the activations
   virtual std::vector<Tensor> operator()(Tensor x) const = 0;
 };
 
@@ -19,7 +20,7 @@ struct Vgg16Trunk : LpipsTrunk {
     channels = {64, 128, 256, 512, 512};
     int64_t in = 3, index = 0;
     for (size_t block = 0; block < 5; ++block, ++index)
-      for (int i = 0; i < kConvs[block]; ++i, index += 2)  // each followed by its ReLU, a block by its pool
+      for (int i = 0; i < kConvs[block]; ++i, index += 2)  // ReLUs and pools count in torchvision's numbers
         convs.emplace_back(this, std::to_string(index), in, channels[block], 3, 1, 1), in = channels[block];
   }
   std::vector<Tensor> operator()(Tensor x) const override {
@@ -53,7 +54,8 @@ struct AlexNetTrunk : LpipsTrunk {
       conv10{this, "10", 256, 256, 3, 1, 1};
 };
 
-// (N, H, W, in) -> (N, H, W, 2 out): few channels by 1x1, from them by 1x1 and by 3x3.
+// SqueezeNet's module: (N, H, W, in) -> (N, H, W, 2 out). A 1x1 convolution makes `few` channels; from these
+// a 1x1 and a 3x3 convolution make `out` channels each.
 struct Fire : Module {
   Fire(Module* parent, const std::string& name, int64_t in, int64_t few, int64_t out)
       : Module(parent, name),
@@ -102,9 +104,10 @@ struct Lpips : Module {
       heads.emplace_back(this, "lin" + std::to_string(i) + ".model.1", trunk->channels[i], 1, 1, 1, 0, false);
   }
 
-  // images (N, H, W, 3) in [-1, 1] -> the trunk's activations, each position's channels of length 1.
+  // Returns the trunk's activations of images (N, H, W, 3) in [-1, 1]. The channels of each position have the
+  // length 1.
   std::vector<Tensor> features(const Tensor& images) const {
-    // The trunks were trained on colours of mean 0 and deviation 1; these are their statistics in [-1, 1].
+    // The trunks expect colours of mean 0 and deviation 1. These are the means and deviations in [-1, 1].
     const auto colours = [&](double r, double g, double b) {
       return Tensor::of({3}, {r, g, b}, wide(images.dtype())).to(images.device());
     };
@@ -115,7 +118,7 @@ struct Lpips : Module {
     for (Tensor& y : out) y = unit_length(y);
     return out;
   }
-  // Between images by their features -> (N).
+  // Returns the distances (N) of two batches of images from their features().
   Tensor distance(const std::vector<Tensor>& a, const std::vector<Tensor>& b) const {
     Tensor total;
     for (size_t i = 0; i < a.size(); ++i) {
@@ -133,7 +136,7 @@ struct Lpips : Module {
   std::deque<Conv2d> heads;
 
  private:
-  // x / |x| over the channels. 1e-20 keeps the gradient finite where all of them are 0.
+  // Returns x / |x| over the channels. 1e-20 keeps the gradient finite where all channels are 0.
   static Tensor unit_length(const Tensor& x) {
     const Tensor length = sqrt(shift(sum_last(square(x)), 1e-20));
     const Tensor ones = Tensor::full({x.dim(3), 1}, 1, x.dtype()).to(x.device());

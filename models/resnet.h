@@ -1,13 +1,13 @@
-// ResNet-18 (He et al. 2016) with the stem for 32x32 images: a 3x3 convolution of stride 1 and no pooling in
-// place of the 7x7 of stride 2 and the 3x3 pooling. torchvision's names without its fc: conv1, bn1,
-// layer1.0.conv1, ..., layer4.1.bn2, and layerN.0.downsample.0 and .1 where a layer changes the size; its
-// initial values.
+// ResNet-18 (He et al. 2016) with a stem for 32x32 images: a 3x3 convolution of stride 1 and no pooling,
+// instead of a 7x7 convolution of stride 2 and a 3x3 pooling. Names and initial values are torchvision's,
+// without fc: conv1, bn1, layer1.0.conv1, ..., layer4.1.bn2, and layerN.0.downsample.0 and .1 where a layer
+// changes the size.
 #pragma once
 #include "engine/nn.h"
 #include "models/width.h"
 
-// Two 3x3 convolutions with batch norm around a shortcut: x (N, H, W, in) -> (N, H / stride, W / stride,
-// out).
+// Two 3x3 convolutions with batch norm, added to a shortcut:
+// x (N, H, W, in) -> (N, H / stride, W / stride, out).
 struct BasicBlock : Module {
   BasicBlock(Module* parent, const std::string& name, int64_t in, int64_t out, int64_t stride)
       : Module(parent, name),
@@ -38,8 +38,8 @@ struct BasicBlock : Module {
   std::unique_ptr<Downsample> downsample;
 };
 
-// images (N, H, W, 3) -> features (N, channels()), the mean over what is left of H and W, an eighth of each.
-// width scales the 64 channels of the stem; each of layer2 to layer4 doubles them.
+// Maps images (N, H, W, 3) to features (N, channels()): the mean over the H/8 x W/8 positions of the last
+// layer. width scales the 64 channels of the stem; each of layer2 to layer4 doubles them.
 struct ResNet18 : Module {
   ResNet18(Module* parent, const std::string& name, double width)
       : Module(parent, name), base(scaled(64, width)) {}

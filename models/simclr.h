@@ -1,19 +1,20 @@
 // SimCLR (Chen et al. 2020) on 32x32 images: a ResNet-18, a projection head, and the contrastive loss
-// NT-Xent. Head and settings are those of the public CIFAR-10 implementation by leftthomas, which has a
-// ResNet-50.
+// NT-Xent. The head and the settings are those of the public CIFAR-10 implementation by leftthomas, which
+// uses a ResNet-50.
 #pragma once
 #include "models/resnet.h"
 
-// x / |x| over the last dimension, (N, C) -> (N, C); a row shorter than 1e-12 is divided by that.
-// One product with ones both sums the squares and spreads the sum over the row.
+// Returns x / max(|x|, 1e-12) for each row of x (N, C). One product with a matrix of ones both sums the
+// squares and copies the sum to the whole row.
 inline Tensor l2_normalize(const Tensor& x) {
   const Tensor ones = Tensor::full({x.dim(-1), x.dim(-1)}, 1, x.dtype(), x.device());
   return div(x, sqrt(clamp(matmul(square(x), ones), 1e-24, 1e30)));
 }
 
-// images (N, 32, 32, 3) in [-1, 1] -> features (N, 512) of the backbone and their projection (N, z_dim),
-// neither normalised. width scales the channels, the head's 512 too. Names: backbone.* as in resnet.h;
-// head.0, .1, .3 as in Sequential(Linear without bias, BatchNorm1d, ReLU, Linear).
+// Maps images (N, 32, 32, 3) in [-1, 1] to the features (N, 512) of the backbone and their projection (N,
+// z_dim). Neither is normalised. width scales the channels, also the 512 of the features and the head. The
+// parameters have the names backbone.* as in resnet.h, and head.0, head.1, head.3 as in Sequential(Linear
+// without bias, BatchNorm1d, ReLU, Linear).
 struct Simclr : Module {
   struct Output {
     Tensor features, projection;
@@ -24,7 +25,7 @@ struct Simclr : Module {
         head0{&head, "0", backbone.channels(), backbone.channels(), false},
         head1{&head, "1", backbone.channels()},
         head3{&head, "3", backbone.channels(), z_dim},
-        // [-1, 1] to [0, 1], less the mean of CIFAR-10's channels, over their deviation
+        // Map [-1, 1] to [0, 1], subtract the mean of CIFAR-10's channels, divide by their deviation.
         to_unit(
             Tensor::of({3, 3}, {0.5 / kStd[0], 0, 0, 0, 0.5 / kStd[1], 0, 0, 0, 0.5 / kStd[2]}, Dtype::f64)
                 .to(build.dtype)
@@ -49,12 +50,13 @@ struct Simclr : Module {
   Tensor to_unit, offset;
 };
 
-// The normalised temperature-scaled cross entropy of pairs: of each of the 2 N projections, which of the
-// 2 N - 1 others is its partner? Logits are cosines over the temperature; mean over 2 N.
+// NT-Xent, the normalised temperature-scaled cross entropy: each of the 2 N projections is classified, which
+// of the 2 N - 1 others is the second view of its image. The logits are cosines divided by the temperature;
+// the loss is the mean over the 2 N.
 class NtXent {
  public:
   explicit NtXent(double temperature) : temperature_(temperature) {}
-  // a, b (N, D): the projections of the two views -> a scalar.
+  // Returns the loss, a scalar, of the projections of the two views: a, b (N, D).
   Tensor operator()(const Tensor& a, const Tensor& b) {
     const Tensor z = l2_normalize(concat({a, b}, 0));
     if (!partner_ || partner_.dim(0) != z.dim(0)) make_mask(a);
@@ -62,12 +64,12 @@ class NtXent {
   }
 
  private:
-  void make_mask(const Tensor& a) {  // of pairs as in a, once for all steps of one size
+  void make_mask(const Tensor& a) {  // for the batch size and type of a; kept for the next steps
     const int64_t batch = a.dim(0), rows = 2 * batch;
     std::vector<double> mask(size_t(rows * rows));
     partner_ = Tensor({rows}, Dtype::i64);
     for (int64_t i = 0; i < rows; ++i) {
-      mask[size_t(i * rows + i)] = -3e4;  // e to it is 0, and f16 can hold it
+      mask[size_t(i * rows + i)] = -3e4;  // hides the row itself: its exponential is 0, and f16 can hold it
       partner_.data<int64_t>()[i] = (i + batch) % rows;
     }
     mask_ = Tensor::of({rows, rows}, mask, Dtype::f64).to(a.dtype()).to(a.device());

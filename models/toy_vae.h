@@ -1,12 +1,12 @@
-// The vanilla VAE of the paper's toy study (section 6.1): encoder and decoder are three linear layers with
-// ReLU between them, as torch's Sequential(Linear, ReLU, Linear, ReLU, Linear) names them.
+// The vanilla VAE of the paper's toy study (section 6.1). Encoder and decoder are three linear layers with
+// ReLU between them, named as in torch's Sequential(Linear, ReLU, Linear, ReLU, Linear).
 #pragma once
 #include <memory>
 
 #include "engine/nn.h"
 #include "models/weakness.h"
 
-// x (N, in) -> (N, out), two hidden layers.
+// x (N, in) -> (N, out), with two hidden layers of `hidden` units.
 struct Mlp : Module {
   Mlp(const Build& build, int64_t in, int64_t hidden, int64_t out, Weakness weak = {})
       : Module(build),
@@ -25,8 +25,8 @@ struct Mlp : Module {
   Tensor drop(const Tensor& h, const Masks& masks) const { return training() ? weak(h, masks) : h; }
 };
 
-// Encoder and decoder are roots of their own, so that the second stage of the DAE can put a fresh decoder in
-// place of the weak one.
+// Encoder and decoder are separate roots, so that stage 2 of the DAE schedule can replace the weak decoder by
+// a fresh one.
 struct ToyVae {
   struct Posterior {
     Tensor mu, logvar;  // (N, latent)
@@ -38,12 +38,12 @@ struct ToyVae {
     encoder.name_params("encoder");
     make_decoder(build, decoder_hidden, weak);
   }
-  // A fresh decoder; the old one is gone.
+  // Replaces the decoder by a fresh one.
   void make_decoder(const Build& build, int64_t hidden, Weakness weak = {}) {
     decoder = std::make_unique<Mlp>(build, latent, hidden, dim, weak);
     decoder->name_params("decoder");
   }
-  // x (N, dim): the first half of the encoder's output is mu, the second the log-variance.
+  // x (N, dim). The first half of the encoder's output is mu, the second half is logvar.
   Posterior encode(const Tensor& x) const {
     const auto halves = split(encoder(x), 1, 2);
     return {halves[0], clamp(halves[1], -30, 20)};

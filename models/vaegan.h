@@ -7,7 +7,7 @@ struct Posterior {
   Tensor mu, logvar;
 };
 
-// images (N, 32, 32, 3) -> posterior. width scales the hidden channels 128, 256, 512, 1024.
+// Maps images (N, 32, 32, 3) to their posterior. width scales the hidden channels 128, 256, 512, 1024.
 struct Encoder : Module {
   Encoder(const Build& build, int64_t z_dim, double width)
       : Module(build),

@@ -1,4 +1,4 @@
-// How a recipe's model.width scales a layer's channels.
+// Returns a layer's channels times the recipe's model.width, rounded, at least 1.
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #!/bin/sh
-# bare.sh COMMAND...: runs it on a machine that has g++, cmake, ninja, python3, ccache, what these stand on, and nothing
-# else: in a mount namespace over this system in which the files of every other package and /usr/local are gone. Says why
-# and exits 77 where that cannot be had.
+# bare.sh COMMAND...: runs the command as on a machine that has only g++, cmake, ninja, python3, ccache and
+# the packages that these need. It makes a mount namespace over this system, in which the files of every other
+# package and of /usr/local are removed. Says why and exits 77 if that is not possible.
 set -eu
 if [ "${1:-}" != --inside ]; then
   for tool in unshare dpkg-query apt-cache; do
@@ -30,7 +30,7 @@ files_of "$place/hidden" | comm -23 - "$place/files" > "$place/gone"
 mkdir "$place/upper" "$place/work"
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$place/upper,workdir=$place/work" /usr
 mount -t tmpfs tmpfs /usr/local
-tr '\n' '\0' < "$place/gone" | xargs -0 rm -f 2>/dev/null || true  # folders stay, empty
-find -L /usr/lib /usr/bin -maxdepth 2 -type l -delete              # alternatives of what is gone
+tr '\n' '\0' < "$place/gone" | xargs -0 rm -f 2>/dev/null || true  # the empty folders stay
+find -L /usr/lib /usr/bin -maxdepth 2 -type l -delete              # links to files that are removed
 if echo '#include <fmt/core.h>' | g++ -E -x c++ - >/dev/null 2>&1; then echo "bare: fmt is still there" >&2; exit 1; fi
 exec "$@"

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Who may include whom: kernels and data stand alone (data may use kernels/philox.h, error.h and parallel.h), engine uses
-# both, models engine, train all of them; tests and bench anything. Inline assembly and launches stand in one place each:
-# kernels/ptx.h and wgmma.h (emulate/fibers.cpp changes stacks); kernels reach shared memory through checked views. With
-# --self-test: planted violations are found.
+# Checks what each folder may include: kernels only itself; data only kernels/philox.h, error.h and parallel.h;
+# engine data and kernels; models engine and kernels; train all of them; tests and bench anything. Also checks
+# that inline assembly and launches each stand in one place (kernels/ptx.h and wgmma.h; emulate/fibers.cpp
+# changes stacks), and that kernels reach shared memory through checked views. With --self-test it checks that
+# planted violations are found.
 set -eu
 check() {  # the root of a source tree
   cd "$1"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# `make` leaves nvcc out where no GPU answers, and says so in one line; CUDA=ON compiles the kernels, as `make test` does,
-# and `make` in the same folder then keeps them.
+# Checks the choice of CUDA. Without a GPU, `make` leaves out the CUDA kernels and says so in one line.
+# CUDA=ON compiles them, as `make test` does, and `make` in the same folder then keeps them.
 set -eu
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES  # of a make that runs the tests
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES  # set by a make that runs the tests
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,4 +1,4 @@
-// Memory of the device for tests that hand pointers to kernels, and the stream on which they run.
+// Device memory for tests that pass pointers to kernels, and the stream on which the kernels run.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -14,7 +14,7 @@
 
 inline Cuda device() { return {gpu_stream()}; }
 
-// The same n elements on the host and on the device. Nothing lies behind the last one.
+// The same n elements on the host and on the device. No memory follows the last one.
 template <class T>
 struct Array {
   explicit Array(int64_t n) : Array(std::vector<T>(size_t(n))) {}
@@ -32,7 +32,7 @@ struct Array {
   }
   size_t bytes() const { return host.size() * sizeof(T); }
   void upload() { gpu_upload(data, host.data(), bytes()); }
-  void poison() { gpu_fill_bytes(data, 0xff, bytes()); }  // NaN, or -1
+  void poison() { gpu_fill_bytes(data, 0xff, bytes()); }  // fills with NaN, or -1 for integers
   std::vector<T> download() const {
     std::vector<T> values(host.size());
     gpu_download(values.data(), data, bytes());
@@ -53,8 +53,8 @@ struct Array {
   }
 };
 
-// The host's values on the device for the time of one expression, at the end of which they are taken back:
-// launch(device(), "twice", twice, 1, 32, 0, there(y), there(x)).
+// Copies the host's values to the device for one expression, and copies them back at its end:
+//   launch(device(), "twice", twice, 1, 32, 0, there(y), there(x))
 template <class T>
 struct There {
   There(T* host, size_t n)

@@ -1,4 +1,4 @@
-// The elements of a file's tensor as numbers.
+// Reads the elements of a file's tensor as numbers.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -29,7 +29,7 @@ inline double element(const TensorEntry& e, size_t i) {
   return as(f16{});
 }
 
-// 0, 1, 2, ... in C's order; booleans: whether odd.
+// Checks that the elements are 0, 1, 2, ... in C order, or for booleans whether these are odd.
 inline void check_counts(const TensorEntry& e) {
   INFO(e.name, " ", e.dtype);
   const size_t n = e.size / size_t(element_size(e.dtype));

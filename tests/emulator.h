@@ -1,7 +1,7 @@
-// What the tests of the emulated device share: a kernel with one bug is caught by a message that names
-// kernel, block, thread and line, or, where the hardware would say nothing, by a wrong result in at least one
-// schedule; a kernel without bugs gives the exact result in every schedule. Numbers are small integers, so
-// that sums are exact.
+// Shared by the tests of the emulated device. A kernel without bugs must give the exact result in every
+// schedule. A kernel with one bug must stop with a message that names kernel, block, thread and line, or,
+// where the hardware would report nothing, give a wrong result in at least one schedule. Numbers are small
+// integers, so that sums are exact.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -20,10 +20,10 @@ inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 struct Found {
   std::set<std::string> errors;
-  int wrong = 0, right = 0;  // schedules
+  int wrong = 0, right = 0;  // how many schedules gave a wrong or the right result
 };
 
-// Runs f, which says whether the result is right, in every schedule, the random one with eight seeds.
+// Runs f in every schedule, and in the random one with eight seeds. f returns whether the result is right.
 template <class F>
 Found in_every_schedule(F f, emulate::Copies copies = emulate::Copies::late) {
   Found found;
@@ -43,7 +43,7 @@ Found in_every_schedule(F f, emulate::Copies copies = emulate::Copies::late) {
   return found;
 }
 
-// Every schedule stopped, each with kernel, block, thread, line and these words.
+// Checks that every schedule stopped with a message that has kernel, block, thread, line and these words.
 inline void check_stopped(const Found& found, const std::string& kernel, const std::string& words) {
   CHECK(found.right == 0);
   REQUIRE(!found.errors.empty());

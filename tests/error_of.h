@@ -1,4 +1,4 @@
-// What is said of something that is refused.
+// The message of an error.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 
 #include "kernels/error.h"
 
-// The message of the error that f throws; empty: none.
+// Returns the message of the error that f throws; empty if it throws none.
 template <class F>
 std::string error_of(F&& f, Fault fault = Fault::data) {
   try {

@@ -1,4 +1,4 @@
-// A temporary folder of a test, removed with all it holds when the test is done.
+// A temporary folder of a test. Its destructor removes it with its content.
 #pragma once
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
-// What PyTorch computed, read from tests/golden/*.safetensors (written by make_golden.py beside them), and
-// what it takes to compare: PyTorch's layout to ours, the initial weights that both sides compute, relative
-// errors.
+// Compares with PyTorch's results, which make_golden.py recorded in tests/golden/*.safetensors: the
+// conversion of PyTorch's layout, the initial weights that both sides compute, relative errors.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -33,7 +32,7 @@ class Golden {
     return tensors_.at(name);
   }
   double number(const std::string& key) const { return std::stod(file_.metadata().at(key)); }
-  // Names that begin with `prefix`, without it.
+  // Returns the names that begin with `prefix`, without the prefix.
   std::vector<std::string> names(const std::string& prefix) const {
     std::vector<std::string> out;
     for (const auto& [name, t] : tensors_)
@@ -46,10 +45,11 @@ class Golden {
   std::map<std::string, Tensor> tensors_;
 };
 
-// (N, C, H, W) to (N, H, W, C), also for weights (a, b, kh, kw); other ranks as they are.
+// Permutes (N, C, H, W) to (N, H, W, C), and weights in the same way. Tensors of other ranks stay as they
+// are.
 inline Tensor from_torch(const Tensor& t) { return t.rank() == 4 ? permute(t, {0, 2, 3, 1}) : t; }
 
-// ||a - b|| / ||b||; infinite if the shapes differ or a value is not finite.
+// Returns ||a - b|| / ||b||, or infinity if the shapes differ or a value is not finite.
 inline double relative_error(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape())) return INFINITY;
   const std::vector<double> x = a.values(), y = b.values();
@@ -59,7 +59,7 @@ inline double relative_error(const Tensor& a, const Tensor& b) {
   return std::isfinite(error) ? error : INFINITY;
 }
 
-// The pattern of make_golden.py: element i in [-1, 1) is the upper 24 bits of murmur3's finalizer of
+// Returns `pattern` of make_golden.py: element i, in [-1, 1), is the upper 24 bits of murmur3's finalizer of
 // FNV-1a(name) + i * 0x9E3779B9.
 inline std::vector<double> formula_pattern(const std::string& name, int64_t count) {
   uint32_t seed = 2166136261u;
@@ -74,8 +74,9 @@ inline std::vector<double> formula_pattern(const std::string& name, int64_t coun
   return u;
 }
 
-// Weights and running statistics in PyTorch's layout: ranks 2 and 4 pattern / sqrt(size / shape[0]), vectors
-// 0.2 * pattern, plus 1 for gains and variances; f64 rounded to f32.
+// Returns weights and running statistics in PyTorch's layout, computed in f64 and rounded to f32:
+//   ranks 2 and 4   pattern / sqrt(size / shape[0])
+//   vectors         0.2 * pattern, plus 1 for gains and variances
 inline Tensor formula_values(const std::string& name, const Shape& shape) {
   std::vector<double> u = formula_pattern(name, shape.size());
   const double root = std::sqrt(double(shape.size() / shape[0]));
@@ -88,8 +89,8 @@ inline void fill_by_formula(const std::vector<Param*>& state) {
     if (!p->counter) p->from_file(formula_values(p->name, p->file_shape()));
 }
 
-// Frobenius norm, signed sum, and the product with the pattern, of values in PyTorch's order. The last two
-// are compared on the scale of the norm, which bounds what rounding can do to them.
+// Checks three numbers of the values in PyTorch's order: Frobenius norm, signed sum, and dot product with the
+// pattern. The last two are compared relative to the norm, which bounds their rounding errors.
 inline void check_summary(const std::string& name, const Tensor& in_file_order, const Tensor& expected,
                           double limit) {
   const std::vector<double> a = in_file_order.values(), u = formula_pattern(name, in_file_order.size());

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""bench/gpu.py with programs that hang, crash, pass nothing or lose their device: each is named in the results, the others
-still run, nothing is lost when the time is up or the script is killed, and the runs come back whole in pieces."""
+"""Tests bench/gpu.py with programs that hang, crash, pass no case or lose their device. Each is named in the
+results and the others still run. Nothing is lost when the time is up or the script is killed. The runs come
+back whole in pieces."""
 import json, os, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
@@ -83,7 +84,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert len((out / "results.md").read_text().splitlines()) == len(order) + 2
     assert not subprocess.run(["pgrep", "-f", str(folder)], capture_output=True).stdout, "a process is left"
 
-    # The pieces: the small files come first, the rest in later calls, and whole.
+    # The pieces: the small files come first, the rest in later calls, and the joined files are whole.
     index = json.loads((out / "index.json").read_text())
     assert len(index) >= 4 and (out / "runs.000").exists()
     few = folder / "few"
@@ -100,13 +101,13 @@ with tempfile.TemporaryDirectory() as folder:
     (few / "runs.002").write_bytes(b"x" * (1 << 18))
     assert "expected the hash" in call("join", out, few, "--runs", joined).stderr
 
-    # A second call goes on with the runs.
+    # A second call resumes the runs.
     call(*options, "--total", 12, "--stages", "train", "--set", "train.steps=9")
     first, second = (runs / "dcgan-cifar10/commands").read_text().splitlines()
     assert "--resume" not in first and "--resume" in second and "train.steps=9" in second
     assert "train.graph=true" in first and "data.kind=procedural" in first
 
-    # Killed at any moment: what was known by then is on the disk.
+    # If the script is killed at any moment, the results so far are on the disk.
     killed = folder / "killed"
     process = subprocess.Popen([sys.executable, SCRIPT, "--out", killed, "--programs", bin, "--runs", folder / "none",
                                 "--case-limit", "30", "--stages", "large", "tests"], stdout=subprocess.DEVNULL)

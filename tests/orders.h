@@ -1,4 +1,5 @@
-// The orders in which the emulated device runs threads and copies, and its sizes; a GPU has its own.
+// The orders in which the emulated device runs threads and copies, and its sizes. A real GPU has only its
+// own.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -9,7 +10,7 @@ struct Order {
   emulate::Schedule schedule;
   emulate::Copies copies = emulate::Copies::late;
   int multiprocessors = 3;
-  bool late = false;  // streams
+  bool late = false;  // streams run as late as allowed
 };
 // The four schedules with copies as late as allowed, then one with copies as early as allowed. One alone for
 // AddressSanitizer, which looks at addresses.
@@ -37,7 +38,7 @@ void in_order(const Order& order, F f) {
   emulate::set_late(false);
 }
 
-// On the emulated device: calls f in every order. On a GPU: twice.
+// Calls f in every order on the emulated device, and twice on a GPU.
 template <class F>
 void in_every_order(F f) {
   if constexpr (kCuda == CudaBuild::emulated)

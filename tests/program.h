@@ -1,4 +1,4 @@
-// Runs the program and looks at what a user sees when something is wrong.
+// Runs the program and checks what a user sees when something is wrong.
 #pragma once
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -19,8 +19,9 @@ inline std::string in_folder(const Folder& folder, const std::string& arguments)
   return out;
 }
 
-// Runs the program; @ in the arguments, but in RUN@STEP, stands for the folder. Returns its exit code (-1: a
-// signal ended it) and what it wrote to stderr. largest_file: bytes after which the disk is full; 0: none.
+// Runs the program. @ in the arguments stands for the folder, except in RUN@STEP. Returns the exit code, -1
+// if a signal ended the program; `error` receives its stderr. largest_file: the largest file that it can
+// write, in bytes, as if the disk were full; 0: no limit.
 inline int run(const Folder& folder, const std::string& arguments, std::string& error,
                int64_t largest_file = 0, const std::string& program = DAE_PROGRAM) {
   const std::string limit = largest_file ? "prlimit --fsize=" + std::to_string(largest_file) + " " : "";
@@ -32,7 +33,7 @@ inline int run(const Folder& folder, const std::string& arguments, std::string& 
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// The same; returns what it wrote to stdout, and checks the exit code.
+// Runs the program in the same way, checks its exit code and returns its stdout.
 inline std::string output(const Folder& folder, const std::string& arguments, int code = 0,
                           const std::string& program = DAE_PROGRAM) {
   std::FILE* pipe = popen(("'" + program + "' " + in_folder(folder, arguments)).c_str(), "r");
@@ -50,7 +51,8 @@ struct BadInput {
   int64_t largest_file = 0;
 };
 
-// The exit code, exactly one line that begins with "dae: " and names the thing, and no half-written file.
+// Checks the exit code, that the error is exactly one line that begins with "dae: " and has all the parts,
+// and that no half-written file is left.
 inline void check(const Folder& folder, const BadInput& row, const std::string& program = DAE_PROGRAM) {
   std::string error;
   const int code = run(folder, row.arguments, error, row.largest_file, program);
@@ -76,7 +78,7 @@ inline std::string read(const std::string& path) {
   return text.str();
 }
 
-// A safetensors file: length of the header, header, zeros.
+// Writes a safetensors file: the length of the header, the header, zeros.
 inline void write_safetensors(const std::string& path, uint64_t length, const std::string& header,
                               size_t bytes) {
   std::string content;

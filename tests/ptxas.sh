@@ -1,15 +1,15 @@
 #!/bin/sh
-# No kernel may spill registers or have a stack frame, none may need more registers than a block of its launch
-# bounds has (1024 threads where it has none), and ptxas may have no advice (C75xx: wgmma serialised, setmaxnreg
-# ignored).
-#   ptxas.sh compile NVCC...      runs the command and keeps what ptxas says, and the launch bounds that the PTX in
-#                                 the object (-lineinfo) names, as OBJECT.ptxas (the build does this)
-#   ptxas.sh check FOLDER         reads all that was kept there: names each kernel that fails, and by how much
-#   ptxas.sh self-test            the check finds each planted fault, and a folder with nothing in it
+# Checks the registers of the CUDA kernels. No kernel may spill registers or have a stack frame. A block of
+# its launch bounds (1024 threads without bounds) must have enough registers. ptxas may give no advice (C75xx:
+# wgmma serialised, setmaxnreg ignored).
+#   ptxas.sh compile NVCC...      runs the command (for the build); keeps the output of ptxas, and the launch
+#                                 bounds from the PTX in the object (-lineinfo), as OBJECT.ptxas
+#   ptxas.sh check FOLDER         reads all that was kept there; names each kernel that fails, and by how much
+#   ptxas.sh self-test            checks that each planted fault is found, and a folder without reports
 set -eu
 check() {
   find "$1" -name '*.ptxas' | while read -r report; do
-    if [ -e "${report%.ptxas}" ]; then cat "$report"; else rm "$report"; fi  # its source is gone
+    if [ -e "${report%.ptxas}" ]; then cat "$report"; else rm "$report"; fi  # the object was deleted, so its source is gone
   done | awk '
     function fault(text) { print text; bad++ }
     /\(C[0-9]+\)/ { sub(/^ptxas [a-z]+ *: */, ""); fault($0) }
@@ -29,7 +29,7 @@ check() {
       for (kernel in registers) {
         split(kernel, part, " ")
         most = part[1] in threads ? threads[part[1]] : 1024
-        each = int((registers[kernel] + 7) / 8) * 8  # ptxas counts, the device gives eight at a time
+        each = int((registers[kernel] + 7) / 8) * 8  # the device allocates registers in units of eight
         if (each * most > 65536) fault(kernel ": " each " registers x " most " threads; a block has 65536")
       }
       print kernels["sm_80"] " kernels for sm_80 and sm_90a, " bounds + 0 " launch bounds, " bad + 0 " faults"
@@ -38,7 +38,7 @@ check() {
   if command -v c++filt >/dev/null; then c++filt -p < "$1/ptxas.txt"; else cat "$1/ptxas.txt"; fi
   return $status
 }
-# "launch bounds KERNEL THREADS" for each that an object's PTX names.
+# Prints "launch bounds KERNEL THREADS" for each kernel with bounds in the PTX of an object.
 launch_bounds() {
   tr '\0' '\n' < "$1" | grep -a '^ *\.visible \.entry \|^ *\.weak \.entry \|^ *\.entry \|^ *\.maxntid ' | awk '
     /\.entry/ { sub(/.*\.entry /, ""); sub(/\(.*/, ""); name = $0 }
@@ -63,7 +63,7 @@ case "$1" in
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
     ! check "$folder" || { echo "ptxas: a folder without reports passed" >&2; exit 1; }
-    report() {  # stack frame, spills, registers, launch bounds or none, advice or none
+    report() {  # arguments: stack frame, spills, registers, [launch bounds], [advice]
       for architecture in sm_80 sm_90a; do
         [ -z "${5:-}" ] || echo "ptxas info    : $5"
         echo "ptxas info    : Compiling entry function '_Z4kernv' for '$architecture'"
@@ -92,7 +92,7 @@ at entry."
 defined by GMMA in function '_Z4kernv'"
     fails 0 0 58 128 "(C7519) warpgroup.arrive is injected in around line 213 by compiler to allow use of \
 registers in GMMA in function '_Z4kernv'"
-    # The launch bounds as an object has them.
+    # Launch bounds as they stand in an object.
     printf '.visible .entry _Z4kernv(\000.param .u64 a\000)\000.maxntid 384, 1, 1\000.minnctapersm 1\000' > "$folder/b.o"
     [ "$(launch_bounds "$folder/b.o")" = "launch bounds _Z4kernv 384" ] || { echo "ptxas: no bounds read" >&2; exit 1; } ;;
 esac

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The quarter of an hour on a GPU, rehearsed on the emulated device where nothing is installed (tests/bare.sh): the bundle
-# of bench/bundle.sh runs through bench/gpu.py, one of its runs comes back in pieces and goes on on the CPU, and the packages
-# of bench/packages.sh, where they lie in .deps/, configure and build the program. About nine minutes on two slow cores.
+# Rehearses the measurements on a GPU (bench/gpu.py) on the emulated device, on a bare system (tests/bare.sh).
+# bench/gpu.py runs the bundle of bench/bundle.sh; one of its runs comes back in pieces and goes on on the
+# CPU; the packages of bench/packages.sh, if they are in .deps/, configure and build the program. Takes about
+# nine minutes on two slow cores.
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf .gpu/bin .gpu/runs .gpu/out .gpu/joined
@@ -29,7 +30,7 @@ echo "rehearsal: a run of $step steps went on to $((step + 2)) on the CPU"
 if ls .deps/*.deb >/dev/null 2>&1; then
   eval "$(bench/packages.sh unpack)"
   cmake -G Ninja -B build-bare -DCMAKE_BUILD_TYPE=Release -DDAE_CUDA=OFF
-  ninja -C build-bare readme_example  # kernels, data, engine: what all of it stands on, and not minutes more
+  ninja -C build-bare readme_example  # kernels, data and engine; the rest would take minutes more
   build-bare/readme_example
   echo "rehearsal: built from .deps/ and trained"
 fi

@@ -1,7 +1,10 @@
-// The op table. A row names an op, its inputs and a function; test_ops.cpp runs each row as a gradient check
-// (f64, central differences), a repeat and a thread-count check (bits equal), f32 against f64, and against a
-// composition of plain ops where one is given; test_twin.cpp runs it on CUDA against the CPU. An op of
-// engine/ops.h without a row fails the test.
+// The op table. A row names an op, its inputs and a function. An op of engine/ops.h without a row fails the
+// test. test_ops.cpp runs each row as:
+//   a gradient check (f64, central differences)
+//   a repeat, and a run with other numbers of threads: the bits must be equal
+//   f32 against f64
+//   the op against a composition of plain ops, where one is given
+// test_twin.cpp runs each row on CUDA against the CPU.
 #pragma once
 #include <functional>
 #include <string>
@@ -11,10 +14,10 @@
 
 struct Input {
   Shape shape;
-  double low = -1, high = 1;  // uniform; away from kinks
+  double low = -1, high = 1;  // uniform; the range must avoid kinks
   bool grad = true;
-  int64_t classes = 0;  // > 0: i64 in [0, classes)
-  bool wide = false;    // f32 also beside bf16 and f16: a bias, gain, factor or codebook
+  int64_t classes = 0;  // > 0: i64 values in [0, classes)
+  bool wide = false;    // in the wide type: a bias, gain, factor or codebook
 };
 inline Input wide_input(const Shape& shape, double low = -1, double high = 1) {
   return {.shape = shape, .low = low, .high = high, .wide = true};
@@ -22,23 +25,23 @@ inline Input wide_input(const Shape& shape, double low = -1, double high = 1) {
 
 struct Row {
   std::string op;     // its name in ops.h
-  std::string label;  // what is special about this row
+  std::string label;  // tells the rows of one op apart
   std::vector<Input> inputs;
   using Function = std::function<Tensor(const std::vector<Tensor>&)>;
   Function run;
-  Function plain;        // the same by plain ops, if there is another way
+  Function plain;        // the same result by plain ops; empty: there is no such composition
   bool gradient = true;  // false: an op that has none (indices, random fill)
 };
 
-// A row's inputs in `dtype` on `device`, the wide ones in its wide type, the same numbers for every device:
-// drawn in f32, then rounded to `rounded`, the type that is being tested.
+// Returns a row's inputs in `dtype` on `device`, the wide ones in its wide type. The numbers are drawn in f32
+// and rounded to `rounded`, the type under test, so they are the same for every device.
 std::vector<Tensor> inputs_of(const Row& row, Dtype dtype, Dtype rounded, Device device = Device::cpu);
 
 struct Outcome {
   Tensor y;
-  Grads dx;  // of the inputs with `grad`
+  Grads dx;  // the gradients of the inputs with `grad`
 };
-// Runs f, the row's own function or its plain one, and its backward from a random dy.
+// Runs f, which is row.run or row.plain, and its backward from a random dy.
 Outcome run_row(const Row& row, const Row::Function& f, Dtype dtype, Dtype rounded,
                 Device device = Device::cpu);
 

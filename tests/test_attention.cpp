@@ -1,6 +1,7 @@
-// The kernels of attention on CUDA against the CPU's in f64 on the same rounded inputs, each in every order.
-// Limits, fixed before any error was seen: a result is rounded to T once, p and ds
-// (mma) once before; so 3 units of T for the norm of the difference (f32: sums of 1000 terms, 1e-5).
+// The attention kernels on CUDA against the CPU's in f64 on the same rounded inputs, each in every order.
+//
+// The limits were fixed before any error was seen. A result is rounded to T once; mma rounds p and ds once
+// before. So the norm of the difference may be 3 units of T; in f32, with sums of 1000 terms, 1e-5.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -37,7 +38,7 @@ double error(const std::vector<T>& a, const std::vector<double>& b) {
     const double v = double(float(a[i])) - b[i];
     d += v * v, n += b[i] * b[i];
   }
-  return std::sqrt(d / n);  // NaN, an element nobody wrote, fails every comparison
+  return std::sqrt(d / n);  // an element that nobody wrote is NaN, which fails every comparison
 }
 
 struct Case {
@@ -66,7 +67,7 @@ struct Problem {
     std::vector<V> y, dq, dk, dv;
     std::vector<U> lse;
   };
-  // In a packed projection the three gradients lie in one.
+  // Packs the three gradients into one array, as a packed projection has them.
   template <class V, class U>
   void join(Result<V, U>& r) const {
     if (k_at == 0) return;

@@ -1,5 +1,4 @@
-// optimizer.ema: what is drawn, measured and shown comes from the averages; training goes on with the
-// weights.
+// optimizer.ema: samples, measures and pictures come from the averages; training goes on with the weights.
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -12,7 +11,7 @@
 
 namespace {
 
-// Large steps and a slow average, so that the two are far apart.
+// Large steps and a slow average, so that weights and averages differ much.
 const std::string kAverage =
     "-q --threads 1 --set optimizer.ema=0.9 --set train.batch=8 --set data.count=64 ";
 const std::string kImages =
@@ -22,7 +21,8 @@ const std::string kPoints =
     "train toy " + kAverage +
     "--set model.encoder_hidden=6 --set model.decoder_hidden=5 --set optimizer.lr=0.02 ";
 
-// The run's weights, with the averages that its checkpoint holds for parts of the names in their place.
+// Returns the run with its weights, except that names with one of `parts` have the averages of the
+// checkpoint.
 Trained by_hand(const Folder& folder, const std::vector<std::string>& parts) {
   Trained run = load_trained(folder / "run", Device::cpu, {}, true);
   const Safetensors file(find_checkpoint(folder / "run").string());
@@ -61,7 +61,7 @@ TEST_CASE(
         drawn(load_trained(folder / "run", Device::cpu, {}, true), "expected.npz"));
   CHECK(read(folder / "raw.npz") != read(folder / "average.npz"));
 
-  // The picture that training left is that of the average.
+  // The last picture of the training shows the averages.
   output(folder, "-q --threads 1 sample @/run --count 64 --out @/average.png");
   output(folder, "-q --threads 1 sample @/run --count 64 --out @/raw.png --raw");
   const std::string shown = read(folder / "run/samples/step-00000006-sample.png");
@@ -108,7 +108,7 @@ TEST_CASE("inspect lipschitz and latent use the average, but the weights of a fr
     CHECK(z_raw["averaged"] == false);
     CHECK((z["spectrum"] == z_raw["spectrum"]) == frozen);
   }
-  // Latents go through the decoder that learned with them.
+  // Latents of the encoder's weights go through the averages of the decoder, which learned with them.
   CHECK(reconstruct_data(load_trained(folder / "run", Device::cpu), 64).value() ==
         reconstruct_data(by_hand(folder, {"decoder"}), 64).value());
 }

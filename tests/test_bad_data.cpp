@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A PNG chunk with its CRC.
+// Returns a PNG chunk with its CRC.
 std::string chunk(const std::string& name, const std::string& data) {
   const auto number = [](uint32_t v) {
     return std::string{char(v >> 24), char(v >> 16), char(v >> 8), char(v)};
@@ -25,7 +25,7 @@ std::string chunk(const std::string& name, const std::string& data) {
   return number(uint32_t(data.size())) + body + number(crc);
 }
 
-// The start of an RGB PNG of 60,000 x 60,000 pixels, and of a JPEG.
+// The beginning of an RGB PNG and of a JPEG of 60,000 x 60,000 pixels.
 const std::string kSignature = "\x89PNG\r\n\x1a\n";
 const std::string kHugePng =
     kSignature + chunk("IHDR", std::string("\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0", 13));
@@ -83,7 +83,7 @@ TEST_CASE("images: exit code 3") {
   save_png(folder / "good.png", reinterpret_cast<const uint8_t*>(pixels.data()), 20, 24, 3);
   const std::string png = read(folder / "good.png"), jpg = jpeg();
   const auto damaged = [](std::string file, size_t at) { return file[at] ^= 1, file; };
-  const size_t table = jpg.find("\xff\xc4");  // Huffman: 16 counts of code lengths follow after 5 bytes
+  const size_t table = jpg.find("\xff\xc4");  // a Huffman table: 16 counts of code lengths begin at byte 5
   std::string malformed = jpg;
   malformed.replace(table + 5, 16, "\x0c" + std::string(15, '\0'));  // twelve codes of one bit
   std::string overfull = jpg;
@@ -182,7 +182,8 @@ TEST_CASE("tensors: exit codes 2 and 3") {
     write_safetensors(folder / row.name, row.header, row.bytes);
     check(folder, {kRun + "--set data.kind=tensors --set data.path=@/" + row.name, row.code, row.parts});
   }
-  // Floats in bytes' range, or none at all, train to NaN; a hair beyond 1 is rounding.
+  // Values in the range of bytes, or not finite, would train to NaN. Values just beyond 1 are rounding
+  // errors.
   for (const auto& [name, value, says] :
        {std::tuple("range", 255.0f, "example 1: expected finite values in [-1, 1], found 255; bytes are U8"),
         std::tuple("nan", NAN, "example 1: expected finite values in [-1, 1], found nan"),
@@ -200,7 +201,7 @@ TEST_CASE("tensors: exit codes 2 and 3") {
     else CHECK(open_tensors(path)->size() == 2);
   }
   CHECK_FALSE(fs::exists(folder / "run"));
-  // Noise that runs out, or of another width, is found when it is drawn.
+  // Too few rows of noise, or another width, are found when the noise is drawn.
   for (const char* shape : {"[1,8]", "[8,7]"}) {
     const size_t end = 6144 + (shape[1] == '1' ? 32 : 224);
     write_safetensors(folder / "few",

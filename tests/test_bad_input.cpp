@@ -1,4 +1,4 @@
-// Bad usage, recipes, weights, run folders and full disks: what the user sees, and what is left behind.
+// Bad usage, recipes, weights, run folders and full disks: what the user sees, and which files are left.
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -9,16 +9,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A small run on procedural images, a second or so.
+// A small run on procedural images, of about a second.
 const std::string kSmall =
     "train vaegan-cifar10 -q --threads 1 --set data.kind=procedural --set data.count=64 --set train.batch=8 "
     "--set model.width=0.03125 --set model.z_dim=8 --set train.steps=2 ";
-// A smaller one, on points.
+// A smaller run, on points.
 const std::string kToy =
     "train toy -q --threads 1 --set model.encoder_hidden=3 --set model.decoder_hidden=2 --set train.batch=8 "
     "--set data.count=64 --set train.log_every=1 --set train.checkpoint_every=10000 ";
 
-// A device that this machine, or this build, has not.
+// Returns the name of a device that this machine or this build does not have.
 std::string absent_device() {
   if constexpr (kHasCuda)
     if (gpu_count() > 0) return "cuda:99";
@@ -175,7 +175,7 @@ TEST_CASE("a full disk: the last checkpoint and whole lines stay, and the run go
   CHECK_FALSE(fs::exists(folder / "run/checkpoints/step-00000004.safetensors"));
   REQUIRE(run(folder, more + "4", error) == 0);
 
-  // A limit that the logs meet long before the last step.
+  // The logs reach this limit long before the last step.
   check(folder, {more + "2000", 3, {".jsonl", "too large"}, checkpoint + 4096});
   for (const char* name : {"run/metrics.jsonl", "run/timing.jsonl"}) {
     const std::string log = read(folder / name);
@@ -186,7 +186,7 @@ TEST_CASE("a full disk: the last checkpoint and whole lines stay, and the run go
   }
   REQUIRE(run(folder, more + "6", error) == 0);
 
-  // Six steps with two interruptions are six steps.
+  // Six steps with two interruptions log the same as six steps in one run.
   REQUIRE(run(folder, kToy + "--out @/straight --set train.steps=6", error) == 0);
   CHECK(read(folder / "run/metrics.jsonl") == read(folder / "straight/metrics.jsonl"));
 }

@@ -1,4 +1,4 @@
-// What a reconstruction has to beat, against closed forms and LAPACK's eigenvalues.
+// The baselines of a reconstruction, against closed forms and LAPACK's eigenvalues.
 #include <doctest/doctest.h>
 
 #include "engine/ops.h"
@@ -8,7 +8,7 @@
 
 TEST_CASE("PCA's error is what the smaller eigenvalues of the covariance sum to") {
   constexpr int64_t kRows = 301, kWidth = 23;
-  // Directions of unlike spread: the eigenvalues fall by 0.7 each.
+  // The spread differs by direction: each eigenvalue is 0.7 times the one before.
   Tensor mix = normal({kWidth, kWidth}, Key{1, 0, 0});
   Tensor x = normal({kRows, kWidth}, Key{2, 0, 0});
   for (int64_t i = 0; i < kRows; ++i)
@@ -19,9 +19,9 @@ TEST_CASE("PCA's error is what the smaller eigenvalues of the covariance sum to"
     CAPTURE(k);
     double rest = 0;
     for (int64_t i = 0; i < kWidth - k; ++i) rest += eigenvalues[size_t(i)];
-    rest *= double(kRows - 1) / double(kRows * kWidth);  // the covariance is unbiased, the error a mean
+    rest *= double(kRows - 1) / double(kRows * kWidth);  // from the unbiased covariance to a mean error
     CHECK(pca_error(x, x, k) == doctest::Approx(rest).epsilon(1e-2));
-    CHECK(pca_error(x, x, k) >= rest * (1 - 1e-3));  // no projection does better
+    CHECK(pca_error(x, x, k) >= rest * (1 - 1e-3));  // no projection has a smaller error
   }
   CHECK(pca_error(x, x, kWidth) < 1e-9);
 }

@@ -1,4 +1,4 @@
-// A training step in its steady state, and the program's bench verb.
+// A training step in its steady state, and the verb `dae bench`.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
@@ -80,8 +80,8 @@ TEST_CASE("dae bench: rows with a share of the roof, and a comparison of two res
     check(folder, row);
 }
 
-// Which variants a shape has, and that each is timed against the right roof: the code that runs on a GPU, at
-// sizes that the emulated device takes in a moment.
+// Checks which variants a shape has, and that each is timed against the right roof. The code is that of a
+// GPU, at sizes that the emulated device runs in a moment.
 TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside the others") {
   const Folder folder;
   const auto bench = [&](const std::string& filter) {
@@ -101,7 +101,7 @@ TEST_CASE("dae bench --device cuda: every variant of the heavy kernels beside th
     CHECK(row["low"] <= row["seconds"]);
     CHECK(row["seconds"] <= row["high"]);
     CHECK(row["seconds"] > 0);
-    if (row["op"] == "step toy") continue;  // at sizes cut down its work is not counted
+    if (row["op"] == "step toy") continue;  // its work is not counted at the reduced size
     CHECK(row["roof_percent"] > 0);
     const double flops = row["flops"], bytes = row["bytes"];
     CHECK(row["intensity"] == doctest::Approx(flops / bytes));

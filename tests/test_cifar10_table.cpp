@@ -1,4 +1,5 @@
-// `dae reproduce cifar10`, tiny: four rows from one command, what scripts read, rows that are not made twice.
+// `dae reproduce cifar10` at a tiny size: four rows from one command, the JSON for scripts, rows that are
+// kept.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
@@ -41,14 +42,14 @@ TEST_CASE("four rows, resumed row by row; without Inception's weights nothing is
 
   CHECK(output(folder, kTiny).find("--weights") != std::string::npos);
 
-  // A row that is lost is made again, to the same numbers; the others are left alone.
+  // A lost row is made again with the same numbers; the other rows do not change.
   const std::string lost = first["rows"][2]["runs"][0]["run"], kept = first["rows"][3]["runs"][0]["run"];
   const auto written = fs::last_write_time(kept + "/metrics.jsonl");
   fs::remove_all(lost);
   CHECK(json::parse(output(folder, "--json " + kTiny)) == first);
   CHECK(fs::last_write_time(kept + "/metrics.jsonl") == written);
 
-  // Figures that were measured with weights are shown and kept without them.
+  // Figures that were measured with Inception's weights are shown and kept also without the weights.
   const std::string judged = lost + "/judged.json";
   json all = json::parse(read(judged));
   all.push_back({{"fid", 12.5},
@@ -66,7 +67,7 @@ TEST_CASE("four rows, resumed row by row; without Inception's weights nothing is
   CHECK(with["provenance"]["metric"] == "FID-768");
   CHECK(json::parse(read(judged)) == all);
 
-  // Another encoder or another setting would make another table.
+  // Another encoder or another setting belongs to another table, so it is refused.
   check(folder, {kTiny + " --set optimizer.lr=1", 2, {"same settings", "--out"}});
   const std::string text = output(folder, kTiny + " --markdown");
   CHECK(text.find("| DAE-VAEGAN") != std::string::npos);

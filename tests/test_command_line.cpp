@@ -1,4 +1,4 @@
-// The front door: words it does not know, help, what needs no run, and pictures in every form.
+// The command line: unknown words, help, verbs that need no run, and pictures in every form.
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -77,7 +77,7 @@ TEST_CASE("a copied program works alone: the recipes are part of it") {
   CHECK(sh("train toy -q --threads 1 --set train.steps=2 --set train.batch=8 --out @/run") == 0);
   CHECK(fs::exists(folder / "run/report.html"));
   CHECK(sh("train toy.toml -q --threads 1 --set train.steps=2 --set train.batch=8 --out @/named") == 0);
-  // By path, as a file.
+  // A recipe by its path.
   fs::copy_file(DAE_SOURCE "/train/recipes/toy.toml", folder / "mine.toml");
   CHECK(sh("train @/mine.toml -q --threads 1 --set train.steps=2 --set train.batch=8 --out @/mine") == 0);
   CHECK(read(folder / "mine/recipe.toml") == read(folder / "run/recipe.toml"));
@@ -139,7 +139,7 @@ TEST_CASE("sample and reconstruct into folders of PNG files; pairs of pictures a
   CHECK(bytes(folder / "made/originals") == bytes(folder / "made-originals.npz"));
   CHECK(bytes(folder / "made/originals") != bytes(folder / "made.npz"));
 
-  // The error said is that of the pixels, but for their rounding to bytes.
+  // The printed error is that of the pixels, up to their rounding to bytes.
   const std::vector<uint8_t> x = bytes(folder / "made-originals.npz"), y = bytes(folder / "made.npz");
   double squares = 0;
   for (size_t i = 0; i < x.size(); ++i) squares += std::pow((x[i] - y[i]) / 127.5, 2);

@@ -1,5 +1,5 @@
-// `dae compare`: the statistics against published values and repeated draws, and a tiny comparison as a
-// script reads it.
+// `dae compare`: the statistics against published values and repeated draws, and the JSON of a tiny
+// comparison.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -44,14 +44,15 @@ TEST_CASE("the interval holds the truth in 95 of 100 experiments") {
   for (int trial = 0; trial < kTrials; ++trial) {
     std::vector<double> a, b;
     const std::vector<double> z = normal({3 * kPairs}, {1, uint32_t(trial), 0}).values();
-    for (size_t i = 0; i < z.size(); i += 3) {  // what a pair has in common falls out
+    for (size_t i = 0; i < z.size(); i += 3) {  // the large part that a pair has in common cancels
       a.push_back(10 * z[i] + z[i + 1]);
       b.push_back(10 * z[i] + z[i + 2] + 0.7);
     }
     const Paired p = paired(a, b);
     held += std::fabs(p.difference - 0.7) <= p.half_width;
   }
-  // A share of 0.95 in 4,000 trials has a deviation of 0.0034; four of them.
+  // A fraction of 0.95 in 4,000 trials has a standard deviation of 0.0034. The limit is about four
+  // deviations.
   CHECK(double(held) / kTrials == doctest::Approx(0.95).epsilon(0.0145));
 }
 
@@ -94,14 +95,14 @@ TEST_CASE("autoencoders of images: held-out error first, and no metric that one 
     CHECK(m["verdict"] == "one seed");
     const bool lower =
         name == "reconstruction error, held out" || name == "step time, ms" || name.starts_with("loss_rec,");
-    CHECK(m["better"] == (lower ? "lower" : ""));  // of losses that two networks play over: neither
+    CHECK(m["better"] == (lower ? "lower" : ""));  // adversarial losses have no better direction
   }
   const std::string text =
       output(folder,
              "-q compare vaegan-cifar10 dae-vaegan-cifar10 --set data.kind=procedural --set "
              "model.width=0.03125 --set model.z_dim=8 --set train.steps=4 --set train.batch=4 --set "
              "train.log_every=1 --images 100 --seeds 1 --out @/pair");
-  CHECK(text.find("(-)") != std::string::npos);  // no deviation of one run
+  CHECK(text.find("(-)") != std::string::npos);  // one run has no deviation
   CHECK(text.find("(0)") == std::string::npos);
   CHECK(read(json["report"]).find("Measures, lower is better") == std::string::npos);
 }

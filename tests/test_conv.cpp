@@ -1,4 +1,4 @@
-// Matmul and convolution against plain loops, and bits against the number of threads.
+// Matmul and convolution against plain loops, and with equal bits for every number of threads.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -41,7 +41,7 @@ double relative_error(const std::vector<T>& found, const std::vector<T>& expecte
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-// Runs f(out) on 1, 2 and 3 threads: the same bits each time, and near what `oracle` writes.
+// Runs f(out) on 1, 2 and 3 threads. The bits must be equal, and near the result of `oracle`.
 template <class T, class F, class G>
 void check(int64_t size, F&& f, G&& oracle) {
   std::vector<T> expected = poisoned<T>(size), first;

@@ -1,4 +1,4 @@
-// Data: images and their resizing, the data sets, and the loader's order, crops and flips.
+// Images and their resizing, the data sets, and the order, crops and flips of the loader.
 #include <doctest/doctest.h>
 #include <stb/stb_image_write.h>
 #include <zlib.h>
@@ -37,7 +37,7 @@ std::string jpeg_of(const Image& image, int quality) {
   return jpeg;
 }
 
-// The line of the Error that f throws, or nothing.
+// Returns the message of the Error that f throws; empty if it throws none.
 template <class F>
 std::string error_of(F&& f) {
   try {
@@ -57,10 +57,13 @@ bool equal(const RawBatch& a, const RawBatch& b) {
 }  // namespace
 
 TEST_CASE("resize: values recorded from Pillow 12.0 and OpenCV") {
-  // y, x, c = np.ogrid[:7, :11, :3]
-  // a = ((x * x * 31 + y * 57 + x * y * 13 + c * 85) % 256).astype(np.uint8); p = Image.fromarray(a)
-  // nearest, bicubic, lanczos: np.array(p.resize((w, h), Image.BICUBIC))[window].ravel()
-  // bilinear, area: cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA)[window].ravel()
+  // The values come from this Python, with the filter in question:
+  //   y, x, c = np.ogrid[:7, :11, :3]
+  //   a = ((x * x * 31 + y * 57 + x * y * 13 + c * 85) % 256).astype(np.uint8)
+  //   nearest, bicubic, lanczos:
+  //     np.array(Image.fromarray(a).resize((w, h), Image.BICUBIC))[window].ravel()
+  //   bilinear, area:
+  //     cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA)[window].ravel()
   Image a{7, 11, {}};
   for (int y = 0; y < 7; ++y)
     for (int x = 0; x < 11; ++x)
@@ -119,7 +122,7 @@ TEST_CASE("resize: values recorded from Pillow 12.0 and OpenCV") {
     int furthest = 0;
     for (size_t i = 0; i < b.bytes.size(); ++i)
       furthest = std::max(furthest, std::abs(int(b.bytes[i]) - row.expected[i]));
-    // OpenCV rounds once, at the end; here each direction rounds: at most 1 + 1/2 apart, in bytes 1.
+    // OpenCV rounds once, at the end; here each direction rounds. So bytes differ by at most 1.
     CHECK(furthest <= (row.filter == "bilinear" || row.filter == "area" ? 1 : 0));
   }
   for (const char* filter : {"nearest", "bilinear", "area", "bicubic", "lanczos"})  // its own size: itself
@@ -151,7 +154,7 @@ TEST_CASE("PNG: a round trip keeps every byte; JPEG comes near") {
   double error = 0;
   for (size_t i = 0; i < back.bytes.size(); ++i)
     error += std::abs(int(back.bytes[i]) - int(smooth.bytes[i])) / double(back.bytes.size());
-  CHECK(error < 2);  // quality 95 on a gradient: a level or so
+  CHECK(error < 2);  // a JPEG of quality 95 changes a gradient by about one level
 }
 
 TEST_CASE("JPEG of every kind of chroma, in one pass and in several, has Pillow's bytes") {
@@ -172,7 +175,7 @@ TEST_CASE("JPEG of every kind of chroma, in one pass and in several, has Pillow'
   CHECK(files == 12);
 }
 
-// What libjpeg would fill with grey: coded data that end early, between whole segments.
+// If the coded data end early, between whole segments, libjpeg alone would fill the rest with grey.
 TEST_CASE("a JPEG whose scan lacks data is refused, and so is one of too many scans") {
   const Safetensors golden(DAE_SOURCE "/tests/golden/jpeg.safetensors");
   const auto bytes = [&](const char* name) {
@@ -198,7 +201,7 @@ TEST_CASE("damaged images: every cut and every flipped bit of a PNG is refused")
   const std::string png = read_file(folder / "a.png"), jpeg = jpeg_of(image, 90);
   for (const std::string& whole : {png, jpeg}) {
     CHECK(error_of([&] { check_image("a", whole); }).empty());
-    CHECK(error_of([&] { check_image("a", whole + "more"); }).empty());  // cameras append
+    CHECK(error_of([&] { check_image("a", whole + "more"); }).empty());  // cameras append data
     for (size_t size = 0; size < whole.size(); ++size)
       CHECK_FALSE(error_of([&] { check_image("a", whole.substr(0, size)); }).empty());
   }
@@ -207,7 +210,7 @@ TEST_CASE("damaged images: every cut and every flipped bit of a PNG is refused")
     flipped[bit / 8] = char(flipped[bit / 8] ^ (1 << bit % 8));
     CHECK_FALSE(error_of([&] { check_image("a", flipped); }).empty());
   }
-  for (size_t bit = 0; bit < 8 * jpeg.size(); ++bit) {  // has no checksum: decoded or refused
+  for (size_t bit = 0; bit < 8 * jpeg.size(); ++bit) {  // no checksum: it is decoded or refused
     std::string flipped = jpeg;
     flipped[bit / 8] = char(flipped[bit / 8] ^ (1 << bit % 8));
     error_of([&] { decode_image("a", flipped); });
@@ -253,7 +256,7 @@ TEST_CASE("CIFAR-10: bytes to numbers exactly, planes to pixels, labels, the ord
   }
   CHECK(nlohmann::json::parse(single.manifest())["count"] == 50000);
 
-  Recipe recipe;  // the labels arrive in the training loop's batch
+  Recipe recipe;  // the labels must reach the batch of the training loop
   recipe.data.path = folder / "data_batch_1.bin";
   recipe.train.batch = 16;
   Feed feed(recipe, 0);
@@ -262,7 +265,7 @@ TEST_CASE("CIFAR-10: bytes to numbers exactly, planes to pixels, labels, the ord
   REQUIRE(batch.labels.size() == 16);
   std::set<int64_t> seen(batch.labels.data<int64_t>(), batch.labels.data<int64_t>() + 16);
   CHECK(seen.size() > 3);
-  for (int64_t i = 0; i < 16; ++i) {  // shuffled and flipped: the record with these pixels has this label
+  for (int64_t i = 0; i < 16; ++i) {  // finds the record with these pixels, which must have this label
     const float* x = batch.x.data<float>() + i * 3072;
     bool found = false;
     for (size_t at = 0; at < 10000 && !found; ++at) {
@@ -279,7 +282,7 @@ TEST_CASE("CIFAR-10: bytes to numbers exactly, planes to pixels, labels, the ord
 
 TEST_CASE("a folder: its order, labels, crops, and what its hashes tell") {
   const Folder folder;
-  // 20 x 40 and 40 x 20 pictures whose red is the column and green the row; blue numbers the picture.
+  // Pictures of 20 x 40 and 40 x 20 pixels. Red is the column, green the row, blue the number of the picture.
   const std::vector<std::string> names = {"b/1.png", "a/2.PNG", "c.png", "a-b/3.png", "a/deep/4.jpeg"};
   for (size_t k = 0; k < names.size(); ++k) {
     std::filesystem::create_directories((folder.path / names[k]).parent_path());
@@ -309,7 +312,7 @@ TEST_CASE("a folder: its order, labels, crops, and what its hashes tell") {
       CHECK(pixel(v, i, 0, 0, 1) == (tall ? 10 : 0));
       CHECK(pixel(v, i, 19, 19, 0) == (tall ? 19 : 29));
     }
-    CHECK(batch.labels == std::vector<int64_t>{1, 0, 0, 2, -1});  // a, a-b, b; c lies in none
+    CHECK(batch.labels == std::vector<int64_t>{1, 0, 0, 2, -1});  // folders a, a-b, b; c is in none
   }
   options.crop = "random", options.flip = true, options.seed = 6;
   Loader one(options), again(options);
@@ -338,9 +341,9 @@ TEST_CASE("a folder: its order, labels, crops, and what its hashes tell") {
     }
   }
   CHECK(differs);
-  CHECK(offsets.size() == 21);  // 300 draws of 0 .. 20: missing one has probability 21 (20/21)^300 < 1e-5
+  CHECK(offsets.size() == 21);  // 300 draws of 21 offsets miss one with probability 21 (20/21)^300 < 1e-5
   CHECK(*offsets.rbegin() == 20);
-  CHECK(std::abs(double(flips) / double(total) - 0.5) < 0.12);  // four deviations
+  CHECK(std::abs(double(flips) / double(total) - 0.5) < 0.12);  // four standard deviations
 
   const auto manifest = [&] { return nlohmann::json::parse(Loader(options).manifest()); };
   const nlohmann::json first = manifest();
@@ -363,7 +366,7 @@ TEST_CASE("a long image is cut without being made whole") {
   const Folder folder;
   const std::vector<uint8_t> bytes = random_bytes(30000 * 3, 8);
   save_png(folder / "a.png", bytes.data(), 1, 30000, 3);
-  LoaderOptions options;  // as a whole: 512 x 15,360,000
+  LoaderOptions options;  // the whole resized image would have 512 x 15,360,000 pixels
   options.kind = "folder", options.path = folder.path.string(), options.size = 512, options.batch = 1;
   options.filter = "lanczos";
   Loader loader(options);
@@ -378,7 +381,7 @@ TEST_CASE("the loader: permutations by epoch, and a resumed start sees what the 
     Loader loader(options);
     for (int i = 0; i < 22; ++i) batches.push_back(loader.next());
   }
-  for (const int64_t start : {1, 7, 13, 20}) {  // seven batches an epoch: across its border too
+  for (const int64_t start : {1, 7, 13, 20}) {  // an epoch has seven batches, so some cross its end
     options.start = start;
     Loader loader(options);
     for (size_t i = size_t(start); i < batches.size(); ++i) CHECK(equal(loader.next(), batches[i]));
@@ -397,7 +400,7 @@ TEST_CASE("the loader: permutations by epoch, and a resumed start sees what the 
   CHECK(std::set(first.begin(), first.end()).size() == 49);
   CHECK(std::set(second.begin(), second.end()).size() == 49);
   CHECK(first != second);
-  options.seed = 4;  // the pictures follow from the seed as well: compare the orders by tensors of one set
+  options.seed = 4;  // the seed changes the pictures too, so the orders are compared on tensors of one set
   const Folder folder;
   std::vector<float> numbers(50);
   for (size_t i = 0; i < 50; ++i) numbers[i] = float(i);

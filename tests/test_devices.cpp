@@ -1,5 +1,5 @@
-// Runs that move between devices, through the program: started on (emulated) CUDA and resumed on the CPU, and
-// the other way round.
+// Runs of the program that move between devices: started on (emulated) CUDA and resumed on the CPU, and the
+// opposite.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -23,7 +23,7 @@ std::vector<nlohmann::json> metrics(const std::string& path) {
   return lines;
 }
 
-// Both runs logged every step; losses agree to `limit`.
+// Checks that both runs logged every step and that their losses agree to `limit`.
 void check_near(const std::string& a, const std::string& b, size_t steps, double limit) {
   const auto x = metrics(a + "/metrics.jsonl"), y = metrics(b + "/metrics.jsonl");
   REQUIRE(x.size() == steps);
@@ -45,7 +45,8 @@ void train(const Folder& folder, const char* program, const std::string& argumen
 
 }  // namespace
 
-// f32 sums in another order, 1e-6 a step, over 16 steps of a net without norms: three digits of room.
+// f32 sums in another order differ by 1e-6 a step. The limit leaves three digits for 16 steps of a network
+// without norms.
 TEST_CASE("the toy VAE with averages: started on one device, resumed on the other") {
   const Folder folder;
   const std::string toy =
@@ -63,8 +64,8 @@ TEST_CASE("the toy VAE with averages: started on one device, resumed on the othe
               (cuda_first ? "" : graph));
     check_near(folder / run, folder / "whole", 16, 1e-3);
   }
-  // Begun in f16 with its loss scale, gone on in f32 on the CPU, where there is none, and back. Half a
-  // percent a loss in f16; 16 steps.
+  // The run begins in f16 with a loss scale, goes on in f32 on the CPU, which has none, and back. A loss in
+  // f16 differs by half a percent.
   train(folder, kCuda, toy + "--set dtype=f16 --out @/half --set train.steps=4");
   train(folder, kCpu, toy + "--set dtype=f32 --resume --out @/half --set train.steps=12");
   train(folder, kCuda, toy + "--set dtype=f16 --resume --out @/half --set train.steps=16");
@@ -107,7 +108,7 @@ TEST_CASE("resume on CUDA is bit-exact, captured or not") {
     fs::remove(folder / run + "/checkpoints/step-00000008.safetensors");
     train(folder, kCuda, toy + "--resume --out @/" + run + " --set train.graph=" + graph);
     CHECK(read(folder / run + "/metrics.jsonl") == read(folder / "whole/metrics.jsonl"));
-    // All but the recipe in the metadata, where the switch stands.
+    // Compares all but the recipe in the metadata, which names the switch.
     const std::string a = read(folder / run + "/" + last), b = read(folder / "whole/" + last);
     const size_t tail = std::min(a.size(), b.size()) - 8192;
     CHECK(a.substr(a.size() - tail) == b.substr(b.size() - tail));

@@ -1,4 +1,4 @@
-// dae doctor: what it says, and that a failure is seen.
+// `dae doctor`: its output, and that it reports a failure.
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>

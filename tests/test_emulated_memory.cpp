@@ -1,5 +1,5 @@
-// Memory, streams and devices of the emulated device: what a GPU would forbid, or make wrong without a word,
-// stops with a line or gives a wrong result. Each test plants the bug.
+// Memory, streams and devices of the emulated device. What a GPU forbids, or what silently gives a wrong
+// result there, must stop with a message or give a wrong result here. Each test plants the bug.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,8 +21,8 @@ std::string stopped(F f) {
   return error_of(f, Fault::internal);
 }
 
-// What f writes to stderr in a process of its own, which it ends with exit code 1. Nothing in it may run on
-// more than one core.
+// Returns what f writes to stderr in a child process, which must end with exit code 1. f must use one core
+// only.
 std::string line_of_child(const std::function<void()>& f) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
@@ -62,7 +62,8 @@ struct Pointers {
   const float* x;
 };
 __global__ void of_struct(float* y, Pointers p) { y[threadIdx.x] = p.x[threadIdx.x]; }
-// Every block but the first, which is at work meanwhile, so that another thread meets the fault.
+// Every block but the first faults, while the first is busy; so the fault happens on another thread of the
+// host.
 __global__ void faults(float* y) {
   float sum = 0;
   for (int i = 0; blockIdx.x == 0 && i < 20'000'000; ++i) sum += y[i % 64];
@@ -116,13 +117,13 @@ TEST_CASE("an argument of a kernel cannot be memory of the host, wherever in it 
   auto f = [pointer](int i) { return pointer[i]; };
   check_has(stopped([&] { launch(device(), "of_lambda", of_lambda<decltype(f)>, 1, 5, 0, y.data, f); }),
             line);
-  // Pinned memory and the name of an op are not.
+  // Pinned memory and the name of an op are not refused.
   launch(device(), "report", report_kernel, 1, 32, 0, wrong_index(), "op", 7);
   check_has(stopped([&] { y.download(); }), "op: index 7 is not in [0, 7)");
 }
 
 TEST_CASE("one element beside an allocation stops") {
-  for (const int64_t n : {64, 67}) {  // up to the page that nobody can touch, and not quite
+  for (const int64_t n : {64, 67}) {  // the memory ends at the page that nobody can touch, or before it
     CAPTURE(n);
     Array<float> x(n, 1), y(n);
     copy(y.data, x.data, unsigned(n));
@@ -132,7 +133,7 @@ TEST_CASE("one element beside an allocation stops") {
               (n == 64 ? "writes byte " : "wrote byte ") + std::to_string(4 * n) + " of" + beside);
     check_has(stopped([&] { copy(y.data, x.data, unsigned(n), -1), synchronise(); }),
               "wrote byte -4 of" + beside);
-    copy(y.data, x.data, unsigned(n));  // what was written beside it is gone
+    copy(y.data, x.data, unsigned(n));  // the write outside y had no lasting effect
     synchronise();
     if (n == 64)
       check_has(stopped([&] { copy(y.data, x.data, unsigned(n), 0, 1), synchronise(); }),
@@ -204,8 +205,7 @@ TEST_CASE("of the memory for a function's kernels the next call spoils what the 
             "wrote byte 20 of an allocation of 20");
 }
 
-// ---- streams
-// ------------------------------------------------------------------------------------------------
+// ---- streams ----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -231,8 +231,7 @@ TEST_CASE("late streams show a missing wait, and not one that is there") {
   CHECK(std::equal(host, host + 5, std::vector<float>(5).begin()));  // the planted bug: no wait
   synchronise();
   CHECK(std::equal(host, host + 5, x.host.begin()));
-  // A place that is filled again before the device has read it, as it would be without the wait for the
-  // event.
+  // Host memory is filled again before the device has read it, as happens without the wait for the event.
   cudaEvent_t read;
   check(cudaEventCreateWithFlags(&read, cudaEventDisableTiming), "an event");
   for (const bool waits : {false, true}) {
@@ -267,7 +266,7 @@ TEST_CASE("late work happens when memory is freed, a queue is full, or its error
     copy(y.data, between.data, 5);
   }
   CHECK(y.download() == x.host);
-  copy(x.data, y.data, 5, 1);  // past the end: nobody has noticed yet
+  copy(x.data, y.data, 5, 1);  // writes past the end, which is not reported yet
   check_has(stopped(synchronise), "wrote byte 20");
   for (int i = 0; i < 2000; ++i) copy(x.data, y.data, 5);
   CHECK(x.download() == x.host);
@@ -315,8 +314,7 @@ TEST_CASE("seconds of the device are those of the work between") {
   emulate::set_late(false);
 }
 
-// ---- devices
-// ------------------------------------------------------------------------------------------------
+// ---- devices ----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -352,13 +350,13 @@ TEST_CASE("a device's memory and streams are not the other's") {
             "--device: expected one of 2 CUDA devices, found cuda:2");
 }
 
-// ---- multiprocessors
-// ----------------------------------------------------------------------------------------
+// ---- multiprocessors --------------------------------------------------------------------------------------
 
 namespace {
 
-// The sum of x by as many blocks as the device has multiprocessors; right: each takes one part of `parts`
-// after the other, and the parts are added in order.
+// Sums x with as many blocks as the device has multiprocessors. If Right, each block takes one of `parts`
+// parts after the other, and the parts are added in order, so the result does not depend on the number of
+// blocks.
 template <bool Right>
 __global__ void persistent_sum(float* part_of, const float* x, int n, int parts) {
   const int step = Right ? parts : int(gridDim.x);

@@ -1,11 +1,10 @@
-// The emulated device: barriers, shared memory and copies. Every check has a kernel with the bug that it
-// finds (emulator.h).
+// The emulated device: barriers, shared memory and copies. For every check there is a kernel with the bug
+// that it finds (emulator.h).
 #include "tests/emulator.h"
 
 namespace {
 
-// ---- barriers of a block and a warp
-// -------------------------------------------------------------------------
+// ---- barriers of a block and a warp -----------------------------------------------------------------------
 
 template <Bug B>
 __global__ void reverse(float* y, const float* x) {
@@ -62,7 +61,7 @@ __global__ void uninitialised(float* y) {
   y[threadIdx.x] = s[int(threadIdx.x)];
 }
 
-// Sums over warps and blocks of a size that is not a power of two.
+// Sums over warps and over blocks whose size is not a power of two.
 __global__ void sums(float* y, const float* x, int n) {
   float of_block = 0;
   for (int i = int(threadIdx.x); i < n; i += int(blockDim.x)) of_block += x[i];
@@ -71,8 +70,7 @@ __global__ void sums(float* y, const float* x, int n) {
   y[2 * threadIdx.x] = of_block, y[2 * threadIdx.x + 1] = most;
 }
 
-// ---- asynchronous copies
-// ------------------------------------------------------------------------------------
+// ---- asynchronous copies ----------------------------------------------------------------------------------
 
 template <Bug B>
 __global__ void copy_16(float* y, const float* x) {
@@ -97,7 +95,7 @@ bool run_copy_16() {
 
 enum class Tma { right, no_wait, no_init_fence, no_proxy_fence, small_view, no_store_wait };
 
-// y = 2 x for a tensor (rows, 64) of floats, 8 rows a block, through boxes of (8, 32).
+// y = 2 x for a tensor (rows, 64) of floats. A block takes 8 rows, in boxes of (8, 32).
 template <Tma B>
 __global__ void twice(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap y) {
   DynamicShared shared;
@@ -139,7 +137,8 @@ bool run_twice(Swizzle swizzle = Swizzle::none) {
   return true;
 }
 
-// A box that hangs over every edge of (n, h, w, c), with every second row and column: what is outside is 0.
+// Reads a box that reaches beyond every edge of (n, h, w, c), with every second row and column. Elements
+// outside are 0.
 __global__ void window(const __grid_constant__ TensorMap x, float* y, int h, int w) {
   DynamicShared shared;
   const auto box = shared.take<float>(3 * 4 * 8, 128);

@@ -1,16 +1,15 @@
-// The emulated device: what Hopper's instructions ask of a kernel: fences between the two ways to memory,
-// waits that may fail, registers that are shared out, operands that stay; and how tensor cores add
-// (emulator.h).
+// The emulated device: what Hopper's instructions require of a kernel, and how tensor cores add (emulator.h).
+// The requirements are fences between the generic and the async proxy, waits that may fail, register counts
+// that are moved between warpgroups, and operands that stay unchanged while they are in use.
 #include "tests/emulator.h"
 
 namespace {
 
-// ---- proxies
-// ------------------------------------------------------------------------------------------------
+// ---- proxies ----------------------------------------------------------------------------------------------
 
 enum class Fence { by_writers, none, by_issuer, after_barrier, of_mbarriers };
 
-// Between the writes of all threads and a use by TMA or wgmma.
+// Comes between the writes of all threads and their use by TMA or wgmma.
 template <Fence F>
 void fence_and_meet() {
   if (F == Fence::by_writers) fence_proxy_async();
@@ -40,7 +39,7 @@ bool run_fenced_store() {
   return std::equal(x, x + 8 * 32, y);
 }
 
-// y (64, 64) = a b of ones: warpgroup 1 writes b, warpgroup 0 multiplies by fragments of its own.
+// y (64, 64) = a b, all ones. Warpgroup 1 writes b; warpgroup 0 multiplies it by fragments of its own.
 template <Fence F>
 __global__ void __launch_bounds__(256) fenced_operand(float* y) {
   DynamicShared shared;
@@ -104,7 +103,7 @@ bool run_refill() {
   return std::equal(x, x + 128, y);
 }
 
-// Stores x, uses the box again, and takes a look at y.
+// Stores x, uses the box again, and reads y.
 template <bool Read>
 __global__ void store_and_look(const __grid_constant__ TensorMap map, const float* y, float* seen) {
   DynamicShared shared;
@@ -129,8 +128,7 @@ bool run_store_and_look() {
   return seen.download()[0] == 31;
 }
 
-// ---- registers, elections, waits
-// ----------------------------------------------------------------------------
+// ---- registers, elections, waits --------------------------------------------------------------------------
 
 enum class Registers { right, too_many, none_freed, one_warp, two_numbers, wrong_way };
 
@@ -158,7 +156,7 @@ bool run_share_registers() {
   return y == std::vector<float>(384, 1.0f);
 }
 
-// The elected lane says what lane 0 has; with the bug it takes itself for lane 0.
+// The elected lane broadcasts a value of lane 0. With the bug it assumes that it is lane 0.
 template <Bug B>
 __global__ void elect(int* y) {
   const int mine = lane_of_warp() == 0 ? 7 : 0, of_first = __shfl_sync(0xffffffffu, mine, 0);
@@ -196,12 +194,12 @@ bool run_impatient() {
   return std::equal(x, x + 32, y);
 }
 
-// ---- tensor cores
-// -------------------------------------------------------------------------------------------
+// ---- tensor cores -----------------------------------------------------------------------------------------
 
 __device__ uint32_t two(const bf16* p) { return uint32_t(p[0].bits) | uint32_t(p[1].bits) << 16; }
 
-// y = c + sum over 16 of a b, in every lane, by mma and by wgmma; b (64, 64) has the same row 64 times.
+// y = c + the sum of 16 products of a and b, in every lane, by mma and by wgmma. b (64, 64) has 64 equal
+// rows.
 __global__ void sum_by_mma(float* y, const bf16* a, const bf16* b, float c) {
   const int t = 2 * (lane_of_warp() % 4);
   const uint32_t fa[4] = {two(a + t), two(a + t), two(a + t + 8), two(a + t + 8)};
@@ -330,10 +328,10 @@ TEST_CASE("tensor cores add as GPUs do, where that is asked for") {
       {same(1, 1, 1.5f, power(-23)), 1 + power(-22), 1 + power(-23),
        1 + power(-23)},  // the result is cut off
       {same(-1, 1, 1.5f, -power(-23)), -1 - power(-22), -1 - power(-23), -1 - power(-23)},
-      {same(1, 16, 1, power(-24)), 1, 1 + power(-20), 1 + power(-20)},  // all at once
+      {same(1, 16, 1, power(-24)), 1, 1 + power(-20), 1 + power(-20)},  // the products are added at once
       {same(1, 16, 1, power(-25)), 1, 1 + power(-21), 1},               // 25 bits, or 24
       {same(1, 16, 1, power(-26)), 1, 1, 1},
-      // A product's exponent is the sum of its factors': 0 for 1.5 x 1.5.
+      // The exponent of a product is the sum of those of its factors: 0 for 1.5 x 1.5.
       {after(1.5f, 1.5f, same(0, 15, 1, power(-25))), 2.25f, 2.25f + power(-22), 2.25f},
       {same(0, 1, power(-100), power(-20)), power(-120), power(-120), power(-120)},
       {same(INFINITY, 1, 1, 1), INFINITY, INFINITY, INFINITY},

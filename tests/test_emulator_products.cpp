@@ -1,4 +1,4 @@
-// The emulated device: products by mma and by TMA, mbarriers and wgmma, exact or with one bug each
+// The emulated device: matrix products by mma, and by TMA, mbarriers and wgmma. Each is exact or has one bug
 // (emulator.h).
 #include "tests/emulator.h"
 
@@ -29,8 +29,8 @@ struct Product {  // y (m, n) = a (m, k) b (n, k)^T
   bool right() const { return y == expected; }
 };
 
-// Tiles of 64 x 64 x 32, two buffers, four warps of 32 x 32. A row of 32 elements is four chunks of 16 bytes;
-// chunk c of row r stands at c ^ (r / 2 % 4), so that ldmatrix meets every bank once.
+// Tiles of 64 x 64 x 32, two buffers, four warps of 32 x 32. A row of 32 elements is four chunks of 16 bytes.
+// Chunk c of row r lies at place c ^ (r / 2 % 4), so that ldmatrix reads every bank once.
 template <class T, Bug B>
 __global__ void __launch_bounds__(128) gemm_mma(float* y, const T* a, const T* b, int m, int n, int k) {
   SHARED(T, sa, 2 * 64 * 32);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(128) gemm_mma(float* y, const T* a, const T* b
       for (int i = 0; i < 2; ++i)
         for (int j = 0; j < 4; ++j) mma_m16n8k16<T>(d[i][j], fa[i], fb[j]);
     }
-    if (B == Bug::none) __syncthreads();  // before the next step's copies replace what was read
+    if (B == Bug::none) __syncthreads();  // the next step's copies overwrite what was read
   }
   for (int i = 0; i < 2; ++i)
     for (int j = 0; j < 4; ++j)
@@ -83,7 +83,7 @@ bool run_gemm_mma() {
   return p.right();
 }
 
-// ldmatrix_trans of b stored (k, n) gives the same fragments as ldmatrix of its transpose.
+// Checks that ldmatrix_trans of b stored (k, n) gives the same fragments as ldmatrix of its transpose.
 __global__ void transposes(uint32_t* y, const bf16* x) {
   SHARED(bf16, rows, 16 * 16);
   SHARED(bf16, columns, 16 * 16);
@@ -103,9 +103,9 @@ __global__ void transposes(uint32_t* y, const bf16* x) {
 enum class Hopper { right, no_wait, no_fence, no_full, no_empty, early_release };
 constexpr int kStages = 2;
 
-// Warp-specialised: warpgroup 0 loads tiles of (128, 64) of a and (N, 64) of b through TMA, warpgroups 1 and
-// 2 multiply 64 rows each; a ring of kStages tiles, each with a barrier for full and one for empty. The two
-// blocks of a cluster have the same columns, and each loads half of b for both.
+// A warp-specialised product. Warpgroup 0 loads tiles of (128, 64) of a and (N, 64) of b through TMA;
+// warpgroups 1 and 2 multiply 64 rows each. The tiles form a ring of kStages, each with a full and an empty
+// barrier. The two blocks of a cluster have the same columns, and each loads half of b for both.
 template <class T, int N, Hopper B>
 __global__ void __launch_bounds__(384, 1)
     gemm_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(384, 1)
 }
 template <class T, int N, Hopper B>
 bool run_gemm_wgmma() {
-  Product<T> p(200, N + 16, 192 + 8);  // two blocks of rows, edges everywhere
+  Product<T> p(200, N + 16, 192 + 8);  // two blocks of rows, with partial tiles at every edge
   const size_t bytes = kStages * (128 + N) * 64 * sizeof(T) + 128 * N * sizeof(float) + 2 * kStages * 8;
   launch(kCudaDevice, "gemm_wgmma", gemm_wgmma<T, N, B>, Grid(2, 2).in_clusters(2), 384, bytes,
          tensor_map(there(p.a).data, {p.m, p.k}, {128, 64}),
@@ -174,7 +174,7 @@ bool run_gemm_wgmma() {
   return p.right();
 }
 
-// y (64, 64) = a (64, 64) b (64, 64), b stored (k, n), a from registers or stored (k, m).
+// y (64, 64) = a (64, 64) b (64, 64). b is stored (k, n); a comes from registers or is stored (k, m).
 template <bool FromRegisters>
 __global__ void __launch_bounds__(128)
     other_operands(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* y,

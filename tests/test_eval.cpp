@@ -1,5 +1,5 @@
-// The metrics against what public implementations gave (tests/golden/make_eval_golden.py), dae eval as a user
-// runs it, and published figures where the shared data is at hand.
+// The metrics against recorded results of public implementations (tests/golden/make_eval_golden.py), `dae
+// eval` as a user runs it, and published figures where the shared data is present.
 
 #include <nlohmann/json.hpp>
 
@@ -17,9 +17,9 @@
 
 namespace {
 
-// f32 through 48 layers, whose products are added in another order: 1e-7 a layer.
+// In f32 through 48 layers, whose products are added in another order: 1e-7 a layer.
 constexpr double kNetworkLimit = 2e-5;
-// f64, or f32 features in f64 arithmetic.
+// In f64, or f32 features in f64 arithmetic.
 constexpr double kScoreLimit = 1e-9;
 
 const Golden& golden() {
@@ -40,7 +40,7 @@ Tensor rows(const std::string& name, int64_t count, int64_t width, double factor
   return Tensor::of({count, width}, u);
 }
 
-// The script's weights: convolutions get 2.5 times the formula.
+// Fills a network with the script's weights: the formula, times 2.5 for convolutions.
 void fill_network(const std::vector<Param*>& state) {
   for (Param* p : state) {
     if (p->counter) continue;
@@ -157,7 +157,7 @@ TEST_CASE("LPIPS with its three trunks: distance and gradient in f64") {
     const Tensor d = net(a.value, pixels("second"));
     Param* const wrt[] = {&a};
     const std::string entry = std::string("lpips.") + name(kind);
-    // The scaling's constants are products rounded once more than the package's.
+    // The constants of the colour scaling are rounded once more than those of the package.
     CHECK(relative_error(d, golden()[entry]) < 1e-6);
     CHECK(relative_error(grad(sum(d), wrt)[0], from_torch(golden()[entry + ".gradient"])) < 1e-6);
   }
@@ -178,7 +178,7 @@ TEST_CASE("Frechet distance: full rank, fewer images than features, itself, any 
   const Tensor a = rows("samples", 50, 16), b = rows("reference", 45, 16, 1.1), few = rows("few", 9, 16);
   const Statistics sa = statistics_of(a), sb = statistics_of(b), sf = statistics_of(few);
   CHECK(frechet_distance(sa, sb) == doctest::Approx(golden()["frechet"].item()).epsilon(kScoreLimit));
-  // Roots of eigenvalues that are zero but for rounding: 1e-16 becomes 1e-8.
+  // Eigenvalues that are 0 up to a rounding error of 1e-16 have roots up to 1e-8.
   CHECK(frechet_distance(sf, sb) == doctest::Approx(golden()["frechet.singular"].item()).epsilon(1e-6));
   CHECK(std::abs(frechet_distance(sa, sa)) < 1e-9);
   const int before = thread_count();
@@ -208,7 +208,7 @@ TEST_CASE("NumPy's permutations, Inception Score, KID, precision and recall as t
   }
   CHECK_THROWS_AS(inception_score(logits, protocol_named("pytorch-fid")), Error);
 
-  // The package multiplies features in f32.
+  // The package multiplies the features in f32.
   const Tensor a = rows("samples", 50, 16), b = rows("reference", 45, 16, 1.1);
   const MeanStd kid = kernel_distance(a, b, 7, 20);
   CHECK(kid.mean == doctest::Approx(golden()["kid"].values()[0]).epsilon(1e-4));
@@ -244,7 +244,7 @@ TEST_CASE("dae eval: a file that ends early, saved statistics, errors in one lin
   const auto saved = json_of(folder, "--threads 1 eval fid @/a.npz @/stats.npz" + weights);
   CHECK(saved["value"] == direct["value"]);
   CHECK(saved["provenance"]["reference"]["count"] == 66);
-  // The same numbers under other names: of another tool, of another protocol, by other weights.
+  // The same numbers with the names of another tool, another protocol or other weights.
   const Npz stats(folder / "stats.npz");
   std::vector<TensorEntry> foreign;
   for (const TensorEntry& e : stats.entries())
@@ -328,7 +328,7 @@ TEST_CASE("dae eval: samples of a run, and its reconstructions beside its data")
   CHECK(paired["provenance"]["samples"]["seed"] == 0);
   CHECK(paired["provenance"]["jpeg_decoder"] == jpeg_decoder());
   CHECK(json_of(folder, "eval psnr @/run @/y.npz --reconstructions --count 6")["value"].is_null());
-  // Samples are no one's partners, and an image counts once.
+  // Samples have no partner images, and each image counts once.
   check(folder, {"eval psnr @/run @/samples.npz", 2, {"no partner", "--reconstructions"}});
   check(folder, {"eval ssim @/samples.npz @/run --count 3", 2, {"no partner", "--reconstructions"}});
   check(folder, {"eval psnr @/run --reconstructions --count 9", 2, {"--count", "8 examples", "9"}});
@@ -339,8 +339,8 @@ TEST_CASE("dae eval: samples of a run, and its reconstructions beside its data")
 
 TEST_CASE("published figures, where the weights are at hand") {
   if (!shared_data()) return;
-  // TorchMetrics' example of LPIPS: uniform images of torch.manual_seed(123), recorded as 0.1008; here
-  // formula images, whose distance the lpips package gives with the same weights.
+  // TorchMetrics' example of LPIPS has uniform images of torch.manual_seed(123) and the result 0.1008. The
+  // images here follow the formula; their distance is that of the lpips package with the same weights.
   const LpipsNetwork net = load_lpips(kShared + "lpips/lpips-squeeze-v0.1.safetensors", Device::cpu);
   CHECK(net.net == LpipsNet::squeeze);
   CHECK(lpips(net, {image("first", 100, 100)}, {image("second", 100, 100)})[0] ==

@@ -1,4 +1,4 @@
-// What fuzzing found worth keeping (tests/fuzz), through the readers: each file is read or refused.
+// Runs the readers over the corpus of the fuzzers (tests/fuzz): each file is read or refused.
 #include <doctest/doctest.h>
 
 #include <filesystem>

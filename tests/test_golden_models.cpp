@@ -1,5 +1,6 @@
-// Ten training steps of small models against PyTorch: losses, the gradients of the first step, and every
-// weight and running statistic after the last. A GAN is chaotic in f32, so its curve is compared in f64.
+// Ten training steps of small models against PyTorch: the losses, the gradients of the first step, and every
+// weight and running statistic after the last step. A GAN is chaotic in f32, so its losses are compared in
+// f64.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 
 namespace {
 
-// Rows of the recording in the order of the draws.
+// Gives the recorded rows of noise in the order of the draws.
 class RecordedNoise : public Noise {
  public:
   explicit RecordedNoise(const Tensor& rows) : rows_(rows) {}
@@ -34,7 +35,7 @@ class RecordedNoise : public Noise {
   int64_t used_ = 0;
 };
 
-// What the script recorded of the recipe; the toy's width is of no use to it.
+// Returns the settings that the script recorded. The toy model has no width, so that one is left out.
 std::vector<std::string> settings(const Golden& golden, const std::string& recipe) {
   std::vector<std::string> sets;
   for (const std::string& key : golden.names("recipe."))
@@ -60,7 +61,7 @@ struct Run {
     experiment->set_lr_factor(factor);
     return read(experiment->step(slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), noise));
   }
-  // The recorded losses of a step; others that the experiment logs are its own affair.
+  // Checks the recorded losses of a step. The experiment may log others.
   void check_losses(const Metrics& metrics, const std::string& prefix, int64_t index, double limit) {
     for (const std::string& name : golden.names(prefix)) {
       const auto found =
@@ -76,7 +77,7 @@ struct Run {
     size_t seen = 0;
     for (auto& [name, optimizer] : experiment->optimizers()) {
       for (Group& group : optimizer->groups()) {
-        if (group.frozen || optimizer->steps(group.name) == 0) continue;  // or it rested
+        if (group.frozen || optimizer->steps(group.name) == 0) continue;  // 0: the balance rule paused it
         for (const Param* p : group.params) {
           NoGrad off;
           const Tensor g = scale(optimizer->moments(*p).m, 1 / (1 - recipe.optimizer.beta1));
@@ -105,7 +106,7 @@ struct Run {
   RecordedNoise noise{golden["noise"]};
 };
 
-// f64: the whole curve, gradients and weights. f32: the first step, against PyTorch's own in f32.
+// Compares in f64 all losses, the gradients and the weights, and in f32 the first step with PyTorch's in f32.
 void compare(const std::string& file, const std::string& recipe, int stage = 1) {
   const Golden golden(file);
   Run run(golden, recipe, "f64", stage);
@@ -120,7 +121,7 @@ void compare(const std::string& file, const std::string& recipe, int stage = 1) 
   first.check_losses(first.step(0), "first.", 0, 1e-5);
 }
 
-// The same curve from `dae train --init` on a tensors data set; one object a step.
+// Compares the losses of `dae train --init` on a tensors data set, which logs one object a step.
 void compare_program(const std::string& file, const std::string& recipe, const std::string& dtype,
                      const std::string& prefix, double limit) {
   namespace fs = std::filesystem;

@@ -1,5 +1,5 @@
-// Layers against PyTorch: outputs, and the gradients of every input for a recorded dy; f64 to 1e-10, f32 to
-// 1e-5.
+// Layers against PyTorch: the outputs, and the gradients of every input for a recorded dy. The limits are
+// 1e-10 in f64 and 1e-5 in f32.
 #include <map>
 
 #include "tests/golden.h"
@@ -7,7 +7,7 @@
 namespace {
 using V = const std::vector<Tensor>&;
 struct Case {
-  std::vector<std::string> inputs;  // as recorded, in the order of `run`; those of integers have no gradient
+  std::vector<std::string> inputs;  // recorded names in the order of `run`; integers have no gradient
   std::function<Tensor(V)> run;
 };
 

@@ -1,5 +1,5 @@
-// Captured steps (train.graph) on CUDA: the same bits as steps that are not captured, whatever changes from
-// step to step, and a clear refusal where a step cannot be captured.
+// Captured steps (train.graph) on CUDA: they have the same bits as steps that are not captured, whatever
+// changes from step to step, and a step that cannot be captured is refused with a clear message.
 #include <doctest/doctest.h>
 
 #include "engine/graph.h"
@@ -14,11 +14,11 @@ namespace {
 struct Outcomes {
   std::vector<Metrics> metrics;
   std::vector<Tensor> state;     // copies on the host: parameters, then moments and averages
-  std::vector<int64_t> updates;  // of each group
+  std::vector<int64_t> updates;  // the number of updates of each group
 };
 
-// Steps with a rate that falls, a switch before the sixth, and pictures drawn between steps, which take and
-// give back memory.
+// Trains with a falling rate, a DAE switch before the sixth step, and samples drawn between steps, which take
+// memory and give it back.
 Outcomes train(const std::string& name, std::vector<std::string> sets, int64_t steps, bool graph) {
   sets.push_back(graph ? "train.graph=true" : "train.graph=false");
   const Recipe recipe = load_recipe(name, sets, Device::cuda, Sets::shared);
@@ -86,7 +86,7 @@ TEST_CASE("captured steps have the bits of others: noise, dropout, rates, 16-bit
   for (const char* dtype : {"f32", "bf16", "f16"}) {
     CAPTURE(dtype);
     std::vector<std::string> sets = kToy;
-    // From a scale that overflows at first: f16 skips a step and goes on.
+    // The first loss scale overflows in f16, which then skips a step and goes on.
     sets.insert(sets.end(), {std::string("dtype=") + dtype, "optimizer.loss_scale=256"});
     compare("toy", sets, 11);
   }
@@ -120,7 +120,7 @@ TEST_CASE(
   graph.launch();
   CHECK(y.values() == std::vector<double>(1000, 10));
   Tensor(x).copy_from(Tensor::full({1000}, 4));
-  // Temporaries of the graph must not be among what is handed out now.
+  // Memory of the graph's temporaries must not be handed out now.
   std::vector<Tensor> others;
   for (int i = 0; i < 8; ++i) others.push_back(Tensor::full({1000}, i, Dtype::f32, Device::cuda));
   graph.launch();

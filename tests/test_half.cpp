@@ -1,5 +1,5 @@
-// The 16-bit types: every value survives the way to float and back, and rounding is to the nearest, found
-// here by comparing the two neighbours in double. f16 is also compared with the compiler's own _Float16.
+// The 16-bit types: the conversion to float and back keeps every value, and rounding is to nearest, checked
+// against the two neighbours in double. f16 is also compared with the compiler's _Float16.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ T from_bits(uint32_t bits) {
   return x;
 }
 
-// `over`: what follows the largest finite value, where infinity stands in the bits.
+// `over`: the value that would follow the largest finite one, where the bits of infinity are.
 template <class T>
 uint32_t wrong_roundings(double over) {
   uint32_t wrong = 0;
@@ -26,7 +26,7 @@ uint32_t wrong_roundings(double over) {
   const auto value = [&](uint32_t bits) { return bits == infinity ? over : double(from_bits<T>(bits)); };
   for (uint32_t low = 0; low < infinity; ++low) {
     const double a = value(low), b = value(low + 1), middle = (a + b) / 2;
-    for (uint32_t k = 0; k < 6; ++k) {  // both ends, the tie, its neighbours, and any other
+    for (uint32_t k = 0; k < 6; ++k) {  // both ends, the tie, its neighbours, and a random value
       const float m = float(middle);
       const float x = k == 0   ? float(a)
                       : k == 1 ? m

@@ -1,4 +1,4 @@
-// inspect lipschitz and inspect latent: on maps and clouds whose answers are known, and on runs.
+// `dae inspect lipschitz` and `dae inspect latent`, on maps and clouds of known answers, and on runs.
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -14,7 +14,7 @@ namespace {
 
 Tensor drawn(const Shape& shape, uint32_t op) { return normal(shape, Key{11, 0, op}, Dtype::f64); }
 
-// n x n with orthonormal rows: Gram-Schmidt on random ones.
+// Returns an n x n matrix with orthonormal rows, by Gram-Schmidt from random rows.
 Tensor isometry(int64_t n, uint32_t op) {
   std::vector<double> q = drawn({n, n}, op).values();
   for (int64_t i = 0; i < n; ++i) {
@@ -45,7 +45,7 @@ std::vector<Lipschitz> measure(const Tensor& f, const Tensor& g, const std::vect
 
 }  // namespace
 
-// Rounding in f64 alone: 1e-12 is a few thousand units in the last place.
+// The only error is rounding in f64: 1e-12 is a few thousand units in the last place.
 TEST_CASE("a scaled isometry has exactly its scale") {
   const Tensor f = scale(isometry(7, 1), 1.75), g = scale(isometry(7, 2), 0.4);
   const std::vector<Lipschitz> found = measure(f, g, {kL2, kRms});
@@ -96,9 +96,8 @@ TEST_CASE("effective rank: of k equal directions k, of one 1") {
   CHECK(effective_rank({3, 1}) == doctest::Approx(4 / std::pow(3.0, 0.75)).epsilon(1e-12));
 }
 
-// Four clusters on two axes, of known spread; columns of deviation 3 and 1 otherwise independent. Statistics
-// of 4000 draws are within 5 % (three deviations of a variance's estimate are 3 sqrt(2 / 4000) = 6.7 %, of
-// its root half that).
+// Two independent columns with deviations 3 and 1. Deviations estimated from 4000 draws are within 5 %: three
+// standard errors are 3 sqrt(2 / 4000) = 6.7 % for a variance, and half of that for its root.
 TEST_CASE("a cloud of known shape") {
   constexpr int64_t n = 4000;
   std::vector<double> v = drawn({n, 2}, 20).values();
@@ -113,7 +112,7 @@ TEST_CASE("a cloud of known shape") {
   CHECK(r.effective_rank ==
         doctest::Approx(std::exp(-0.9 * std::log(0.9) - 0.1 * std::log(0.1))).epsilon(0.03));
   CHECK_FALSE(r.knn);
-  // Scaled by what it says, all values have variance 1.
+  // Times the reported scale, all values have variance 1.
   double mean = 0, square = 0;
   for (const double x : v) mean += x * r.scale / double(2 * n);
   for (const double x : v) square += (x * r.scale - mean) * (x * r.scale - mean) / double(2 * n);
@@ -130,10 +129,11 @@ TEST_CASE("neighbours find clusters, and nothing in labels by chance") {
   }
   const Tensor z = Tensor::of({n, 3}, v);
   CHECK(*examine_latents("clusters", z, labels, 20).knn == 1);
-  CHECK(*examine_latents("chance", z, chance, 20).knn < 0.5);  // a third, within six deviations
+  CHECK(*examine_latents("chance", z, chance, 20).knn < 0.5);  // chance is a third; six deviations
 }
 
-// Where a vote by cosine of uncentred latents saw 59.6 %: clusters on one ray, 10 deviations apart.
+// Clusters on one ray, 10 deviations apart. A vote by the cosine of latents that are not centred is right for
+// only 59.6 % of them.
 TEST_CASE("neighbours are near, wherever the latents' mean lies") {
   constexpr int64_t n = 600;
   std::vector<double> v = drawn({n, 4}, 31).values();
@@ -205,7 +205,7 @@ TEST_CASE("the verbs on a run and on files, and a run that is called like a subc
   CHECK(latent["latents"][0]["count"] == 30);
   CHECK(latent["latents"][0]["mean"].size() == 8);
   const double right =
-      15 * latent["latents"][0]["knn"].get<double>();  // of 15 queries; nothing is trained yet
+      15 * latent["latents"][0]["knn"].get<double>();  // a whole number of 15 queries; not trained yet
   CHECK(right == doctest::Approx(std::round(right)));
   CHECK(latent["latents"][0]["neighbours"] == 5);
   CHECK(latent["latents"][0]["distance"] == "euclidean");
@@ -215,7 +215,7 @@ TEST_CASE("the verbs on a run and on files, and a run that is called like a subc
   CHECK(latent["latents"][1]["spectrum"].size() == 4);
   CHECK_FALSE(latent["latents"][1].contains("knn"));
   CHECK(read(folder / "page.html").find("<svg") != std::string::npos);
-  // In its folder, by its bare name.
+  // The run can be named without a path from its parent folder.
   CHECK(std::system(("cd '" + folder.path.string() +
                      "' && '" DAE_PROGRAM "' inspect latent latent >/dev/null &&"
                      " '" DAE_PROGRAM "' inspect lipschitz latent -q --pairs 3 >/dev/null")

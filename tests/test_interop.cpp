@@ -1,6 +1,6 @@
-// Weights and tensors in and out of the program, as a user moves them: PyTorch's outputs by `dae forward`,
-// `dae convert` from every format, `dae inspect`, and hostile files, which do nothing and end with exit
-// code 3.
+// Weights and tensors that a user moves into and out of the program: `dae forward` gives PyTorch's outputs,
+// `dae convert` reads every format, `dae inspect` compares. Hostile files do nothing and end with exit code
+// 3.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -60,7 +60,7 @@ TEST_CASE("forward: what PyTorch computes from the same weights, under its names
                     "--weights @/weights.safetensors --input @/in.safetensors --output @/out.safetensors") ==
             0);
     CHECK(run(folder, "inspect compare @/out.safetensors @/expected.safetensors --tolerance 1e-5") == 0);
-    // As npz, and in f64: still PyTorch's f32 values, but for their own rounding.
+    // As npz and in f64, the outputs equal PyTorch's f32 values up to their rounding.
     REQUIRE(run(folder, "forward " + recipe + " " + sets +
                             "--set dtype=f64 --weights @/weights.safetensors --input @/in.safetensors "
                             "--output @/out.npz") == 0);
@@ -85,7 +85,7 @@ TEST_CASE(
                               " --input @/in.safetensors --output @/out.safetensors") == 0);
       CHECK(run(folder, "inspect compare @/out.safetensors @/expected.safetensors") == 0);
     }
-  // More rows than are computed at a time.
+  // More rows than one pass computes.
   Tensor many({257, 8});
   for (int64_t i = 0; i < many.size(); ++i) many.data<float>()[i] = float(std::sin(double(i)));
   const Tensor few = slice(many, 0, 200, 203);
@@ -151,14 +151,14 @@ TEST_CASE("convert: prefixes, dtypes, and how the names fit a model") {
     CHECK(json(folder, "inspect @/b.safetensors")["tensors"][0]["dtype"] == file);
     CHECK(run(folder, fmt::format("inspect compare @/b.safetensors {} --tolerance {}", toy, tolerance)) == 0);
   }
-  // Nothing is no model.
+  // An empty file is not a model.
   save_safetensors(folder / "empty.safetensors", {}, {});
   std::string line;
   CHECK(run(folder, "convert @/empty.safetensors @/none.safetensors", line) == 3);
   CHECK(line.find("empty.safetensors: expected tensors, found none") != std::string::npos);
   CHECK_FALSE(std::filesystem::exists(folder / "none.safetensors"));
   CHECK(run(folder, "convert " + toy + " @/c.safetensors --model toy " + kToy) == 0);
-  CHECK(run(folder, "convert " + toy + " @/c.safetensors --model toy") == 1);  // another width
+  CHECK(run(folder, "convert " + toy + " @/c.safetensors --model toy") == 1);  // the width differs
   const nlohmann::json fit = nlohmann::json::parse(
       output(folder,
              "convert --json " + toy + " @/c.safetensors --prefix decoder.0=decoder.9 --model toy " + kToy +

@@ -1,14 +1,14 @@
-// Sizes that the other tests cannot have: products and convolutions of more tiles than a GPU has
-// multiprocessors, so that a persistent block takes a second tile and its ring of copies goes on from the
-// first, and images of 256 pixels. Every variant against the naive one on the same inputs, on CUDA; on the
-// emulated device at sizes at which a block of its few multiprocessors takes a second tile too. Boxes of
-// stride 2, which TMA reads with steps, come first: nothing else uses them.
+// Large sizes on CUDA, every variant against the naive one on the same inputs. Products and convolutions have
+// more tiles than a GPU has multiprocessors, so a persistent block takes a second tile and its ring of copies
+// goes on from the first. Images have up to 256 pixels a side. On the emulated device the sizes are smaller,
+// but a block takes a second tile too. Boxes of stride 2, which TMA reads with steps, come first, because no
+// other test uses them.
 //
-// Limits on the relative norm, fixed before any error was seen. f32: 1e-5, sums of thousands of products
-// whose roundings of 2^-24 add like a random walk, and for tensor cores, which cut off instead of rounding,
-// 2^-23 for each sixteen of the products. A result in 16 bits: u, for the rounding of either side, more (u =
-// 2^-8 for bf16 and 2^-11 for f16); attention as in test_attention.cpp, 3 u, twice, since the naive variant
-// has its own.
+// Limits on the relative norm, fixed before any error was seen (u = 2^-8 for bf16, 2^-11 for f16):
+//   f32 result      1e-5: sums of thousands of products, whose roundings of 2^-24 add like a random walk; plus
+//                   2^-23 for each sixteen products on tensor cores, which truncate instead of rounding
+//   16-bit result   1e-5 or 2^-23 as above, plus u for the rounding of each side
+//   attention       2 x 3 u: 3 u as in test_attention.cpp, twice, since the naive variant has the same error
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -40,7 +40,8 @@ T* data(const Tensor& t) {
   return static_cast<T*>(t.raw());
 }
 
-// run(v, y) by each variant that takes it, from a y of NaN, against the first, which is naive.
+// Runs run(v, y) for each variant that supports the shape, with y filled with NaN, and compares with the
+// first variant, which is the naive one.
 template <class Variant, size_t kCount, class Takes, class Run>
 void against_naive(const Variant (&variants)[kCount], const Shape& shape, Dtype dtype, double limit,
                    Takes takes, Run run) {
@@ -122,7 +123,7 @@ void check_attention(int64_t batch, int64_t heads, int64_t tokens, int64_t head_
   const Tensor packed = drawn({batch, tokens, 3 * width}, dtype, 1),
                dy = drawn({batch, tokens, width}, dtype, 2);
   const T *q = data<T>(packed), *k = q + width, *v = k + width;
-  Tensor y, lse;  // the last variant's, which the backward passes share
+  Tensor y, lse;  // results of the last variant, which the backward passes use
   against_naive(
       kAttentionVariants, dy.shape(), dtype, 2 * 3 * kRounding<T>,
       [&](AttentionVariant v) { return attention_takes(v, device(), AttentionForward<T>{.shape = s}); },

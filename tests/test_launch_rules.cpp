@@ -1,6 +1,6 @@
-// What a launch may ask for, as the hardware has it and the emulated device keeps to it: shared memory of a
-// block by compute capability, 48 KB of it unless the kernel asks; kernel arguments; threads; clusters. Each
-// rule with a launch that keeps it and one that breaks it.
+// The limits of a launch on the hardware, which the emulated device enforces: shared memory of a block by
+// compute capability, and 48 KB unless the kernel asks for more; kernel arguments; threads; clusters. Each
+// rule is tested by a launch that keeps it and one that breaks it.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kKilo = 1024;
 
-// What f stops with; empty if it does not.
+// Returns the message with which f stops; empty if it does not stop.
 template <class F>
 std::string stopped(F f) {
   try {
@@ -31,12 +31,13 @@ std::string stopped(F f) {
     CHECK(line.find(words) != std::string::npos);      \
   } while (false)
 
-struct Capability {  // for the time of a test
+struct Capability {  // sets the compute capability while it lives
   explicit Capability(int capability) { emulate::set_compute_capability(capability); }
   ~Capability() { emulate::set_compute_capability(90); }
 };
 
-// 48 floats of its own beside what the launch gives. One kernel a Case: asking is for a kernel.
+// A kernel with 48 floats of static shared memory beside the dynamic one. Each Case is a kernel of its own,
+// because a request for more shared memory is for one kernel.
 template <int Case>
 __global__ void both_kinds(int floats) {
   SHARED(float, own, 48);
@@ -48,7 +49,7 @@ template <int Case>
 void launch_both_kinds(int64_t bytes) {
   launch(device(), "both_kinds", both_kinds<Case>, 1, 32, size_t(bytes), int(bytes / 4));
 }
-// The same, but nobody asks for more than 48 KB.
+// The same launch, but without a request for more than 48 KB.
 template <int Case>
 void launch_unasked(int64_t bytes) {
   emulate::run({"both_kinds", reinterpret_cast<const void*>(both_kinds<Case>)}, dim3(1), 1, dim3(32),
@@ -90,7 +91,7 @@ TEST_CASE("a kernel that asked for more keeps it when a later launch needs less"
   launch_both_kinds<3>(60 * kKilo);
   launch_both_kinds<3>(4 * kKilo);
   CHECK(stopped([&] { gpu_launch(graph); }).empty());
-  // Planted: somebody lowers it.
+  // The planted bug: the limit is lowered.
   cudaFuncSetAttribute(reinterpret_cast<const void*>(both_kinds<3>),
                        cudaFuncAttributeMaxDynamicSharedMemorySize, 60 * kKilo);
   CHECK_STOPPED("122880 bytes of dynamic shared memory, and the kernel asked for 61440",
@@ -110,7 +111,7 @@ TEST_CASE("a block's shared memory ends where that of the compute capability doe
     CHECK(shared_memory_limit(device()) == limit);
     CHECK(stopped([&] { launch_both_kinds<4>(limit - kKilo); }).empty());
     CHECK_STOPPED("bytes of shared memory; a block",
-                  { launch_both_kinds<4>(limit - kKilo + 4); });  // with `own`
+                  { launch_both_kinds<4>(limit - kKilo + 4); });  // plus `own`
     CHECK_STOPPED("bytes of shared memory; a block", { launch_both_kinds<4>(limit + 4); });
   }
 }
@@ -123,7 +124,7 @@ TEST_CASE("the arguments of a kernel have 4 KB") {
   };
   CHECK_STOPPED("kernel large: 4097 bytes of arguments; at most 4096",
                 { launch(device(), "large", takes_argument<Bytes4097>, 1, 32, 0, Bytes4097{}); });
-  static_assert(emulate::argument_bytes<Bytes4095, double>() == 4104);  // with what aligns the second
+  static_assert(emulate::argument_bytes<Bytes4095, double>() == 4104);  // with padding before the second
   static_assert(emulate::argument_bytes<>() == 0);
 }
 

@@ -1,4 +1,4 @@
-// Logs: full precision, and cut back to whole lines of steps that count.
+// Logs: numbers have full precision; a resumed run cuts a log back to whole lines of the steps that count.
 #include <doctest/doctest.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// Training in bf16 and f16 on CUDA: the recipes' models beside the same run in f32 on the CPU; and the loss
-// scale.
+// Training in bf16 and f16 on CUDA: the models of the recipes against the same runs in f32 on the CPU, and
+// the loss scale.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -46,10 +46,10 @@ void check_near(const Metrics& found, const Metrics& expected, double limit) {
 
 }  // namespace
 
-// The mean over the last steps of a course that falls by more than half. Rounding to 8 bits of activations
-// and weights moves the course, not where it leads: a tenth. What is minimised is the loss, 20 loss_rec +
-// loss_kl, and along its valley one term trades for the other to first order; so the KL term, the smaller of
-// the two, is held to a tenth of the loss.
+// Compares the means over the last steps; the losses fall by more than half before. Rounding of activations
+// and weights to 8 bits changes the path of the training but not its result, so the limit is a tenth. The
+// minimised loss is 20 loss_rec + loss_kl. Near its minimum one term can grow while the other falls, so the
+// limit of the smaller KL term is a tenth of the loss.
 TEST_CASE("the toy VAE learns in bf16 and f16 what it learns in f32") {
   const std::vector<std::string> sets = {"model.encoder_hidden=19", "model.decoder_hidden=21",
                                          "train.batch=32", "optimizer.lr=1e-2", "loss.reconstruction=20"};
@@ -69,8 +69,8 @@ TEST_CASE("the toy VAE learns in bf16 and f16 what it learns in f32") {
   }
 }
 
-// Two steps from the same weights. A step in 8 bits has errors of some percent in its gradients (a dozen
-// layers, each rounded to 2^-9), and Adam makes of a gradient little more than its sign.
+// Two steps from the same weights. With 8 bits the gradients have errors of some percent (a dozen layers,
+// each rounded to 2^-9), and Adam's first steps use little more than the sign of a gradient.
 TEST_CASE("DCGAN and VAEGAN take steps in bf16 and f16 near those in f32") {
   const std::vector<std::string> sets = {"data.kind=procedural", "model.width=0.01",
                                          "model.z_dim=3",        "train.batch=2",
@@ -114,7 +114,7 @@ TEST_CASE(
   CHECK(a.scaled(Tensor::full({}, 2, Dtype::f32, Device::cuda)).item() == 2048);
 
   uint32_t step = 0;
-  const auto take = [&](double scale_now) {  // the same step of both
+  const auto take = [&](double scale_now) {  // takes the same step with both
     ++step;
     for (const auto& [layer, factor] : {std::pair{&scaled, scale_now}, std::pair{&plain, 1.0}}) {
       layer->weight.grad = gradient({37, 5}, step, factor);

@@ -1,4 +1,4 @@
-// `dae reproduce main`, small: what scripts read from its JSON, the page, and an interruption.
+// `dae reproduce main` at a small size: its JSON for scripts, its page, and an interruption.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,7 +36,7 @@ struct Job {
   std::string out, error;
 };
 
-// Runs the main job, tiny, into kFolder / name; SIGINT once `stop_in` has three logged steps.
+// Runs a tiny main job into kFolder / name. Sends SIGINT once the run `stop_in` has logged three steps.
 Job run(const std::string& name, const fs::path& stop_in = {}, const std::vector<std::string>& more = {}) {
   std::vector<std::string> words = {DAE_PROGRAM,
                                     "--json",
@@ -113,7 +113,7 @@ TEST_CASE("one JSON object, both runs and a page that needs nothing else") {
   CHECK(pair["rows"][1]["name"] == "DAE-VAEGAN");
   for (const auto& row : pair["rows"]) {
     for (const char* key : {"mse_held_out", "mse_training"}) {
-      CHECK(row[key].get<double>() > 0);  // of values in [-1, 1]
+      CHECK(row[key].get<double>() > 0);  // values lie in [-1, 1]
       CHECK(row[key].get<double>() < 4);
     }
     CHECK(row["mse_held_out"] != row["mse_training"]);
@@ -159,7 +159,7 @@ TEST_CASE("finished runs are shown again and left alone; --force puts them aside
   CHECK(fs::last_write_time(run_folder / "metrics.jsonl") == written);
   CHECK(read(notes) == "mine");
 
-  // Runs of other settings, made by hand or not, are not this job's to replace.
+  // The job does not replace runs of other settings.
   const std::vector<std::string> other = {"--set", "loss.kl=0.5"};
   const Job refused = run("whole", {}, other);
   CHECK(WEXITSTATUS(refused.status) == 2);

@@ -1,5 +1,5 @@
-// NumPy's files and the zip archives around them: what NumPy wrote (tests/golden/make_files.py), what NumPy
-// would write, and hostile archives.
+// NumPy's files and the zip archives around them: files that NumPy wrote (tests/golden/make_files.py), files
+// that equal NumPy's, and hostile archives.
 #include <doctest/doctest.h>
 #include <zlib.h>
 
@@ -38,15 +38,15 @@ std::string deflated(const std::string& bytes) {
   return out;
 }
 
-// A member as the archive below writes it; what is not given follows from the bytes.
+// A member as archive() writes it, with possibly false claims.
 struct Planted {
   std::string name, bytes;  // as stored in the file
-  uint64_t size = 0;        // that the directory claims
+  uint64_t size = 0;        // the size that the directory claims
   uint32_t crc = 0;
   int method = 0, flags = 0;
-  int64_t offset = -1;      // that the directory claims
-  uint64_t local_size = 0;  // that the member's own header claims
-  bool zip64 = false;       // sizes in a zip64 field
+  int64_t offset = -1;      // the offset that the directory claims; -1: the true one
+  uint64_t local_size = 0;  // the size that the member's own header claims
+  bool zip64 = false;       // the sizes stand in a zip64 field
 };
 Planted stored(const std::string& name, const std::string& bytes) {
   return {name, bytes, bytes.size(), crc_of(bytes), 0, 0, -1, bytes.size()};
@@ -64,7 +64,7 @@ std::string archive(const std::vector<Planted>& members, const std::string& comm
              little(m.zip64 ? all : m.bytes.size(), 4) + little(m.zip64 ? all : size, 4) +
              little(m.name.size(), 2) + little(extra.size(), 2);
     };
-    const auto extra = [&](uint64_t size) {  // some other field first, as others write them
+    const auto extra = [&](uint64_t size) {  // another field comes first, as in archives of other tools
       return m.zip64 ? little(0x5455, 2) + little(3, 2) + "abc" + little(1, 2) + little(16, 2) +
                            little(size, 8) + little(m.bytes.size(), 8)
                      : std::string();
@@ -160,7 +160,7 @@ TEST_CASE("zip: hostile archives are refused with one line that says why") {
            Bad{"twice", archive({good, good})},
            Bad{"encrypted", archive({with(good, [](Planted& m) { m.flags = 1; })})},
            Bad{"method 14", archive({with(good, [](Planted& m) { m.method = 14; })})},
-           // b once more, within the bytes of a
+           // a second member b lies within the bytes of a
            Bad{"share bytes", archive({stored("a", archive({stored("b", text)})),
                                        with(stored("b", text), [](Planted& m) { m.offset = 31; })})},
            Bad{"reach into", archive({good}).replace(28, 2, "\xff\xff")},  // the length of its extra fields

@@ -1,6 +1,7 @@
-// Runs every row of the op table (rows.h). Limits, fixed before any error was seen: gradients 1e-6 of f64
-// central differences (their own error is about 1e-9), f32 against f64 2e-5 forward and 1e-4 backward (24-bit
-// sums of up to a thousand terms), compositions 1e-10 in f64.
+// Runs every row of the op table (rows.h). Limits, fixed before any error was seen:
+//   gradients against central differences, f64   1e-6; the differences themselves have errors of about 1e-9
+//   f32 against f64                              2e-5 forward, 1e-4 backward: 24-bit sums of up to 1000 terms
+//   op against composition, f64                  1e-10
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -15,7 +16,7 @@ namespace {
 
 Outcome run(const Row& row, const Row::Function& f, Dtype dtype) { return run_row(row, f, dtype, dtype); }
 
-// Slope of sum(y w) as input i moves along `direction`, by central differences.
+// Returns the slope of sum(y w) as input i moves along `direction`, by central differences.
 double slope(const Row& row, size_t i, const std::vector<double>& direction) {
   const double h = 1e-6;
   double side[2];
@@ -51,7 +52,7 @@ TEST_CASE("gradients are those of central differences") {
       const auto dx = o.dx[k++].values();
       double difference = 0, size = 0;
       const size_t n = dx.size();
-      for (uint64_t k = 0; k < std::min<uint64_t>(n, 30); ++k) {  // all of a small input, else random ones
+      for (uint64_t k = 0; k < std::min<uint64_t>(n, 30); ++k) {  // all elements, or 30 random ones
         const size_t e = n <= 30 ? k : random_bits(Key{17, 0, uint32_t(i)}, k) % n;
         std::vector<double> unit(n, 0.0);
         unit[e] = 1;
@@ -63,7 +64,7 @@ TEST_CASE("gradients are those of central differences") {
       CHECK(size > 0);
       CHECK(std::sqrt(difference) <= 1e-6 * std::max(std::sqrt(size), 1e-3));
 
-      // Every element at once: the error of a sum of n terms of random sign grows as their norm.
+      // Moves every element at once. The error of a sum of n terms of random sign grows like their norm.
       const auto direction = uniform({int64_t(n)}, -1, 1, Key{19, 0, uint32_t(i)}, Dtype::f64).values();
       double expected = 0, norm = 0;
       for (size_t e = 0; e < n; ++e) expected += dx[e] * direction[e], norm += dx[e] * dx[e];

@@ -1,4 +1,5 @@
-// One-pass AdamW with the moving average against the formulas written out one parameter at a time in f64.
+// The one-pass AdamW with moving average against the formulas, written out for one parameter at a time in
+// f64.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -14,7 +15,7 @@ namespace {
 struct State {
   double p, m = 0, v = 0, ema;
 };
-// Kingma & Ba 2015, algorithm 1, with eps outside the corrected root; decay as Loshchilov & Hutter 2019.
+// Adam: Kingma & Ba 2015, algorithm 1, with eps outside the corrected root. Decay: Loshchilov & Hutter 2019.
 void plain_step(State& s, double g, const AdamStep& h) {
   if (h.decoupled) s.p -= h.lr * h.weight_decay * s.p;
   else g += h.weight_decay * s.p;
@@ -48,7 +49,7 @@ Run<T> run(int64_t n, AdamStep h, bool average, int steps) {
   return r;
 }
 
-// Largest difference from the plain loop. Every array is of size about 1.
+// Returns the largest difference from the plain loop. The values of every array are of size about 1.
 template <class T>
 double error(int64_t n, AdamStep h, bool average, int steps) {
   const Run<T> r = run<T>(n, h, average, steps);
@@ -56,7 +57,7 @@ double error(int64_t n, AdamStep h, bool average, int steps) {
   for (int64_t i = 0; i < n; ++i) {
     State s{double(value<T>(0, i)), 0, 0, double(value<T>(0, i))};
     for (h.step = 1; h.step <= steps; ++h.step) plain_step(s, double(value<T>(uint32_t(h.step), i)), h);
-    if (!average) s.ema = double(value<T>(0, i));  // the array given must not be touched
+    if (!average) s.ema = double(value<T>(0, i));  // without average the array must not change
     for (double d :
          {s.p - double(r.p[i]), s.m - double(r.m[i]), s.v - double(r.v[i]), s.ema - double(r.ema[i])})
       worst = std::max(worst, std::fabs(d));

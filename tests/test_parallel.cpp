@@ -1,4 +1,5 @@
-// Loops on the pool of threads: every chunk once, whoever begins them and however many threads there are.
+// Loops on the thread pool: every chunk runs once, for every number of threads and every thread that starts a
+// loop.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -37,7 +38,8 @@ TEST_CASE("every index is visited once") {
   }
 }
 
-// Chunks long enough that the pool's threads come, and pauses between loops long enough that they sleep.
+// The chunks are long enough that the pool's threads take part, and the pauses between loops long enough that
+// they fall asleep.
 TEST_CASE("several threads take part, awake or asleep, and no chunk is lost") {
   const Threads threads(3);
   std::atomic<bool> met = false;

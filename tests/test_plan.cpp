@@ -1,4 +1,4 @@
-// Plans against trainings that really run: memory, tape and FLOPs.
+// Plans against real training steps: memory, tape and FLOPs.
 #include <nlohmann/json.hpp>
 
 #include "models/vaegan.h"
@@ -20,7 +20,7 @@ Recipe recipe(const std::string& kind, const std::string& schedule, const std::s
   return r;
 }
 
-// VAEGAN with what the paper's recipe leaves at its default.
+// Returns a VAEGAN recipe with the keys that the paper's recipe leaves at their defaults.
 Recipe every_key() {
   Recipe r = recipe("vaegan", "dae", "width");
   r.model.discriminator_width = 0.05, r.model.generator_passes = 1;
@@ -32,7 +32,7 @@ Recipe every_key() {
 struct Taken {
   int64_t peak, nodes;
 };
-// The second of two steps; `before`: bytes that others held.
+// Returns what the second of two steps took. `before`: the bytes that other tensors held.
 Taken take(Experiment& experiment, const Recipe& r, int64_t before) {
   Shape shape{r.data.augment == "none" ? r.train.batch : 2 * r.train.batch};
   for (const int64_t d : experiment.example_shape()) shape.push_back(d);
@@ -48,8 +48,8 @@ Taken take(Experiment& experiment, const Recipe& r, int64_t before) {
 
 }  // namespace
 
-// The dry run and the training are the same calls of the pool and of the tape, so the figures are equal: any
-// tolerance would hide a kernel's tensor that the plan misses.
+// The dry run and the training make the same calls of the pool and of the tape, so the figures must be equal.
+// A tolerance would hide a tensor that the plan misses.
 TEST_CASE("peak memory and backward nodes of a plan are those of the steps") {
   for (const Recipe& r :
        {recipe("toy", "joint", "width"), recipe("toy", "dae", "width"), recipe("toy", "dae", "dropout"),
@@ -84,7 +84,7 @@ TEST_CASE("peak memory and backward nodes of a plan are those of the steps") {
 }
 
 TEST_CASE("FLOPs against counts by hand") {
-  // Multiplications of one forward pass of an image at full width, from the layers' shapes.
+  // Multiplications in the forward pass of one image at full width, from the shapes of the layers.
   constexpr double kGenerator = 128. * 4 * 1024 + 4. * 1024 * 16 * 512 + 16. * 512 * 16 * 256 +
                                 64. * 256 * 16 * 128 + 256. * 128 * 16 * 3;
   constexpr double kFirst = 256. * 75 * 64, kFeatures = 64. * 1600 * 128 + 16. * 3200 * 256,
@@ -112,7 +112,7 @@ TEST_CASE("FLOPs against counts by hand") {
   const double train_discriminator = 3 * kDiscriminator - kFirst;  // its input needs no gradient
   const double two =
       kEncoder + 2 * kGenerator + 3 * train_discriminator + 5 * kDiscriminator + 4 * kGenerator;
-  // The gradients of the features go down to the encoder: through the discriminator's first part.
+  // The gradients of the features go down to the encoder, through the first part of the discriminator.
   const double one = two + kFirst + kFeatures + kGenerator + 2 * kEncoder - kEncoderFirst;
   CHECK(plan.phases[0].flops / (6 * one) == doctest::Approx(1).epsilon(0.01));
   CHECK(plan.phases[2].flops / (6 * two) == doctest::Approx(1).epsilon(0.01));
@@ -132,7 +132,7 @@ TEST_CASE("the verb: no run folder, JSON, and what does not go with it") {
   CHECK(j["phases"][2]["groups"][0]["frozen"] == true);
   const auto two_views = nlohmann::json::parse(
       output(folder, "train simclr-cifar10 --plan --json --set model.width=0.125 --set train.batch=16"));
-  CHECK(two_views["phases"][0]["seconds_about"] > 0);  // of steps of other batches than the recipe's
+  CHECK(two_views["phases"][0]["seconds_about"] > 0);  // timed at other batch sizes than the recipe's
   CHECK(two_views["phases"][0]["timed_batches"][1] > two_views["phases"][0]["timed_batches"][0]);
   check(folder, {"train toy --plan --resume", 2, {"--plan", "--resume"}});
   check(folder, {"train toy --plan --set train.batch=0", 2, {"train.batch"}});

@@ -1,4 +1,4 @@
-// Philox against the known answers of Random123, and what the draws built on it promise.
+// Philox against the known answers of Random123, and the distributions of the draws built on it.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -25,7 +25,7 @@ TEST_CASE("Philox4x32-10 gives the known answers") {
                {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
 }
 
-// A stream that is added and not named here is a warning; two of one number do not compile.
+// A new stream that is missing here gives a compiler warning; two streams with one number do not compile.
 static const char* name(RandomStream stream) {
   switch (stream) {
     case kInitStep:
@@ -82,13 +82,14 @@ TEST_CASE("streams of random numbers: each its own, out of the steps' way, and n
     CHECK(first.insert(random_bits(Key{1, s, 0}, 0)).second);
     CHECK((s == kInitStep || s >= 0xD0000000u));
   }
-  // Nobody else makes up a step: a constant as large stands in streams.h alone.
+  // No other file may invent a step: constants this large occur in streams.h only.
   const std::regex large("0x(D[0-9A-F]|FFFFFF)[0-9A-F]{1,6}u?\\b", std::regex::icase);
   for (const char* room : {"data", "engine", "models", "train"})
     for (const auto& entry :
          std::filesystem::recursive_directory_iterator(DAE_SOURCE "/" + std::string(room))) {
       const std::string file = entry.path().filename().string();
-      if (!entry.is_regular_file() || file == "streams.h" || file == "zip.cpp") continue;  // sizes in zip64
+      // zip.cpp has such constants for zip64.
+      if (!entry.is_regular_file() || file == "streams.h" || file == "zip.cpp") continue;
       std::ostringstream text;
       text << std::ifstream(entry.path()).rdbuf();
       const std::string content = text.str();

@@ -1,4 +1,4 @@
-// Recipes: what is read, what is written back, and the one line that a wrong one gets.
+// Recipes: reading, writing, and the one-line message for a wrong recipe.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -114,7 +114,7 @@ TEST_CASE("a key that nothing reads is refused, in a file and in --set") {
       {vaegan + dae, {"schedule.width=0.3"}, ""},
       {vaegan + dae, {"schedule.drop=0.3"}, "schedule.drop has no effect with schedule.weak width"},
       {vaegan + dae, {"schedule.drop=0.3", "schedule.weak=dropout"}, ""},
-      {vaegan + dae + "width = 0.25\n", {"schedule.kind=joint"}, ""},  // the file's goes with its schedule
+      {vaegan + dae + "width = 0.25\n", {"schedule.kind=joint"}, ""},  // the file's width goes too
       {vaegan, {"data.variance=1"}, "data.variance has no effect with data.kind cifar10"},
       {vaegan, {"data.kind=procedural", "data.path=x"}, "data.path has no effect with data.kind procedural"},
       {vaegan, {"optimizer.loss_scale=2"}, "optimizer.loss_scale has no effect with dtype f32"},
@@ -131,7 +131,7 @@ TEST_CASE("a key that nothing reads is refused, in a file and in --set") {
     CHECK(has(line, row.says));
   }
   CHECK(load_recipe("toy", {"train.graph=true"}, Device::cuda).train.graph);
-  // A run's own file is as its version wrote it, which may be every key.
+  // The recipe in a run folder is as its version wrote it, possibly with every key.
   const std::filesystem::path run = std::filesystem::temp_directory_path() / "dae-test-run";
   std::filesystem::create_directories(run);
   std::ofstream(run / "recipe.toml") << vaegan + "[loss]\ntemperature = 0.7\n";

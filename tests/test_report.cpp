@@ -1,4 +1,4 @@
-// Reports: well-formed pages that load nothing, hold what the run logged, and let no string out of its place.
+// Reports: the pages are well-formed, load nothing, show what the run logged, and escape every string.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -26,7 +26,7 @@ struct Folder {
 struct Page {
   std::string error;  // the first thing that is not well-formed
   std::vector<std::string> tags, attributes;
-  std::string text;  // between tags, entities resolved
+  std::string text;  // the text between tags, with entities resolved
 };
 
 std::string resolve(std::string text) {
@@ -37,7 +37,7 @@ std::string resolve(std::string text) {
   return text;
 }
 
-// The strict part of HTML that is XML too: every tag closed, every attribute in double quotes.
+// Parses the strict part of HTML that is also XML: every tag is closed, every attribute has double quotes.
 Page parse(const std::string& html) {
   Page page;
   std::vector<std::string> open;
@@ -93,7 +93,7 @@ int64_t count(const std::vector<std::string>& all, const std::string& one) {
   return std::count(all.begin(), all.end(), one);
 }
 
-// Nothing is fetched and nothing runs.
+// Checks that the page fetches nothing and runs no script.
 void check_self_contained(const Page& page) {
   CHECK(page.error == "");
   for (const char* tag : {"script", "link", "iframe", "object", "embed", "base", "form", "a", "use"})
@@ -130,7 +130,7 @@ std::string decode_base64(const std::string& text) {
 
 const std::string kHostile = R"(</pre></title><script>alert(1)</script><img src=x onerror='y'> & &lt;)";
 
-// A run of 40 steps, stage 2 from step 20, as its folder would look: with a hostile path in the recipe.
+// Writes the folder of a run of 40 steps, with stage 2 from step 20 and a hostile path in the recipe.
 void make_run(const fs::path& folder, int64_t width) {
   fs::create_directories(folder / "samples");
   Recipe recipe;
@@ -143,7 +143,7 @@ void make_run(const fs::path& folder, int64_t width) {
   for (int step = 1; step <= 40; ++step) {
     metrics << "{\"step\": " << step << ", \"loss_rec\": " << 1.0 / step << ", \"<b>loss\": -1}\n";
     const bool second = step > 20;
-    // Resumed after step 10: its clock begins again.
+    // The run was resumed after step 10, so its clock begins again.
     timing << "{\"step\": " << step << ", \"stage\": " << (second ? 2 : 1)
            << ", \"seconds\": " << (step <= 10 ? step : step - 10)
            << ", \"data_wait\": 0, \"trainable\": " << (second ? 1000 : 2500)
@@ -188,7 +188,7 @@ TEST_CASE("the page of a run holds what it logged, and hostile strings stay text
         std::string("switch = 0.5"), std::string("[4,4,3]"), std::string("from step 10"),
         std::string("stage 2")})
     CHECK_MESSAGE(contains(page.text, text), text);
-  // Of each stage: steps, step time, images/s, peak memory, nodes, parameters.
+  // For each stage: steps, step time, images/s, peak memory, nodes, parameters.
   CHECK(contains(page.text, "0 to 20500 ms20.02.0 MiB1002,50020 s"));
   CHECK(contains(page.text, "20 to 40250 ms40.01.0 MiB601,00020 s"));
   CHECK(count(page.tags, "svg") == 4);      // two metrics, step time, peak memory
@@ -292,14 +292,14 @@ TEST_CASE("charts: scale, thinning, smoothing") {
   positive.series[0].y[0] = 0.5;
   CHECK(!has_log_scale(positive));
 
-  // Smoothed from 40 points on, and in two parts where stage 2 begins between them.
+  // A curve is smoothed from 40 points on, in two parts if stage 2 begins between them.
   Chart smooth{"x", {{"a", {}, {}}}, {{20, "stage 2"}}};
   for (int i = 1; i <= 39; ++i) smooth.series[0].x.push_back(i), smooth.series[0].y.push_back(i % 3);
   CHECK(count(parse("<!DOCTYPE html>\n" + svg(smooth, {0})).attributes, "class=line c0") == 1);
   smooth.series[0].x.push_back(40), smooth.series[0].y.push_back(0);
   CHECK(count(parse("<!DOCTYPE html>\n" + svg(smooth, {0})).attributes, "class=line c0") == 2);
 
-  // Nothing, one point, a constant, values that are not finite: no axis breaks.
+  // The axes must work for no point, one point, a constant and values that are not finite.
   for (const Series& series : {Series{"a", {}, {}}, Series{"a", {1}, {2}}, Series{"a", {1, 2}, {0, 0}},
                                Series{"a", {1, 2, 3}, {NAN, INFINITY, 1}}}) {
     const std::string out = svg({"x", {series}, {}}, {0});
@@ -313,7 +313,7 @@ TEST_CASE("a scatter keeps its proportions; drawings; the words for curves") {
   const Scatter scatter{"<z>", {0, 10, 10, 0}, {0, 0, 1, 1}, {0, 1, 7, 8}};
   const std::string out = svg(scatter);
   CHECK(parse("<!DOCTYPE html>\n" + out).error == "");
-  // The longer side fills 224 of 240; the other is in proportion, and up is up.
+  // The longer side fills 224 of 240, the other is in proportion, and y grows upwards.
   CHECK(contains(out, "class=\"dots c0\" d=\"M8.0 131.2h0\""));
   CHECK(contains(out, "class=\"dots c1\" d=\"M232.0 131.2h0\""));
   CHECK(contains(out, "class=\"dots c7\" d=\"M232.0 108.8h0\""));
@@ -333,7 +333,7 @@ TEST_CASE("a discriminator that has won is told of; each curve that is known has
   Folder temporary;
   make_run(temporary.path, 3);
   RunRecord run = read_run(temporary.path.string());
-  REQUIRE(glossary({run}).rows.size() == 1);  // of loss_rec; the other name is not the program's
+  REQUIRE(glossary({run}).rows.size() == 1);  // loss_rec; the program does not know the other name
   CHECK(glossary({run}).rows[0][0] == "loss_rec");
   CHECK(warning(run).empty());
   Series loss_d{"loss_d", {}, {}};
@@ -364,8 +364,8 @@ TEST_CASE("dae train writes the page, the events and the environment") {
   for (const char* what : {"sample", "reconstruction"})
     CHECK(contains(events, read_file(run + "/samples/step-00000004-" + what + ".png")));
   CHECK(contains(read_file(run + "/environment.jsonl"), "\"device\":\"cpu\""));
-  // Frozen: fewer nodes run backward, fewer parameters are trained, and with one decoder throughout less
-  // memory is held.
+  // With the frozen encoder fewer nodes run backward, fewer parameters are trained, and, since the decoder
+  // stays the same, less memory is held.
   const std::vector<StageCost> stages = read_run(run).stages;
   REQUIRE(stages.size() == 2);
   CHECK(stages[1].backward_nodes < stages[0].backward_nodes);

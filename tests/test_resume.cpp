@@ -1,5 +1,5 @@
-// A run that was killed and went on writes the same bytes as one that was not: checkpoints, metrics,
-// pictures.
+// A run that was killed and resumed writes the same checkpoints, metrics and pictures, byte by byte, as one
+// that was not.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -33,7 +33,7 @@ std::string read(const fs::path& path) {
   return text.str();
 }
 
-// Everything that must not depend on how often the run was stopped.
+// Returns the files of a run that must not depend on how often it was stopped.
 std::map<std::string, std::string> contents(const fs::path& run) {
   std::map<std::string, std::string> out;
   for (const auto& entry : fs::recursive_directory_iterator(run)) {
@@ -60,7 +60,8 @@ int64_t lines(const fs::path& path) {
   return std::count(text.begin(), text.end(), '\n');
 }
 
-// Starts the program; words beside the recipe's: threads, folder, and --resume.
+// Starts the program with the words of the recipe, the number of threads, the folder, and --resume if asked
+// for.
 pid_t start(std::vector<std::string> recipe, const std::string& name, int threads, bool resume) {
   std::vector<std::string> words = {DAE_PROGRAM, "train"};
   words.insert(words.end(), recipe.begin(), recipe.end());
@@ -79,13 +80,13 @@ pid_t start(std::vector<std::string> recipe, const std::string& name, int thread
   return child;
 }
 
-// The wait status; at the end, or after `signal`, sent when `stop_after` steps are logged.
+// Runs the program and returns its wait status. Sends `signal`, if not 0, once `stop_after` steps are logged.
 int train(const std::vector<std::string>& recipe, const std::string& name, int threads, bool resume,
           int signal = 0, int64_t stop_after = 0) {
   const pid_t child = start(recipe, name, threads, resume);
   int status = 0;
   while (signal && lines(kFolder / name / "metrics.jsonl") < stop_after) {
-    if (waitpid(child, &status, WNOHANG) == child) return status;  // it ended by itself
+    if (waitpid(child, &status, WNOHANG) == child) return status;  // it ended before the signal
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (signal) kill(child, signal);
@@ -100,8 +101,8 @@ void check_stopped(int status, int code) {
 
 using Words = std::vector<std::string>;
 
-// Every step logged; checkpoints and pictures at different steps. batch 4 and narrow networks: the
-// discriminator, which has no narrow version, is most of the work.
+// Returns settings that log every step and make checkpoints and pictures at different steps. The batch is 4
+// and the networks are narrow; most of the work is the discriminator, which keeps its width.
 Words small(const std::string& recipe, int64_t steps, int64_t checkpoint_every, const Words& sets = {}) {
   Words all = {"train.steps=" + std::to_string(steps),
                "train.checkpoint_every=" + std::to_string(checkpoint_every),
@@ -129,9 +130,9 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
   struct Case {
     std::string model;
     Words sets;
-    int64_t scale = 1;  // how many steps make a twelfth of the run: the toy model's take no time
+    int64_t scale = 1;  // the steps in a twelfth of the run; more for the toy model, whose steps are short
   };
-  // Outside kFolder, which each case begins anew.
+  // It lies outside kFolder, which each case empties.
   const std::string encoder = kFolder.string() + "-encoder.safetensors";
   const Recipe simclr =
       load_recipe("simclr-cifar10", {"model.width=0.03125", "model.z_dim=8", "train.batch=4"});
@@ -157,7 +158,7 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
     CHECK(lines(kFolder / "whole/metrics.jsonl") == 12 * c.scale);
 
     check_stopped(train(recipe, "stopped", 2, false, SIGTERM, 2 * c.scale), 143);
-    // The DAE switch, at half of the steps, lies between these two.
+    // The DAE switch, at half of the steps, lies between these two stops.
     check_stopped(train(recipe, "stopped", 2, true, SIGINT, 7 * c.scale), 130);
     CHECK(WIFSIGNALED(train(recipe, "stopped", 1, true, SIGKILL, 9 * c.scale)));
     REQUIRE(train(recipe, "stopped", 1, true) == 0);
@@ -168,12 +169,12 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
 }
 
 TEST_CASE("kill -9 at any moment leaves a run that goes on to the same bytes") {
-  // A checkpoint every step: most of the time goes into writing them.
+  // Every step writes a checkpoint, which takes most of the time.
   const Words recipe = small("toy", 40, 1, {"optimizer.ema=0.9", "schedule.kind=dae", "schedule.weak=width"});
   fresh_folder();
   const auto begin = std::chrono::steady_clock::now();
   REQUIRE(train(recipe, "whole", 1, false) == 0);
-  // Delays are shares of a whole run, so that kills fall within it on a fast machine and on a slow one.
+  // Delays are fractions of a whole run, so that the kills fall within it on fast and on slow machines.
   const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begin;
   std::mt19937 random(7);
   std::uniform_real_distribution<double> share(0, 0.25);
@@ -188,7 +189,7 @@ TEST_CASE("kill -9 at any moment leaves a run that goes on to the same bytes") {
       int status = 0;
       waitpid(child, &status, 0);
       killed += WIFSIGNALED(status);
-      if (WIFEXITED(status)) CHECK(WEXITSTATUS(status) == 0);  // it was done before
+      if (WIFEXITED(status)) CHECK(WEXITSTATUS(status) == 0);  // it ended before the kill
     }
     REQUIRE(train(recipe, "stopped", 2, fs::exists(kFolder / "stopped/recipe.toml")) == 0);
     check_same(kFolder / "whole", kFolder / "stopped");
@@ -208,7 +209,7 @@ TEST_CASE("every part of a checkpoint counts: a run resumed with one of them cha
                    {{"images", "F32", {80, 10}, images.data(), images.size() * 4},
                     {"noise", "F32", {48, 2}, noise.data(), noise.size() * 4}},
                    {});
-  // The switch is at step 9: what is resumed at step 8 still trains the encoder, then meets the switch.
+  // The switch is at step 9: a run resumed at step 8 still trains the encoder and then switches.
   const Words recipe = small("toy", 12, 4,
                              {"data.kind=tensors", "data.path=" + data, "optimizer.ema=0.9",
                               "schedule.kind=dae", "schedule.weak=width", "schedule.switch=0.75"});
@@ -216,7 +217,7 @@ TEST_CASE("every part of a checkpoint counts: a run resumed with one of them cha
 
   using Metadata = std::map<std::string, std::string>;
   using Change = std::function<void(std::vector<TensorEntry>&, Metadata&)>;
-  // Goes on from step 8 with a changed checkpoint; true if the run ends as the whole one did.
+  // Resumes from step 8 with a changed checkpoint; true if the run ends like the whole one.
   const auto same_course = [&](const Change& change) {
     fs::remove_all(kFolder / "stopped");
     fs::copy(kFolder / "whole", kFolder / "stopped", fs::copy_options::recursive);

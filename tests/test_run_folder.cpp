@@ -1,5 +1,5 @@
-// Run folders as a user treats them: shared by processes, resumed from elsewhere and to other lengths, with
-// the user's own files in them, on terminals that close and disks that fill.
+// Run folders in use: several processes on one folder, runs resumed from another place or to another length,
+// the user's own files in the folder, terminals that close, and full disks.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ using nlohmann::json;
 
 namespace {
 
-// Runs on points, some milliseconds each.
+// Runs on points, of some milliseconds each.
 const std::string kToy =
     "train toy --threads 1 --set model.encoder_hidden=3 --set model.decoder_hidden=2 --set train.batch=8 "
     "--set data.count=64 --set train.log_every=1 --set optimizer.decay=constant ";
@@ -36,7 +36,7 @@ struct Told {
   bool has(const std::string& part) const { return text.find(part) != std::string::npos; }
 };
 
-// A command of the shell, in the folder; `dae` is the program.
+// Runs a shell command in the folder; `dae` in it is the program.
 Told shell(const Folder& folder, const std::string& command) {
   const std::string all = "cd '" + folder.path.string() + "' && dae() { '" + DAE_PROGRAM + "' \"$@\"; }; { " +
                           command + "; } 2>&1";
@@ -60,8 +60,8 @@ void expect(const Folder& folder, const std::string& command, int code,
   if (code != 0) CHECK(std::count(told.text.begin(), told.text.end(), '\n') == 1);
 }
 
-// A process of the program in the folder. error: a descriptor for its stderr, -1: none; first: what its shell
-// does before.
+// A process of the program in the folder. error: a descriptor for its stderr, -1: none. first: a command that
+// its shell runs before.
 struct Process {
   pid_t id;
   Process(const Folder& folder, const std::string& arguments, int error = -1, const std::string& first = "") {
@@ -73,7 +73,7 @@ struct Process {
     if (chdir(folder.path.c_str()) == 0) execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     _exit(127);
   }
-  int wait() const {  // its exit code, -1: a signal ended it
+  int wait() const {  // returns its exit code, -1 if a signal ended it
     int status = 0;
     waitpid(id, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -96,7 +96,7 @@ json last_line(const std::string& path) {
   return json::parse(last);
 }
 
-// Waits until a run that was started `starts` times has logged three steps.
+// Waits until a run has been started `starts` times and has logged three steps.
 void wait_for_steps(const std::string& run, int64_t starts = 1) {
   for (int i = 0; i < 30000; ++i) {
     if (lines(run + "/environment.jsonl") >= starts && lines(run + "/metrics.jsonl") >= 3) return;
@@ -153,7 +153,8 @@ TEST_CASE("--resume removes the program's own leftovers, and nothing else") {
   for (const std::string& name : mine) CHECK_MESSAGE(read(folder / ("run/" + name)) == name, name);
   for (const std::string& name : leftovers) CHECK_MESSAGE(!fs::exists(folder / ("run/" + name)), name);
 
-  // A folder with checkpoints but no recipe is no place to begin a run: it would take them for its own.
+  // A run may not begin in a folder with checkpoints but no recipe: it would treat the checkpoints as its
+  // own.
   fs::create_directories(folder / "kept/checkpoints");
   fs::copy(checkpoint(folder / "run", 4), checkpoint(folder / "kept", 4));
   expect(folder, "dae " + kToy + "-q --set train.steps=2 --out kept", 2, {"kept", "step-00000004", "--out"});
@@ -210,7 +211,7 @@ TEST_CASE("a closed terminal and a log that nobody reads: the step is finished a
   const Process run(folder, kEndless + "--out pipe", ends[1]);
   close(ends[1]);
   close(ends[0]);
-  CHECK(run.wait() == 141);  // with its first line of progress
+  CHECK(run.wait() == 141);  // its first line of progress meets a closed pipe
   CHECK(fs::exists(checkpoint(folder / "pipe", last_line(folder / "pipe/metrics.jsonl")["step"])));
 }
 
@@ -236,14 +237,14 @@ TEST_CASE("other steps on --resume: written down, the switch stays where it was,
   CHECK(fs::exists(checkpoint(folder / "run", 4)));  // train.keep is 1
   CHECK(fs::exists(checkpoint(folder / "run", 16)));
   CHECK_FALSE(fs::exists(checkpoint(folder / "run", 8)));
-  // The command that began the run still fits it.
+  // The command that began the run can still resume it.
   expect(folder, "dae " + kDae + "-q --set train.steps=16 --out run --resume", 0);
 
-  // It is the run that one would have got with this switch from the start.
+  // The result equals a run that had this switch from the start.
   expect(folder, "dae " + kDae + "-q --set train.steps=16 --set schedule.switch=0.25 --out whole", 0);
   CHECK(read(folder / "run/metrics.jsonl") == read(folder / "whole/metrics.jsonl"));
 
-  // Also before the switch was reached.
+  // The same for a run that has not reached the switch.
   {
     const Process run(folder, kDae + "-q --set train.steps=100000000 --out early");
     wait_for_steps(folder / "early");
@@ -274,11 +275,11 @@ TEST_CASE("a run goes on from any folder, by its name alone; its data may have m
   expect(folder, "dae reconstruct run --count 3 --set data.path=moved.safetensors", 0);
   expect(folder, "dae sample run --count 3 --set data.path=moved.safetensors", 0);
   expect(folder, "dae train -q --resume run --set train.steps=3 --set data.path=moved.safetensors", 0);
-  expect(folder, "dae train -q --resume run", 0);  // where they lie is written down
+  expect(folder, "dae train -q --resume run", 0);  // the run's recipe has the new path
   expect(folder, "dae train -q --resume nowhere", 2, {"nowhere", "run to resume"});
   CHECK_FALSE(fs::exists(folder / "nowhere"));
 
-  // What cannot be written is refused before the work: these would take hours.
+  // An output that cannot be written is refused before the work, which would take hours here.
   write(folder / "file", "not a folder");
   expect(folder, "dae sample run --count 1000000 --out file/s.png", 3, {"file", "folder"});
   expect(folder, "dae sample run --count 1000000 --out /proc/none/s.npz", 3, {"/proc/none", "written"});

@@ -1,5 +1,5 @@
-// The DAE schedule as a freeze of a parameter group: what stage 2 no longer runs and keeps, what becomes of
-// moments, step counts, averages and checkpoints at the switch, and branches of a stage-1 run.
+// The DAE schedule as a freeze of a parameter group: what stage 2 no longer runs or keeps; moments, step
+// counts, averages and checkpoints at the switch; stage-2 runs that branch from a stage-1 run.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -38,7 +38,7 @@ Metrics take_step(Experiment& experiment, uint32_t step) {
 
 AdamW& autoencoder(Experiment& experiment) { return *experiment.optimizers()[0].second; }
 
-// How many nodes the tape has recorded so far, on all threads: the number of a fresh leaf.
+// Returns how many nodes the tape has recorded so far on all threads: the number of a new leaf.
 int64_t nodes_recorded() {
   Tensor probe({1});
   track(probe);
@@ -46,7 +46,7 @@ int64_t nodes_recorded() {
 }
 
 struct Cost {
-  int64_t recorded = 0, run = 0, peak = 0;  // nodes, nodes, bytes above what was held before
+  int64_t recorded = 0, run = 0, peak = 0;  // nodes, nodes, peak bytes above those held before
 };
 template <class F>
 Cost cost_of(F&& f) {
@@ -68,7 +68,7 @@ std::vector<Tensor> weights_of(const std::vector<Param*>& params) {
   for (const Param* p : params) out.push_back(p->value.clone());
   return out;
 }
-// Copies of a group's moments or averages.
+// Returns copies of a group's moments or averages.
 std::vector<Tensor> of_group(AdamW& optimizer, const std::string& group, Tensor AdamW::Moments::*which) {
   std::vector<Tensor> out;
   for (const Param* p : optimizer.group(group).params) {
@@ -84,14 +84,15 @@ bool all_zero(const std::vector<double>& values) {
 }  // namespace
 
 TEST_CASE("the frozen encoder records nothing, runs no backward and keeps no activations") {
-  // The same step but for the freeze: a full generator, the same discriminator, the same images.
+  // The two steps differ only in the freeze: both have the full generator, equal discriminators and equal
+  // images.
   const auto joint = make_experiment(small("joint", "width"));
   const auto frozen = make_experiment(small("dae", "width"), 2);
   for (uint32_t step = 1; step <= 2; ++step) take_step(*joint, step), take_step(*frozen, step);  // warm
   const Cost one = cost_of([&] { take_step(*joint, 3); });
   const Cost two = cost_of([&] { take_step(*frozen, 3); });
 
-  // What an encoder of this size costs on its own.
+  // The cost of an encoder of this size alone.
   Rng init(1);
   Encoder encoder({Dtype::f32, &init}, 8, 0.125);
   const Tensor x = images(3);
@@ -100,12 +101,12 @@ TEST_CASE("the frozen encoder records nothing, runs no backward and keeps no act
   const Cost alone = cost_of([&] { posterior = encoder(x); });
   const int64_t kept = memory_stats().live - held;
   CHECK(alone.recorded >= 12);
-  // The joint step also records the sampling, KL and the sum of the encoder's losses: 6 nodes or so, fewer
-  // than an encoder has.
+  // The joint step also records the sampling, the KL and the sum of the encoder's losses: about 6 nodes,
+  // fewer than an encoder has.
   CHECK(one.recorded - two.recorded >= alone.recorded);
   CHECK(one.run - two.run >= alone.recorded);
-  // The graph of the encoder, alive from its forward pass to the end of the joint step; posterior itself is
-  // not kept.
+  // The graph of the encoder lives from its forward pass to the end of the joint step. The posterior itself
+  // is not kept.
   CHECK(one.peak - two.peak >= kept - 4096);
   CHECK(kept > 50 * 4096);  // so that the slack is no way out
 }
@@ -140,8 +141,8 @@ TEST_CASE("a width switch: the decoder's group begins anew, the encoder's rests"
   CHECK(flat(weights_of(optimizer.group("encoder").params)) == encoder);
   CHECK(flat(of_group(optimizer, "encoder", &AdamW::Moments::ema)) == average);
   CHECK(flat(weights_of(optimizer.group("generator").params)) != fresh);
-  // Adam's first step from zero moments moves a weight by the rate, whatever its gradient (eps aside): a
-  // stale step count would correct the moments wrongly. The largest move is the rate itself.
+  // From zero moments, Adam's first step moves a weight by the learning rate, whatever its gradient (up to
+  // eps). A stale step count would correct the moments wrongly. So the largest move must be the rate.
   const auto moved = flat(weights_of(optimizer.group("generator").params));
   double largest = 0;
   for (size_t i = 0; i < fresh.size(); ++i) largest = std::max(largest, std::abs(moved[i] - fresh[i]));
@@ -238,7 +239,7 @@ TEST_CASE("a checkpoint of stage 2 holds its tables and goes on to the same bits
 
 namespace {
 
-// Every tensor of a checkpoint under its name, as bytes.
+// Returns the names and bytes of all tensors of a checkpoint.
 std::string tensors(const std::string& run, int64_t step) {
   const Safetensors file(checkpoint_path(run, step).string());
   std::string out;
@@ -286,14 +287,14 @@ TEST_CASE("stage 2 branches from any checkpoint of a stage-1 run") {
       CHECK(part(branch, 8, "encoder.") == part(first, step, "encoder."));
       CHECK((part(branch, step, "decoder.") == part(first, step, "decoder.")) == (weak == "dropout"));
       CHECK(part(branch, 8, "decoder.") != part(branch, step, "decoder."));
-      // It goes on with rates that decay from where it began, not from where the schedule would switch.
+      // The resumed branch has rates that decay from its own beginning, not from the schedule's switch.
       const std::string again = branch + "-again";
       fs::copy(branch, again, fs::copy_options::recursive);
       fs::remove(checkpoint_path(again, 8));
       run_training(recipe("0.5"), {.run = again, .resume = true, .quiet = true});
       CHECK(tensors(again, 8) == tensors(branch, 8));
-      if (step != 4 || rates == "restart") continue;  // whose stage 1 decays by where it ends
-      // Where the schedule itself switches, the branch is the run that was never cut.
+      if (step != 4 || rates == "restart") continue;  // restart: stage 1 decays to its own end
+      // A branch at the schedule's own switch equals the run that was not interrupted.
       CHECK(tensors(branch, 8) == tensors(whole, 8));
       CHECK(metrics(whole).size() > metrics(branch).size());
       CHECK(metrics(whole).substr(metrics(whole).size() - metrics(branch).size()) == metrics(branch));

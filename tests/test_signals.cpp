@@ -1,5 +1,5 @@
-// A signal may come at any time, also in the middle of a product: its handler must run on the thread's own
-// stack, never inside the heap.
+// A signal can come at any time, also during a matrix product. Its handler must run on the thread's own stack
+// and never on memory of the heap.
 #include <doctest/doctest.h>
 #include <pthread.h>
 #include <signal.h>
@@ -39,7 +39,7 @@ TEST_CASE("a signal during a matrix product is handled on the thread's stack") {
   const itimerval every = {{0, 200}, {0, 200}}, never = {};
   setitimer(ITIMER_REAL, &every, nullptr);
 
-  // The depth decides whether oneDNN packs into its stack or its heap buffer: both kinds.
+  // The depth of the product decides whether oneDNN packs into a stack or a heap buffer. Both occur here.
   std::vector<float> a(96 * 4096, 0.5f), b(96 * 4096, 0.25f), y(96 * 96);
   const auto start = std::chrono::steady_clock::now();
   bool right = true;

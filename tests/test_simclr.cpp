@@ -1,4 +1,4 @@
-// SimCLR: its training against PyTorch, its augmentation against torchvision, its probe against plain loops,
+// SimCLR: the training against PyTorch, the augmentation against torchvision, the probe against plain loops,
 // and both of its experiments from beginning to end.
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ namespace {
 const std::vector<std::string> kTiny = {"data.kind=procedural", "model.width=0.03125", "model.z_dim=8",
                                         "train.batch=4",        "data.count=40",       "probe.every=0"};
 
-// A SimCLR of random weights as a file in `folder`, for another model to read through.
+// Writes a SimCLR with random weights to a file in `folder`, as the frozen encoder of another model.
 std::string encoder_file(const Folder& folder, const std::string& name, int seed,
                          const std::string& z_dim = "8") {
   std::vector<std::string> sets = kTiny;
@@ -36,15 +36,14 @@ TEST_CASE("parameters of the ResNet-18 are torchvision's without fc, with the st
   Simclr model(Build{Dtype::f32, &init}, 128, 1);
   CHECK(model.backbone.parameter_count() == 11168832);
   CHECK(model.parameter_count() == 11168832 + 512 * 512 + 2 * 512 + 512 * 128 + 128);
-  // He's normals by the fan-out; 147,456 of them estimate their deviation to 0.2 %, five times that is
-  // allowed.
+  // He's normal initialisation with the fan-out. 147,456 values estimate the deviation to 0.2 %; five times
+  // that is allowed.
   const Tensor& w = model.backbone.layer2.second.conv1.weight.value;
   const double deviation = l2_norm(w).item() / std::sqrt(double(w.size()));
   CHECK(std::abs(deviation / std::sqrt(2.0 / (128 * 9)) - 1) < 0.01);
 }
 
-// In f64, where both sides round at 1e-16 and three steps of a net of this depth lose some six digits at
-// most.
+// In f64 both sides round at 1e-16, and three steps of a network of this depth lose at most about six digits.
 TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statistics, features") {
   const Golden golden("simclr-small.safetensors");
   std::vector<std::string> sets = {"dtype=f64"};
@@ -84,18 +83,17 @@ TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statis
   CHECK(relative_error(experiment->encode(x), golden["projection"]) < 1e-8);
 }
 
-// In f32 the mask of the diagonal must leave nothing of a row itself, and a cosine of 1 must not overflow.
+// In f32 the mask must remove a row's product with itself, and a cosine of 1 must not overflow.
 TEST_CASE("NT-Xent: identical pairs far from the others have the loss of a sure answer") {
   const Tensor a = Tensor::of({2, 3}, {2, 0, 0, 0, 3, 0});
-  // Of each row the cosines are 1 with its partner and 0 with both others.
+  // The cosine of a row is 1 with its partner and 0 with the two others.
   const double expected = std::log(1 + 2 * std::exp(-1 / 0.1));
   CHECK(std::abs(NtXent(0.1)(a, a).item() - expected) < 1e-6);
 }
 
-// torchvision computes the hue in f32: 1e-6 of a value in [0, 1]. Pillow rounds to bytes after every op
-// (a resize is two): two levels for one op. It cuts hue and shift down to bytes, 1/256 of a turn, which is
-// 6/256 of the range of a pixel's channels: twelve levels where there is a hue, and on the mean the two of
-// one op.
+// Limits. torchvision computes the hue in f32: 1e-6 for values in [0, 1]. Pillow rounds to bytes after every
+// operation (a resize has two): two levels for one operation. Pillow truncates hue and shift to bytes, 1/256
+// of a turn, which is 6/256 of the range of a pixel's channels: twelve levels for a hue, and two on the mean.
 TEST_CASE("augmentation as torchvision's: each op, and all of them") {
   const Golden golden("augment.safetensors");
   const Tensor& image = golden["image"];
@@ -131,7 +129,7 @@ TEST_CASE("augmentation as torchvision's: each op, and all of them") {
   CHECK(cases == 14);
 }
 
-// Shares and means of 20,000 draws lie within five standard errors.
+// Fractions and means of 20,000 draws must lie within five standard errors.
 TEST_CASE("what is drawn has torchvision's distribution") {
   const Golden golden("augment.safetensors");
   constexpr int kDraws = 20000;
@@ -184,7 +182,7 @@ TEST_CASE(
     CHECK_FALSE(
         std::equal(values.back().begin(), values.back().begin() + half, values.back().begin() + half));
   }
-  CHECK(values[0] != values[7]);  // of another epoch
+  CHECK(values[0] != values[7]);  // the two are from different epochs
   options.start = 5;
   Loader later(options);
   for (size_t i = 5; i < 9; ++i) CHECK(std::get<std::vector<float>>(later.next().values) == values[i]);
@@ -228,8 +226,8 @@ TEST_CASE("the probe votes as plain loops do") {
 
 namespace {
 
-// Grey stripes across, upright, aslant, or a chequer of both, of any width, place, brightness and contrast
-// under noise: kinds that no crop, flip or colour changes.
+// Returns a grey texture with noise: horizontal, vertical or diagonal stripes, or a chequerboard, with random
+// width, place, brightness and contrast. No crop, flip or colour jitter changes the kind.
 std::vector<double> texture(int64_t kind, uint64_t number) {
   const Key key{21, 0, uint32_t(number)};
   const auto u = [&](uint64_t i) { return double(unit_uniform(random_bits(key, i))); };
@@ -250,7 +248,8 @@ std::vector<double> texture(int64_t kind, uint64_t number) {
 
 }  // namespace
 
-// Chance is 0.25, and an accuracy over 200 queries errs by 0.035; random features know some of it already.
+// Chance is 0.25, and an accuracy over 200 queries has a standard error of 0.035. Random features are already
+// better than chance.
 TEST_CASE("learning: the probe tells kinds of textures apart better after a few steps") {
   constexpr int64_t kSteps = 80, kBatch = 32, kKnown = 400, kAsked = 200;
   const Recipe recipe =
@@ -270,7 +269,7 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
     return knn_accuracy(experiment->features(images(0, kKnown)), kinds,
                         experiment->features(images(kKnown, kAsked)), kinds, 20, 0.5);
   };
-  set_thread_count(1);  // many small ops: threads that wait for each other take longer on a busy machine
+  set_thread_count(1);  // many small ops: on a busy machine, threads that wait for each other are slower
   const double before = accuracy();
   for (int64_t step = 0; step < kSteps; ++step) {
     std::vector<double> values;
@@ -311,7 +310,7 @@ TEST_CASE("DCGAN on SimCLR: latents are projections of the given length; the enc
   const Metrics metrics = read(experiment->step(x, *drawn_noise(0, 1, Device::cpu)));
   CHECK(metrics.size() == 2);
   CHECK(relative_error(experiment->encode(x), z) == 0);
-  // Pictures are of training images, and depend on the noise's numbers alone.
+  // Samples start from training images and depend on the noise alone.
   const auto sample = [&](uint64_t seed) {
     return experiment->sample(3, *drawn_noise(seed, 1, Device::cpu));
   };
@@ -321,7 +320,7 @@ TEST_CASE("DCGAN on SimCLR: latents are projections of the given length; the enc
   CHECK(relative_error(experiment->reconstruct(x), sample(1)) > 0);
 }
 
-// The step is DCGAN's: with the latents of an encoder as recorded noise, DCGAN's losses come out.
+// The step is that of DCGAN: with the encoder's latents as recorded noise, DCGAN has the same losses.
 TEST_CASE(
     "DCGAN on SimCLR steps as DCGAN does from the same latents, the generator's from mirror images too") {
   const Folder folder;
@@ -375,7 +374,7 @@ TEST_CASE("the program: a DCGAN on a SimCLR run, its pictures, and what it refus
   CHECK(read((folder.path / "gan/recipe.toml").string()).find("encoder_hash = \"\"") == std::string::npos);
   CHECK(run(folder, "sample @/gan --count 5 --out @/sample.png", error) == 0);
   CHECK(run(folder, "reconstruct @/gan --count 5 --out @/reconstruction.png", error) == 0);
-  // The encoder may move, but it must be the same.
+  // The encoder's file may move, but its content must stay the same.
   std::filesystem::copy(folder.path / "simclr", folder.path / "moved",
                         std::filesystem::copy_options::recursive);
   CHECK(run(folder, gan + " --resume --set model.encoder=@/moved", error) == 0);

@@ -1,5 +1,5 @@
-// The tape where models lean on it: partial backwards over one graph, networks that are only passed through,
-// frozen groups, long chains, misuse.
+// The tape as models use it: partial backwards over one graph, networks through which only the gradient of
+// the input passes, frozen groups, long chains, misuse.
 #include <doctest/doctest.h>
 #include <pthread.h>
 
@@ -20,8 +20,8 @@ double norm(const Tensor& t) {
   return std::sqrt(squares);
 }
 
-// ||a - b|| / ||b||. Two orders of the same f64 arithmetic differ by 1e-15 an operation: kSame leaves room
-// for a few hundred in a row.
+// Returns ||a - b|| / ||b||. The same f64 arithmetic in two orders differs by 1e-15 an operation; kSame
+// allows a few hundred operations in a row.
 constexpr double kSame = 1e-12;
 double relative_error(const Tensor& a, const Tensor& b) {
   REQUIRE(a);
@@ -30,8 +30,8 @@ double relative_error(const Tensor& a, const Tensor& b) {
   return norm(sub(a.detach(), b.detach())) / norm(b);
 }
 
-// The gradient of a smooth f along a random direction of p, by central differences: error h^2 and eps / h, so
-// 1e-6 is two orders above either.
+// Checks the gradient of a smooth f along a random direction of p by central differences. Their errors are
+// h^2 and eps / h; the limit 1e-6 is two orders above both.
 void check_derivative(const Param& p, const Tensor& gradient, const std::function<double()>& f) {
   INFO(p.name);
   REQUIRE(gradient);
@@ -49,7 +49,7 @@ void check_derivative(const Param& p, const Tensor& gradient, const std::functio
   CHECK(norm(gradient) > 0);
 }
 
-// ---- a small VQGAN
+// ---- a small VQGAN ----------------------------------------------------------------------------------------
 
 struct Autoencoder : Module {
   explicit Autoencoder(const Build& build) : Module(build) { add_normal(codebook, "codebook", {5, 4}, 0.5); }
@@ -57,7 +57,8 @@ struct Autoencoder : Module {
   struct Output {
     Tensor z, quantized, codebook_loss, rec;
   };
-  // z (R, 4) -> its nearest codes. The codes move towards z, and z (by beta) towards its code.
+  // Replaces each row of z (R, 4) by its nearest code. The losses move the codes towards z and, times beta, z
+  // towards its code.
   Output operator()(const Tensor& x) const {
     Tensor h = silu(conv_in(x));
     const Shape grid = h.shape();
@@ -116,8 +117,9 @@ TEST_CASE("a VQGAN step: two partial backwards set a weight, then the full one")
   const Tensor loss = nll + scale_by(g, lambda) + out.codebook_loss;
   backward(loss, m.vq.params());
 
-  // What the step means, written out. The decoder sees the codes; the encoder gets the decoder's gradient at
-  // the codes as if it were at z, and beta's pull; the codebook gets the codebook loss alone.
+  // The step written out. The decoder sees the codes. The encoder gets the decoder's gradient at the codes as
+  // if it were the gradient at z, and the gradient of the term with beta. The codebook gets the codebook loss
+  // alone.
   const Tensor code = out.quantized.detach(), z = out.z.detach();
   const auto decoder_loss = [&] {
     const NoGrad off;
@@ -142,7 +144,7 @@ TEST_CASE("a VQGAN step: two partial backwards set a weight, then the full one")
       return sum(mul(dz, now)).item() + 0.25 * mse_loss(now, code).item();
     });
 
-  // Without the straight-through estimator nothing would reach the encoder.
+  // Without the straight-through estimator the encoder would get no gradient.
   CHECK(norm(m.vq.conv_in.weight.grad) > 0);
   CHECK(relative_error(last[0]->grad, add(d_nll, scale_by(d_g, lambda))) < kSame);
   for (Param* p : m.critic.params()) CHECK_FALSE(p->grad);
@@ -177,7 +179,7 @@ TEST_CASE("several losses over one graph: gradients with keep add up to the grad
 
 TEST_CASE("a generator's step computes no weight gradient of the discriminator it passes through") {
   Rng init(5);
-  // Weights so large that the gradient of one of them would show in the memory's peak.
+  // The weights are so large that a gradient of one of them would show in the peak of the memory.
   struct Wide : Module {
     explicit Wide(const Build& build) : Module(build) {}
     Linear in{this, "in", 2, 600}, mid{this, "mid", 600, 600};
@@ -195,7 +197,7 @@ TEST_CASE("a generator's step computes no weight gradient of the discriminator i
   const Tensor z = normal({4, 3}, Key{6, 0, 0}, kType);
   const int64_t weight = critic.mid.weight.value.bytes();
 
-  // Every use of the discriminator's weight goes through a node that says when its gradient is asked for.
+  // Every use of the discriminator's weight goes through a node that counts requests for its gradient.
   int asked = 0;
   Tensor& used = critic.mid.weight.value;
   const Tensor kept = used;
@@ -215,7 +217,7 @@ TEST_CASE("a generator's step computes no weight gradient of the discriminator i
 
   const Tensor all[] = {kept};
   reset_peak();
-  CHECK(norm(grad(loss, all, {true, {}})[0]) > 0);  // the same asked for: both signs show
+  CHECK(norm(grad(loss, all, {true, {}})[0]) > 0);  // now the gradient is asked for
   CHECK(asked == 1);
   CHECK(memory_stats().peak - held >= weight);
 }
@@ -263,7 +265,8 @@ TEST_CASE("a frozen group records nothing, keeps no activations and gets no grad
   const Autoencoder::Output out = m.vq(m.x);
   const int64_t nodes = nodes_run();
   backward(l1_loss(out.rec, m.x) + out.codebook_loss, optimizer.trainable());
-  // l1_loss, conv2d, silu, conv2d of the decoder; two adds, mse_loss, embedding. Below conv_mid nothing runs.
+  // The nodes are l1_loss, conv2d, silu and conv2d of the decoder, two adds, mse_loss and embedding. Nothing
+  // below conv_mid runs.
   CHECK(nodes_run() - nodes == 8);
   for (Param* p : encoder) CHECK_FALSE(p->grad);
   for (Param* p : rest) CHECK(p->grad);
@@ -287,10 +290,10 @@ void* long_chains(void* done) {
     const Tensor y = chain();
     const double slope = grad(y, wrt, {true, {}})[0].item();
     if (slope != 1) return nullptr;
-  }                    // freed whole
+  }                    // frees a chain whose nodes have not run
   grad(chain(), wrt);  // freed after its nodes have run
   {
-    // Closures that hold what they should not: the tensor itself rather than its value.
+    // These closures hold the tensor with its node, instead of its detached value.
     Tensor y = x;
     for (int i = 0; i < 200000; ++i)
       y = record("holder", y.detach(), {y}, [y](const Tensor& dy, const Needs&) -> Grads { return {dy}; });

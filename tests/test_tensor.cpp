@@ -1,5 +1,5 @@
-// Element types and memory: conversions, parts, 16-bit weights in files, copies of parameters, and what the
-// pool says when there is no more.
+// Element types and memory: conversions, parts, 16-bit weights in files, copies of parameters, and the
+// message of a pool that has no more memory.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -70,7 +70,7 @@ TEST_CASE("permute counts axes from the end too, once each, forward and backward
 TEST_CASE("data() gives the elements only as what they are") {
   const Tensor x = Tensor::zeros({2}, Dtype::bf16);
   CHECK_THROWS_AS(x.data<float>(), Error);
-  CHECK_THROWS_AS(sum(x), Error);  // 16 bits are computed on CUDA alone
+  CHECK_THROWS_AS(sum(x), Error);  // only CUDA computes in 16 bits
 }
 
 TEST_CASE("the 16-bit copy of a parameter stands for it on the tape and follows its values") {

@@ -1,4 +1,4 @@
-// TensorBoard events: the framing, and what a reader that knows only the format finds in them.
+// TensorBoard events: the framing, and the content as a reader that knows only the format finds it.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -21,8 +21,8 @@ struct Event {
   std::vector<std::pair<std::string, std::string>> pictures;  // PNG
 };
 
-// A field's payload: a varint as 8 bytes, everything else as it stands. Written apart from the encoder's
-// code.
+// A field of a message. `bytes` is its payload: a varint as 8 bytes, everything else as it is. This reader
+// shares no code with the encoder.
 struct Field {
   unsigned number, type;
   std::string bytes;

@@ -1,4 +1,4 @@
-// Every statement of `dae reproduce theory`, for a seed that the program does not use by default.
+// Checks every statement of `dae reproduce theory`, for a seed other than the default.
 #include <doctest/doctest.h>
 
 #include "train/theory.h"
@@ -26,8 +26,8 @@ TEST_CASE("Lemma A.4") { check(check_linear_autoencoder(17)); }
 TEST_CASE("Theorem 4.1") { check(check_bounded_autoencoder(17)); }
 TEST_CASE("A.1") {
   check(check_bounded_generator());
-  // A slope below phi(0)^-1 everywhere: g is linear, the law uniform on [-1, 1], and the normal's two tails
-  // lost.
+  // The slope is below 1/phi(0) everywhere, so g is linear, its values are uniform on [-1, 1], and the two
+  // tails of the normal are lost.
   CHECK(clipped_quantile_tv(2) == doctest::Approx(0.317310508));
 }
 TEST_CASE("A.2") { check(check_gaussian_latent(17)); }

@@ -1,4 +1,4 @@
-// PyTorch's checkpoints: what torch.save wrote (tests/golden/make_files.py), and hostile pickles.
+// PyTorch's checkpoints: files of torch.save (tests/golden/make_files.py), and hostile pickles.
 #include <doctest/doctest.h>
 
 #include <map>
@@ -30,7 +30,8 @@ const TensorEntry& entry(const TorchFile& file, const std::string& name) {
   return file.entries()[0];
 }
 
-// The pickle of {"x": call} with a tensor as torch.save writes it, in the old format around one storage.
+// The next functions build the pickle of {"x": call} with a tensor as torch.save writes it, in the old format
+// with one storage.
 std::string text(const std::string& s) {
   return std::string("X") + char(s.size()) + std::string(3, '\0') + s;
 }
@@ -151,7 +152,7 @@ TEST_CASE("tensors that do not fit their storage, and pickles that are no checkp
     CHECK(error_of([&] { TorchFile("a", old_format(dict(tensor(good)))); }) == "");
   for (const std::string& body : {
            std::string("]q\1h\1a"),                   // a list that holds itself
-           std::string("}q\1") + text("x") + "h\1s",  // a dict likewise
+           std::string("}q\1") + text("x") + "h\1s",  // a dict that holds itself
            "}"s + text("x") + "Ns" + text("x.y") + tensor({}) + "s" + text("x") + "}" + text("y") +
                tensor({}) + "ss",
            std::string("h\1"),
@@ -169,7 +170,7 @@ TEST_CASE("tensors that do not fit their storage, and pickles that are no checkp
        }) {
     CHECK_FALSE(error_of([&] { TorchFile("a", old_format(body)); }).empty());
   }
-  // Lists of lists of lists, each twice: 2^40 of them.
+  // Each list holds the list before twice: 2^40 lists in all.
   std::string laughs = "]"s + tensor({}) + "aq";
   laughs += char(0);
   for (int i = 0; i < 40; ++i) laughs += std::string("](h") + char(i) + "h" + char(i) + "eq" + char(i + 1);

@@ -1,4 +1,4 @@
-// The toy study: its data, its yardsticks, and a short training.
+// The toy study: its data, its reference accuracies, and a short training.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -15,12 +15,12 @@
 #include "train/trained.h"
 
 TEST_CASE("the Bayes accuracy of the mixture") {
-  // By an independent simulation of 4,000,000 points.
+  // The values come from an independent simulation of 4,000,000 points.
   CHECK(std::abs(toy_bayes_accuracy({0.25}) - 0.5588) < 0.0008);
   CHECK(std::abs(toy_bayes_accuracy({0.025}) - 0.9846) < 0.0002);
   CHECK(toy_bayes_accuracy({1e-4}) == doctest::Approx(1));
-  CHECK(toy_bayes_accuracy({0.3, 1}) == doctest::Approx(1));  // one cluster: the density over a whole turn
-  // Against points: the nearest cluster mean of a large training sample is close to the best classifier.
+  CHECK(toy_bayes_accuracy({0.3, 1}) == doctest::Approx(1));  // one cluster: the whole turn
+  // The nearest of the cluster means of a large sample is almost the best classifier.
   const ToySpec spec{0.06};
   const ToyData data = make_toy(spec, 200000, 3, 0);
   std::vector<float> centres(8 * 10);
@@ -129,8 +129,8 @@ TEST_CASE("the program's table has the rows and keys that scripts read") {
     CHECK(row["config"] == expected[i][1]);
     CHECK(row["paper_mean"] == paper[i][0]);
     CHECK(row["paper_std"] == paper[i][1]);
-    CHECK(row["mean"].get<double>() > 90);  // at c = 2 all of them are near the data's ceiling
-    CHECK(row["std"].is_null());            // one run has none
+    CHECK(row["mean"].get<double>() > 90);  // at c = 2 all are near the accuracy of the data
+    CHECK(row["std"].is_null());            // one run has no deviation
   }
   REQUIRE(json["extra"].size() == 4);
   for (const auto& row : json["extra"]) CHECK(row["recon_weight"] == 2);

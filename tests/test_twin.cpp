@@ -1,11 +1,12 @@
-// The op table on CUDA against the CPU: f32, bf16 and f16, forward and every gradient, on a GPU where there
-// is one, otherwise emulated, there in four schedules whose results must be equal bit by bit.
+// The op table on CUDA against the CPU: f32, bf16 and f16, forward and every gradient. On a GPU if there is
+// one, otherwise on the emulated device in four schedules, whose results must be equal bit by bit.
 //
-// Limits, fixed before any error was seen, on the relative norm. f32: 2e-5 forward and 1e-4 for gradients, as
-// f32 against f64 in test_ops.cpp: sums of up to a thousand terms in another order, exp and log that differ
-// in the last bits. 16 bits: the CPU computes in f32 on the rounded inputs, so a result differs by its own
-// rounding, at most u in norm (u = 2^-8 for bf16, 2^-11 for f16), and by those of the intermediate tensors; a
-// row has three at most. So 4 u.
+// Limits on the relative norm, fixed before any error was seen:
+//   f32       2e-5 forward, 1e-4 for gradients, as f32 against f64 in test_ops.cpp: sums of up to a thousand
+//             terms in another order; exp and log differ in the last bits
+//   16 bits   4 u (u = 2^-8 for bf16, 2^-11 for f16): the CPU computes in f32 on the rounded inputs, so a
+//             result differs by its own rounding, at most u in norm, and by that of at most three
+//             intermediate tensors
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -24,7 +25,7 @@ struct Limit {
 constexpr Limit kLimits[] = {
     {Dtype::f32, 2e-5, 1e-4}, {Dtype::bf16, 0x1p-6, 0x1p-6}, {Dtype::f16, 0x1p-9, 0x1p-9}};
 
-// The row on CUDA in every order, all with the same bits.
+// Runs the row on CUDA in every order and checks that the bits are the same.
 Outcome run_on_cuda(const Row& row, Dtype dtype) {
   Outcome first;
   in_every_order([&] {
@@ -57,7 +58,8 @@ void check_rows(const std::vector<Row>& rows) {
 
 }  // namespace
 
-// Every op gives on CUDA what it gives on the CPU. A case a family, so that bench/gpu.py runs each by itself.
+// Every op gives the same results on CUDA and on the CPU. Each family is a test case, so that bench/gpu.py
+// can run it alone.
 TEST_CASE("ops: elementwise") { check_rows(elementwise_rows()); }
 TEST_CASE("ops: activations") { check_rows(activation_rows()); }
 TEST_CASE("ops: reductions") { check_rows(reduce_rows()); }
@@ -73,7 +75,7 @@ TEST_CASE("ops: random numbers") { check_rows(random_rows()); }
 TEST_CASE("ops: look-up") { check_rows(lookup_rows()); }
 TEST_CASE("ops: quantisation") { check_rows(vq_rows()); }
 TEST_CASE("ops: no family is left out") {
-  REQUIRE(gpu_count() > 0);  // as all cases here: tests/without_gpu.sh
+  REQUIRE(gpu_count() > 0);  // every case here must fail without a GPU (tests/without_gpu.sh)
   size_t count = 0;
   for (auto family :
        {elementwise_rows, activation_rows, reduce_rows, softmax_rows, loss_rows, shape_rows, matmul_rows,
@@ -134,7 +136,7 @@ TEST_CASE("a code outside the codebook is one clear error on both devices, and c
 
 TEST_CASE("a label outside the classes is one clear error on both devices, in either kernel") {
   for (const Device device : {Device::cpu, Device::cuda})
-    for (const int64_t classes : {5, 1100})  // a warp a row, a block a row
+    for (const int64_t classes : {5, 1100})  // a warp for each row, a block for each row
       for (const double wrong : {-1.0, double(classes)}) {
         const Tensor logits = uniform({3, classes}, -1, 1, Key{5, 0, 0}).to(device);
         const Tensor label = Tensor::of({3}, {0, wrong, 4}, Dtype::i64).to(device);
@@ -177,13 +179,13 @@ TEST_CASE("tensors move between devices and types, and each device's memory is i
   CHECK(Tensor::full({5}, 0.1, Dtype::bf16, Device::cuda).values() ==
         Tensor::full({5}, 0.1, Dtype::bf16).values());
 
-  CHECK_THROWS_AS(there.data<float>(), Error);  // the host may not look at it
-  CHECK_THROWS_AS(mul(x, there), Error);        // nor a CPU kernel
-  CHECK_THROWS_AS(mul(there, x), Error);        // nor a CUDA kernel at the host's
+  CHECK_THROWS_AS(there.data<float>(), Error);  // the host may not read it
+  CHECK_THROWS_AS(mul(x, there), Error);        // nor may a CPU kernel
+  CHECK_THROWS_AS(mul(there, x), Error);        // nor may a CUDA kernel read memory of the host
   CHECK_THROWS_AS(mul(there, there.to(Dtype::bf16)), Error);
 }
 
-// A dozen roundings an element and step, none of which grows: 2e-6.
+// Limit 2e-6: about a dozen roundings for each element and step, which do not grow.
 TEST_CASE("AdamW steps on CUDA as on the CPU, and the 16-bit copies follow") {
   struct Layer : Module {
     explicit Layer(const Build& build) : Module(build) { add_uniform(weight, "weight", {37, 113}, 1); }
@@ -213,7 +215,7 @@ TEST_CASE("AdamW steps on CUDA as on the CPU, and the 16-bit copies follow") {
   }
 }
 
-// The limit of the test before; and what overflows in the last of them is seen.
+// The limit is that of the test above. An overflow in the last of the parameters must be found too.
 TEST_CASE("a group of more parameters than one launch takes") {
   struct Many : Module {
     explicit Many(const Build& build) : Module(build) {
@@ -252,7 +254,7 @@ TEST_CASE("a group of more parameters than one launch takes") {
 }
 
 TEST_CASE("exhaustion of the device names its tensors and leaves the host's alone") {
-  // Sizes that no other test has left in the pool.
+  // No other test has left blocks of these sizes in the pool.
   limit_memory(Device::cuda, memory_stats(Device::cuda).live + (int64_t{64} << 20));
   const Tensor one = Tensor::zeros({1 << 23}, Dtype::f32, Device::cuda);  // 32 MiB
   const Tensor host({1 << 25});

@@ -1,13 +1,16 @@
 // Two training steps of a tiny model of each kind on CUDA against the CPU, in f32: losses, weights, running
-// statistics and Adam's moments to 1e-4. Both sum in f32 in another order (1e-6 a tensor, as f32 on the CPU
-// against f64); two digits of room.
+// statistics and Adam's moments to 1e-4. The two sum in f32 in different orders (1e-6 a tensor, as f32 on the
+// CPU against f64); the limit leaves two digits.
 //
-// Two things magnify such a difference without bound. Adam's first steps divide a gradient by its own size:
-// an element whose gradient is smaller than its rounding moves by the whole rate either way. So the GANs step
-// at a rate of 1e-6, which does not feed back; biases and moments, zero at first, still show every update in
-// full. And of the 10^5 inputs of a step's ReLUs about every third time one lies so near to zero that it
-// changes sides, which alone changes gradients by 1e-2: on the CPU, too, when its weights are moved by 1e-6.
-// So a model may disagree for some seeds; one that computes something else disagrees for all.
+// Two effects magnify such a difference without bound.
+//
+// Adam's first steps divide a gradient by its own size, so an element whose gradient is smaller than its
+// rounding error moves by the whole rate in either direction. Therefore the GANs have a rate of 1e-6, which
+// does not feed back. Biases and moments start at zero, so they still show every update in full.
+//
+// Among the 10^5 inputs of a step's ReLUs, in about one step of three one is so near to zero that its sign
+// changes. That alone changes gradients by 1e-2; on the CPU too, if the weights are moved by 1e-6. So a
+// correct model can disagree for some seeds, and a wrong one disagrees for all.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -38,7 +41,7 @@ struct Run {
   Metrics metrics;
 };
 
-// What differs by more than the limit; empty: nothing.
+// Returns a line for each thing that differs by more than the limit.
 std::string difference(const std::string& name, std::vector<std::string> sets, int seed) {
   sets.insert(sets.end(), {"train.batch=3", fmt::format("seed={}", seed)});
   const Run cuda(name, sets, Device::cuda), cpu(name, sets, Device::cpu);
@@ -66,7 +69,8 @@ std::string difference(const std::string& name, std::vector<std::string> sets, i
       const AdamW::Moments &a = cuda_optimizers[k].second->moments(*on_cuda[i]),
                            &b = cpu_optimizers[k].second->moments(*on_cpu[i]);
       expect("m of " + on_cpu[i]->name, relative_error(a.m, b.m), kLimit);
-      expect("v of " + on_cpu[i]->name, relative_error(a.v, b.v), 2 * kLimit);  // of squares
+      expect("v of " + on_cpu[i]->name, relative_error(a.v, b.v),
+             2 * kLimit);  // squares double a relative error
     }
   }
   return found;
@@ -90,8 +94,8 @@ const std::vector<std::string> kTiny = {"data.kind=procedural", "model.width=0.0
 TEST_CASE("DCGAN") { compare("dcgan-cifar10", kTiny); }
 TEST_CASE("SimCLR") {
   std::vector<std::string> sets = kTiny;
-  // Three channels: the gradient of a gain or weight of one channel whose scale a batch norm takes out again
-  // is 0, so what is computed of it is rounding.
+  // The width gives three channels. With one channel, a following batch norm removes the scale of a gain or
+  // weight, so its gradient is 0 and its computed value only rounding.
   sets.insert(sets.end(), {"model.width=0.05", "probe.every=0"});
   compare("simclr-cifar10", sets);
 }

@@ -1,6 +1,6 @@
-// What VAEGAN's recipe can say beyond the paper: who rests by the balance rule, how wide the discriminator
-// is, how many passes the generator makes, and how rates decay over the two stages. Formulas beside PyTorch:
-// tests/test_golden_models.cpp.
+// VAEGAN's settings beyond the paper: who pauses by the balance rule, the width of the discriminator, the
+// number of the generator's passes, and the decay of the rates over the two stages. test_golden_models.cpp
+// compares the formulas with PyTorch.
 #include <doctest/doctest.h>
 
 #include "engine/nn.h"
@@ -27,7 +27,7 @@ TEST_CASE("the balance rule: the limits are 0.68 less and plus the margin") {
     double true_cost, generated_cost;
     bool discriminator, generator;  // who learns
   };
-  // Margin 0.35: below 0.33 the discriminator is ahead, above 1.03 the generator.
+  // With a margin of 0.35, a cost below 0.33 pauses the discriminator, and one above 1.03 the generator.
   for (const Case& c :
        {Case{0.6, 0.7, true, true}, Case{0.3299, 0.7, false, true}, Case{0.7, 0.3299, false, true},
         Case{0.3301, 0.3301, true, true}, Case{0.1, 0.2, false, true}, Case{1.0301, 0.7, true, false},
@@ -95,7 +95,7 @@ TEST_CASE("a wide margin lets all learn always; a narrow one lets somebody rest,
 TEST_CASE("the discriminator's width scales its channels, those of the compared features too") {
   Rng init(1);
   const Build build{Dtype::f32, &init};
-  const auto count = [](int64_t a, int64_t b, int64_t c, int64_t d) {  // by hand, from the channels
+  const auto count = [](int64_t a, int64_t b, int64_t c, int64_t d) {  // parameters, from the channels
     return 75 * a + 25 * (a * b + b * c + c * d) + 2 * (b + c + d) + 4 * d + 1;
   };
   CHECK(Discriminator(build, 1).parameter_count() == count(64, 128, 256, 512));
@@ -133,7 +133,7 @@ TEST_CASE("rates fall to 0 over the run, or over each stage for itself") {
   CHECK(factors({}, 2) == Factors{1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125});
   CHECK(factors({"schedule.rates=restart"}, 2) ==
         Factors{1, 0.5, 1, 1 - 1. / 6, 1 - 2. / 6, 1 - 3. / 6, 1 - 4. / 6, 1 - 5. / 6});
-  // Stage 2 branched from step 1 of another run: its rates begin there.
+  // Stage 2 branches from step 1 of another run, so its rates begin there.
   CHECK(factors({"schedule.rates=restart"}, 1)[1] == 1);
   CHECK(factors({"schedule.rates=restart"}, 1)[7] == 1 - 6. / 7);
   CHECK(factors({"schedule.rates=restart", "optimizer.decay=constant"}, 2) == Factors(8, 1));

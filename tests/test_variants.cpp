@@ -1,9 +1,10 @@
-// Every variant of matmul, linear and convolution on CUDA, emulated in four schedules or on the GPU twice,
-// the same bits each time, against sums in f64 of the same rounded inputs.
+// Every variant of matmul, linear and convolution on CUDA against sums in f64 of the same rounded inputs. It
+// runs in four schedules on the emulated device or twice on a GPU, and the bits must be the same each time.
 //
-// Limits on the relative norm, fixed before any error was seen. A result in f32: 1e-5, sums of up to some
-// thousand products in f32, whose roundings of 2^-24 add like a random walk. A result in 16 bits: its own
-// rounding, u = 2^-8 for bf16 and 2^-11 for f16.
+// Limits on the relative norm, fixed before any error was seen:
+//   f32 result      1e-5: sums of up to some thousand products, whose roundings of 2^-24 add like a random
+//                   walk
+//   16-bit result   its own rounding: u = 2^-8 for bf16, 2^-11 for f16
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -24,7 +25,7 @@ constexpr double kLimit = std::is_same_v<T, float>  ? 1e-5
                           : std::is_same_v<T, bf16> ? 0x1p-8
                                                     : 0x1p-11;
 
-// f writes y, which begins as NaN, or as y.host if it is read.
+// Runs f, which writes y, and compares. y begins as NaN, or as y.host if f reads it.
 template <class Y, class F>
 void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const std::vector<double>& expected,
                    F f) {
@@ -39,7 +40,7 @@ void check_variant(const std::string& variant, Array<Y>& y, bool reads_y, const 
     first = found;
   };
   if constexpr (kCuda == CudaBuild::emulated) {
-    // No threads meet in the naive ones; the chosen one ran in every order already.
+    // The threads of the naive variants do not cooperate, and the chosen variant ran in every order already.
     const bool naive = variant.ends_with("naive"), chosen = variant.ends_with("chosen");
     for (const Order& order : kOrders)
       if (&order == &kOrders[0] || (!naive && (!chosen || order.copies == emulate::Copies::early)))
@@ -89,8 +90,8 @@ void check_matmul(const MatmulShape& s, double beta) {
     });
 }
 
-// linear with everything an epilogue can do, or with bias and activation alone; y and the argument that is
-// kept.
+// Checks y and the kept argument of linear, with everything that an epilogue can do (whole), or with bias and
+// activation alone.
 template <class T>
 void check_linear(int64_t rows, int64_t out, int64_t in, Act act, bool whole) {
   CAPTURE(rows);

@@ -1,6 +1,6 @@
-// The f32 functions of kernels/vmath.h against the f64 library: every 251st float of all of them, infinities
-// and NaN included. Errors in units of the last place of the true value; below the smallest normal float, of
-// that one, since exp goes to 0 there.
+// The f32 functions of kernels/vmath.h against the f64 library, for every 251st of all floats, infinities and
+// NaN included. Errors are in units in the last place of the true value; below the smallest normal float, in
+// those of the smallest normal float, because exp goes to 0 there.
 #include <doctest/doctest.h>
 
 #include <bit>
@@ -15,7 +15,8 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity(), kTiny = std::numeric_limits<float>::min();
 
-// Infinity where one of the two is not a number or not finite and the other is.
+// Returns the error in units in the last place; infinity if only one of the two is NaN, or only one is
+// finite.
 double ulps(float found, double truth) {
   if (std::isnan(truth)) return std::isnan(found) ? 0 : kInf;
   const float rounded = float(truth);

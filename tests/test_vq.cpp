@@ -1,5 +1,5 @@
-// The kernels of vector quantisation on CUDA against the CPU's, each in every order.
-// Indices are equal, not close: both take the smallest distance in f64, lowest index on ties.
+// The kernels of vector quantisation on CUDA against the CPU's, each in every order. The indices must be
+// equal: both take the smallest distance in f64 and the lowest index on ties.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -16,8 +16,8 @@ double draw(uint32_t op, int64_t i) { return double(random_bits(Key{5, 0, op}, u
 struct Case {
   std::string label;
   int64_t rows, codes, channels;
-  double middle, spread;  // of the codes
-  int64_t different;      // as many as codes, or each code is one of so many, drawn
+  double middle, spread;  // the middle and the spread of the codes
+  int64_t different;      // how many codes differ; if fewer than `codes`, each code is drawn from these
 };
 const Case kCases[] = {
     {"one of each", 1, 1, 1, 0, 1, 1},

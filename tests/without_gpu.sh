@@ -1,6 +1,6 @@
 #!/bin/sh
-# without_gpu.sh PROGRAM...: each, a test program for a GPU, must fail in all its test cases where CUDA finds no
-# device: a case that passes there has tested nothing. Skipping is the business of on_gpu.sh.
+# without_gpu.sh PROGRAM...: checks that each test program for a GPU fails in all its test cases if CUDA finds
+# no device. A case that passes there tests nothing. Only on_gpu.sh skips tests.
 wrong=0
 for program; do
   output=$(CUDA_VISIBLE_DEVICES=-1 "$program" 2>&1) && { echo "$program: exit code 0 without a GPU"; wrong=1; }

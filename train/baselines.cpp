@@ -7,7 +7,8 @@
 
 namespace {
 
-// Columns of q (D, k) made orthonormal one after the other (Gram-Schmidt, twice for the rounding), in f64.
+// Returns the columns of q (D, k), made orthonormal one after the other by Gram-Schmidt in f64. Each is
+// projected twice, because one pass leaves rounding errors.
 Tensor orthonormal(const Tensor& q) {
   const int64_t d = q.dim(0), k = q.dim(1);
   const std::vector<double> values = q.values();
@@ -38,7 +39,7 @@ Tensor orthonormal(const Tensor& q) {
 Tensor less(const Tensor& x, const Tensor& mean) { return add_bias(x, scale(mean, -1)); }
 double mean_square(const Tensor& x) { return mean(square(x)).item(); }
 
-Tensor images_of(const Recipe& recipe, int64_t count) {  // (N, H, W, C), f32 on the CPU
+Tensor images_of(const Recipe& recipe, int64_t count) {  // returns (N, H, W, C), f32, on the CPU
   const Examples examples(recipe);
   return examples.range(0, std::min(count, examples.size())).x.to(Device::cpu).to(Dtype::f32);
 }
@@ -61,7 +62,7 @@ Baselines measure_baselines(const Recipe& trained_on, const Recipe& judged, int6
   Baselines out;
   const double middle = mean(y).item();
   out.grey = mean_square(shift(y, -middle));
-  double squares = 0;  // mean of an image's and channel's variance
+  double squares = 0;  // sum over images of the variance within a channel
   for (int64_t i = 0; i < n; ++i) {
     const Tensor image = reshape(slice(y, 0, i, i + 1), {pixels, channels});
     squares += mean_square(less(image, scale(sum_rows(image), 1 / double(pixels))));

@@ -8,14 +8,15 @@
 
 namespace {
 
-constexpr int kClassColours = 8;  // c0 .. c7 of the page's style sheet
+constexpr int kClassColours = 8;  // the style sheet has c0 .. c7
 
-constexpr double kWidth = 400, kHeight = 232;                        // user units; the page scales them
-constexpr double kLeft = 48, kRight = 390, kTop = 8, kBottom = 192;  // of the plotting area
-constexpr int kBuckets = 150;   // a long line is drawn through the lowest and highest point of each
-constexpr size_t kSmooth = 40;  // points from which a smoothed line is drawn; also how many spans it has
+constexpr double kWidth = 400, kHeight = 232;  // in SVG user units; the page scales them
+constexpr double kLeft = 48, kRight = 390, kTop = 8, kBottom = 192;  // edges of the plotting area
+constexpr int kBuckets = 150;  // of a long line only the lowest and highest point of each bucket are drawn
+// The number of points from which a line is also drawn smoothed, and the number of averaging spans in a line.
+constexpr size_t kSmooth = 40;
 
-// 1234 -> 1234, 20000 -> 20k, 0.00001 -> 1e-5; digits: enough to tell it from its neighbours.
+// Returns a tick's label with `digits` significant digits: 1234 -> 1234, 20000 -> 20k, 0.00001 -> 1e-5.
 std::string label(double v, int digits) {
   for (const auto& [unit, letter] : {std::pair{1e9, "G"}, std::pair{1e6, "M"}, std::pair{1e3, "k"}})
     if (std::fabs(v) >= std::max(unit, 1e4)) return fmt::format("{:.{}g}{}", v / unit, digits, letter);
@@ -29,7 +30,7 @@ struct Axis {
   double low, high;
   bool log = false;
 
-  double at(double v) const {  // in [0, 1] between low and high
+  double at(double v) const {  // returns the position in [0, 1] between low and high
     return log ? std::log(v / low) / std::log(high / low) : (v - low) / (high - low);
   }
   std::vector<double> ticks() const {
@@ -53,7 +54,7 @@ struct Axis {
   }
 };
 
-// Significant digits that tell evenly spaced ticks apart.
+// Returns how many significant digits tell evenly spaced ticks apart.
 int digits_of(const std::vector<double>& ticks) {
   if (ticks.size() < 2) return 4;
   const double largest = std::max(std::fabs(ticks.front()), std::fabs(ticks.back()));
@@ -85,7 +86,7 @@ Range y_range(const Chart& chart) {
   return range;
 }
 
-// At most two points a bucket, its lowest and highest, so that no spike is lost.
+// Keeps at most two points per bucket, its lowest and its highest, so that no spike is lost.
 Line thinned(const Line& line) {
   if (line.size() <= 2 * kBuckets) return line;
   Line out;
@@ -100,7 +101,8 @@ Line thinned(const Line& line) {
   return out;
 }
 
-// Exponential moving average in the axis's own scale, free of bias towards its start (as Adam's moments).
+// Returns the exponential moving average on the axis's own scale. It divides by the sum of the weights, as
+// Adam does for its moments, so that its start is not biased.
 Line average(const Line& line, double span, bool log) {
   const double keep = 1 - 1 / span;
   double sum = 0, weight = 0;
@@ -133,7 +135,7 @@ std::string svg(const Scatter& scatter) {
   for (const double v : scatter.x) x.add(v);
   for (const double v : scatter.y) y.add(v);
   const double span = std::max({x.high - x.low, y.high - y.low, 1e-12}), unit = (kSide - 2 * kMargin) / span;
-  std::map<int64_t, std::string> paths;  // a dot is a line of no length with round ends
+  std::map<int64_t, std::string> paths;  // by class; a dot is a line of length 0 with round ends
   for (size_t i = 0; i < scatter.x.size(); ++i)
     fmt::format_to(std::back_inserter(paths[scatter.label[i]]), "M{:.1f} {:.1f}h0",
                    kSide / 2 + unit * (scatter.x[i] - (x.low + x.high) / 2),
@@ -212,7 +214,7 @@ std::string svg(const Chart& chart, const std::vector<int>& colours) {
     const Line points = thinned(line);
     for (const Point& p : points)
       fmt::format_to(std::back_inserter(d), "{}{:.1f} {:.1f}", d.empty() ? "M" : "L", px(p.x), py(p.y));
-    if (points.size() == 1) d += "h0";  // a dot, by the round ends of the line
+    if (points.size() == 1) d += "h0";  // a dot: a line of length 0 with round ends
     if (!d.empty()) out += fmt::format("<path class=\"{}\" d=\"{}\"/>", css, d);
   };
   for (size_t i = 0; i < chart.series.size(); ++i) {

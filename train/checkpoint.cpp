@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// RUN, and STEP if it is RUN@STEP.
+// Returns RUN, and STEP if the text is RUN@STEP.
 std::pair<std::string, std::optional<int64_t>> split(const std::string& run_at_step) {
   const size_t at = run_at_step.rfind('@');
   if (at == std::string::npos || at + 1 == run_at_step.size() ||
@@ -37,7 +37,7 @@ std::vector<Param> weights(const std::vector<Param*>& state) {
   return out;
 }
 
-// Moments and averages. A frozen group has none of the former.
+// Returns views of the moments and averages. A frozen group has no moments.
 std::vector<Param> optimizer_state(Experiment& experiment) {
   std::vector<Param> out;
   for (auto& [name, optimizer] : experiment.optimizers())
@@ -126,7 +126,7 @@ std::string weights_file(const std::string& file_or_run) {
 }
 
 void save_checkpoint(const fs::path& path, Experiment& experiment, const Progress& progress) {
-  std::vector<Tensor> values;  // alive until the file is written
+  std::vector<Tensor> values;  // keeps the tensors alive until the file is written
   std::vector<TensorEntry> entries;
   for (const Param& p : optimizer_and_weights(experiment)) {
     values.push_back(p.counter ? p.to_file().to(Dtype::i64) : p.to_file());
@@ -158,7 +158,7 @@ Progress read_progress(const fs::path& path) {
   const auto recipe = metadata.find("recipe");
   return {.step = integer(metadata, "step", path),
           .stage = int(integer(metadata, "stage", path)),
-          // Absent in runs that are older than schedule.rates, which needs it.
+          // Runs from before schedule.rates, the only key that needs it, do not have it.
           .stage_two = metadata.contains("stage_two") ? integer(metadata, "stage_two", path) : -1,
           .batches = integer(metadata, "batches", path),
           .noise_rows = integer(metadata, "noise_rows", path),
@@ -172,7 +172,7 @@ void load_checkpoint(const fs::path& path, Experiment& experiment) {
   for (const auto& [name, optimizer] : experiment.optimizers()) {
     for (const Group& group : optimizer->groups())
       optimizer->set_steps(group.name, integer(file.metadata(), counter_name(name, group.name), path));
-    if (file.metadata().contains(scale_name(name)))  // not if it was made in another type
+    if (file.metadata().contains(scale_name(name)))  // absent if the run was in another dtype
       optimizer->set_loss_scale({double(integer(file.metadata(), scale_name(name), path)),
                                  integer(file.metadata(), scale_name(name) + ".good", path)});
   }
@@ -188,7 +188,7 @@ Tensor zero_if_finite(const std::vector<Param*>& params) {
   const NoGrad off;
   Tensor all;
   for (const Param* p : params) {
-    const Tensor zero = sum(scale(p->value, 0));  // infinity times 0 is NaN, and NaN spreads
+    const Tensor zero = sum(scale(p->value, 0));  // infinity times 0 is NaN, and a sum keeps NaN
     all = all ? all + zero : zero;
   }
   return all;

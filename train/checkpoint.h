@@ -1,7 +1,7 @@
-// Checkpoints: one safetensors file each, RUN/checkpoints/step-00001000.safetensors. Weights under their
-// plain names at PyTorch's shapes, so the file is also a weight file; beside them
-// "optimizer.<name>.m.<param>",
-// ".v." and ".ema."; the rest of the state in the metadata.
+// A checkpoint is one safetensors file, RUN/checkpoints/step-00001000.safetensors. It holds
+//   weights and buffers   under their plain names with PyTorch's shapes, so that it is also a weight file
+//   optimizer state       "optimizer.<name>.m.<param>", ".v.<param>" and ".ema.<param>"
+//   metadata              the rest of the state
 #pragma once
 #include <filesystem>
 #include <string>
@@ -9,37 +9,43 @@
 
 #include "train/experiment.h"
 
-// What a run needs to go on besides tensors. Random numbers are functions of (seed, step), so the step is
-// their state.
+// The state of a run besides its tensors. Random numbers are functions of (seed, step), so the step is their
+// only state.
 struct Progress {
-  int64_t step = 0;        // done so far
-  int stage = 1;           // of the DAE schedule
-  int64_t stage_two = -1;  // the step at which stage 2 began
-  int64_t batches = 0;     // taken from the data
-  int64_t noise_rows = 0;  // taken from recorded noise
-  std::string recipe;      // resolved, as TOML
+  int64_t step = 0;        // steps done
+  int stage = 1;           // stage of the DAE schedule
+  int64_t stage_two = -1;  // the step at which stage 2 began; -1 in stage 1
+  int64_t batches = 0;     // batches taken from the data
+  int64_t noise_rows = 0;  // rows taken from recorded noise
+  std::string recipe;      // the resolved recipe, as TOML
 };
 
-bool has_run(const std::string& folder);      // it holds a recipe, which a run writes once it can be resumed
-bool is_run(const std::string& run_at_step);  // RUN or RUN@STEP
+// Returns whether the folder holds a recipe. A run writes its recipe once it can be resumed.
+bool has_run(const std::string& folder);
+// Returns whether the text names a run: RUN or RUN@STEP.
+bool is_run(const std::string& run_at_step);
 std::filesystem::path checkpoint_path(const std::string& run, int64_t step);
-std::vector<int64_t> checkpoint_steps(const std::string& run);  // ascending
-// RUN (its last checkpoint) or RUN@STEP. Fault::data if there is none.
+std::vector<int64_t> checkpoint_steps(const std::string& run);  // returns them ascending
+// Returns the checkpoint that RUN@STEP names, or the last one of RUN. Throws Fault::data if there is none.
 std::filesystem::path find_checkpoint(const std::string& run_at_step);
 
-// Where weights lie: a file, or RUN or RUN@STEP, which stands for its checkpoint.
+// Returns the path of a weight file: a file itself, or the checkpoint that RUN or RUN@STEP names.
 std::string weights_file(const std::string& file_or_run);
 
+// Writes a checkpoint, whole or not at all.
 void save_checkpoint(const std::filesystem::path& path, Experiment& experiment, const Progress& progress);
-Progress read_progress(const std::filesystem::path& path);  // the metadata alone
-// Everything back. The experiment must have been made for the checkpoint's stage. Fault::data, naming the
-// first tensor that is missing, unexpected or of another shape.
+Progress read_progress(const std::filesystem::path& path);  // reads the metadata only
+// Restores everything that save_checkpoint() wrote. The experiment must be made for the checkpoint's stage.
+// Throws Fault::data, with the name of the first tensor that is missing, unexpected or of another shape.
 void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
-// Weights only (--init), from a file of any format (weights.h) or a run: the same errors.
+// Fills `state` with the weights alone (--init), from a file of any format (weights.h) or a run. Throws the
+// same errors.
 void load_weights(const std::string& file_or_run, const std::vector<Param*>& state);
 
-// Zero, or NaN where a value is not finite: a scalar that is computed where they lie, and stays there.
+// Returns a scalar that is 0, or NaN where a value of `params` is not finite. It is computed on the
+// parameters' device and stays there.
 Tensor zero_if_finite(const std::vector<Param*>& params);
 
-// Keeps the last train.keep checkpoints that lie on the schedule, the newest, and that of the switch.
+// Removes checkpoints except the last train.keep ones that lie on the schedule, the newest one, and the one
+// of the switch. With train.keep = 0 it removes none.
 void prune_checkpoints(const std::string& run, const Recipe& recipe);

@@ -1,5 +1,5 @@
-// The command line, a function a family of verbs: which words mean what, and nothing else. Each adds its
-// subcommands and the function that runs them; the verbs themselves are in verbs.h.
+// The command line: which words mean what. One function per family of verbs adds its subcommands and what
+// they run. The verbs themselves are in verbs.h.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -9,8 +9,8 @@
 
 struct Commands {
   CLI::App& app;
-  const Options& options;     // complete once `verb` is called
-  std::function<int()> verb;  // set by the subcommand that was given
+  const Options& options;     // complete when `verb` is called
+  std::function<int()> verb;  // set by the subcommand on the command line
 };
 
 inline constexpr const char* kRaw = "a run's weights, not their moving average (optimizer.ema)";
@@ -23,10 +23,11 @@ void add_eval(Commands& commands);       // eval METRIC
 void add_doctor(Commands& commands);     // doctor
 void add_bench(Commands& commands);      // bench, bench compare; defined in bench/
 
-// What is wrong with a command line, and where its help is: an unknown word or option stands beside the
-// nearest known one.
+// Returns one line that says what is wrong with a command line and where its help is. An unknown word or
+// option is shown with the nearest known one.
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error);
-// Passes a file, a folder or a path; a bare word that is neither is a mistyped subcommand of `app`.
+// Returns a check that accepts a file, a folder or a path. A bare word that is none of these is reported as a
+// mistyped subcommand of `app`.
 CLI::Validator file_or_subcommand(const CLI::App& app);
-// Help of a verb ends with the options of every verb.
+// Returns a formatter that ends the help of a verb with the options of every verb.
 std::shared_ptr<CLI::Formatter> help_formatter();

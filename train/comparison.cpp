@@ -35,7 +35,7 @@ void check_same_settings(const char* verb, const std::vector<Contender>& contend
 void put_aside(const std::vector<Contender>& contenders, const Options& options) {
   for (const Contender& contender : contenders) {
     if (!has_run(contender.run)) continue;
-    const RunLock lock(contender.run);  // not from under a process that trains it
+    const RunLock lock(contender.run);  // a process that trains it must not lose its folder
     std::string aside;
     for (int n = 1; aside.empty() || fs::exists(aside); ++n) aside = fmt::format("{}.{}", contender.run, n);
     fs::rename(contender.run, aside);

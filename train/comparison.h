@@ -1,5 +1,5 @@
-// Recipes trained to be judged side by side, one run folder each: what `reproduce main`, `reproduce cifar10`
-// and `compare` have in common.
+// Recipes that are trained to be compared, one run folder each. This is what `reproduce main`, `reproduce
+// cifar10` and `compare` have in common.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,31 +8,36 @@
 #include "train/verbs.h"
 
 struct Contender {
-  std::string name, run;  // in tables; its run folder
+  std::string name, run;  // name in tables; run folder
   Recipe recipe;
 };
 
-// Fault::usage where a folder holds a run of other settings: hours of work are not overwritten. next: what
-// the message advises.
+// Throws Fault::usage if a folder holds a run with other settings, so that hours of work are not overwritten.
+// next: the advice in the message.
 void check_same_settings(const char* verb, const std::vector<Contender>& contenders,
                          const char* next = "choose another --out");
-// Gives the folders of runs other names, RUN.1 and so on, so that they begin anew and nothing is lost. Tells.
+// Renames the folders of existing runs to RUN.1 and so on, so that the runs begin anew and nothing is lost.
+// Prints what it renamed.
 void put_aside(const std::vector<Contender>& contenders, const Options& options);
-bool finished(const Contender& contender);  // trained to its last step
+bool finished(const Contender& contender);  // returns whether it is trained to its last step
 
-// 0, or 128 + the signal caught, which it tells. Watch signals (signals.h) meanwhile.
+// Returns 0, or 128 + the number of the signal that was caught, and then prints a line about it. A
+// SignalWatch (signals.h) must live meanwhile.
 int stopped(const Options& options);
-// Trains one after the other, each from its last checkpoint, those that are finished not at all. Returns
-// stopped(); the same call goes on from there.
+// Trains the contenders one after the other, each from its last checkpoint, and skips those that are
+// finished. Returns stopped(); after a signal the same call continues the work.
 int train_all(const std::vector<Contender>& contenders, const Options& options);
 
-// A --set value in TOML, so that no path is read as something else.
+// Returns the path as a TOML string for --set, so that it is not read as something else.
 std::string toml_string(const std::string& path);
-// Settings for the training data: CIFAR-10 if it is named, by data=FOLDER or DAE_DATA, otherwise built-in
-// images. verb: in messages.
+// Returns the settings for the training data: CIFAR-10 if data=FOLDER or the variable DAE_DATA names its
+// folder, otherwise procedural images. verb: the name in messages. Throws Fault::usage for another setting,
+// and Fault::data if the folder has no CIFAR-10.
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings);
 
-void add_films(Report& page, const std::vector<RunRecord>& records);  // pictures side by side
-void add_costs(Report& page, const std::vector<RunRecord>& records);  // of each stage; and the recipes
-// All of them: curves overlaid and explained, pictures, costs, recipes.
+// Adds the pictures of the runs side by side.
+void add_films(Report& page, const std::vector<RunRecord>& records);
+// Adds the cost of each stage, and the recipes.
+void add_costs(Report& page, const std::vector<RunRecord>& records);
+// Adds curves with their explanations, pictures, costs and recipes of all runs.
 void add_runs(Report& page, const std::vector<RunRecord>& records);

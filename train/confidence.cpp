@@ -18,7 +18,7 @@ double deviation(const std::vector<double>& values) {
   return values.size() > 1 ? std::sqrt(squares / double(values.size() - 1)) : 0;
 }
 
-// Integral of cos^power over [0, angle], by Simpson's rule.
+// Returns the integral of cos^power over [0, angle], by Simpson's rule.
 double cosine_power(int power, double angle) {
   constexpr int kIntervals = 2000;
   const double step = angle / kIntervals;
@@ -30,8 +30,8 @@ double cosine_power(int power, double angle) {
 
 }  // namespace
 
-// With T = sqrt(freedom) tan(angle) the density is cos^(freedom - 1), normalised (Abramowitz and
-// Stegun 26.7).
+// With T = sqrt(freedom) tan(angle), the density over angle is cos^(freedom - 1), normalised (Abramowitz and
+// Stegun, section 26.7). Bisection finds the angle.
 double student_t(double probability, int freedom) {
   const double right_angle = std::acos(-1.) / 2, whole = cosine_power(freedom - 1, right_angle);
   double low = 0, high = right_angle;

@@ -1,19 +1,24 @@
-// Two sides measured with the same seeds: what their paired differences say.
+// Statistics of paired differences, for two sides that were measured with the same seeds.
 #pragma once
 #include <vector>
 
-// The t with P(|T| <= t) = probability for Student's T with `freedom` degrees; probability in (0, 1).
+// Returns the t with P(|T| <= t) = probability, where T has Student's distribution with `freedom` degrees of
+// freedom. probability is in (0, 1).
 double student_t(double probability, int freedom);
 
 struct Paired {
   int count = 0;
-  double mean_a = 0, mean_b = 0, std_a = 0, std_b = 0;  // of a run; n - 1 in the deviation, 0 for one run
-  double difference = 0;                                // mean of b - a
-  double half_width = 0;  // of its 95 % confidence interval; infinite for one pair
-  bool decided() const;   // the interval lies on one side of 0
+  double mean_a = 0, mean_b = 0, std_a = 0, std_b = 0;  // std: standard deviation of a sample; 0 for one run
+  double difference = 0;                                // mean of b[i] - a[i]
+  double half_width = 0;  // of the 95 % confidence interval of the difference; infinite for one pair
+  // Returns whether the interval lies on one side of 0.
+  bool decided() const;
 };
-// a[i] and b[i] come from the same seed. At least one pair.
+// Returns the statistics of at least one pair. a[i] and b[i] come from the same seed.
 Paired paired(const std::vector<double>& a, const std::vector<double>& b);
-// Whether a lies below b: "holds" or "does not hold"; "undecided" where the interval holds 0; "one seed,
-// which agrees" or "does not" for a single pair, which decides nothing; "not measured" where a value is NaN.
+// Returns whether a lies below b:
+//   "holds" or "does not hold"   the interval lies on one side of 0
+//   "undecided"                  the interval contains 0
+//   "one seed, which agrees"     for a single pair, or "one seed, which does not"
+//   "not measured"               a value is NaN
 const char* lies_below(const Paired& p);

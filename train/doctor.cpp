@@ -39,7 +39,7 @@ std::string after_colon(const std::string& line) {
   return begin == std::string::npos ? "" : line.substr(begin);
 }
 
-// Of the instruction sets that matter to the kernels, those that the processor has.
+// Returns the instruction sets of this CPU that matter to the kernels.
 std::vector<std::string> instruction_sets() {
   std::string line = first_line("/proc/cpuinfo", "flags");
   if (line.empty()) line = first_line("/proc/cpuinfo", "Features");  // on ARM
@@ -53,7 +53,7 @@ std::vector<std::string> instruction_sets() {
   return out;
 }
 
-// What the compiler was not allowed to use though the kernels could.
+// Instruction sets that the kernels could use and the compiler was not allowed to use.
 const std::vector<const char*> kNotCompiledFor = {
 #if defined(__x86_64__) && !defined(__AVX2__)
     "avx2",
@@ -74,7 +74,7 @@ std::string nvcc_on_path() {
   return "";
 }
 
-// As the driver itself says, so that it is known in a build without CUDA too.
+// Asks the driver, so that GPUs are found in a build without CUDA too.
 std::vector<std::string> gpu_models() {
   std::vector<std::string> out;
   std::error_code error;
@@ -114,9 +114,9 @@ Feature devices() {
           "training runs on the processor"};
 }
 
-// ---- the self-test
+// ---- the self-test ----------------------------------------------------------------------------------
 
-// Numbers whose sums are exact in f32, so that every order of adding gives the same.
+// Returns small integers. Their sums are exact in f32, so every order of additions gives the same result.
 Tensor counted(const Shape& shape, Device device) {
   std::vector<double> v(size_t(shape.size()), 0.0);
   for (size_t i = 0; i < v.size(); ++i) v[i] = double(i * 7 % 11) - 5;
@@ -147,7 +147,7 @@ Check check_matmul(Device device) {
   return compare("matmul, integers", matmul(a, b).values(), expected, 0);
 }
 
-// Winograd's transforms divide by 2 and 4, which is exact too.
+// The integers stay exact in Winograd's transforms too, which divide by 2 and 4.
 Check check_conv(Device device) {
   constexpr int64_t side = 9, in = 5, out = 19;
   const Tensor x = counted({2, side, side, in}, device), w = counted({out, 3, 3, in}, device);
@@ -170,7 +170,7 @@ Check check_conv(Device device) {
 }
 
 Check check_softmax(Device device) {
-  // Of (0, log 2, log 3, log 4) that is (1, 2, 3, 4) / 10.
+  // softmax of (0, log 2, log 3, log 4) is (1, 2, 3, 4) / 10.
   const Tensor x = Tensor::of({1, 4}, {0, std::log(2.0), std::log(3.0), std::log(4.0)}).to(device);
   return compare("softmax", softmax(x).values(), {0.1, 0.2, 0.3, 0.4}, 1e-6);
 }
@@ -182,7 +182,8 @@ Check check_gradient(Device device) {
   return compare("gradient of mean x^3", grad(mean(mul(square(x), x)), wrt)[0].values(), {0.25, 1, 4}, 1e-6);
 }
 
-// Philox4x32-10 of key 0 and counter 0, as its authors publish it (Salmon et al. 2011).
+// Compares Philox4x32-10 of key 0 and counter 0 with the values that its authors publish (Salmon et al.
+// 2011).
 Check check_philox() {
   const Bits4 bits = philox4x32_10({}, 0, 0);
   const uint32_t expected[4] = {0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u};
@@ -215,7 +216,7 @@ std::vector<Feature> examine_machine() {
   for (const auto& [name, value] : environment(Device::cpu)) {
     if (name == "threads") threads = value;
     else if (name == "oneDNN") onednn = value;
-    else if (name == "device") continue;  // each has a line of its own below
+    else if (name == "device") continue;  // these have their own lines below
     else out.push_back({name, true, value, ""});
   }
   out.push_back({"cores", true,

@@ -1,4 +1,5 @@
-// What this build and this machine have, what each thing missing costs, and whether the arithmetic is right.
+// Examines this build and this machine: what they have, what a missing part costs, and whether the arithmetic
+// is right.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,18 +8,20 @@
 
 struct Feature {
   std::string name;   // "oneDNN"
-  bool there = true;  // false: `state` says what is missing
-  std::string state;  // a version, a device, or what was not found
-  std::string costs;  // what its lack costs, and the way out; empty where it is there
+  bool there = true;  // false: it is missing
+  std::string state;  // a version, a device, or what is missing
+  std::string costs;  // what a missing part costs, and how to get it; empty if it is there
 };
+// Returns the features of this build and this machine.
 std::vector<Feature> examine_machine();
 
 struct Check {
   std::string name;
   bool passed = false;
-  std::string found;  // in words: an error, a difference
+  std::string found;  // in words: an error or a difference
 };
-// A few ops against known values, and that their bits do not depend on the number of threads.
+// Runs a few ops on `device` and returns the checks of their results against known values. One check compares
+// the bits of a gradient for several numbers of threads.
 std::vector<Check> check_arithmetic(Device device);
-// A file written whole into the temporary folder and read back.
+// Writes a file into the temporary folder, reads it back and returns the check.
 Check check_files();

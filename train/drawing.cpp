@@ -4,8 +4,8 @@
 
 namespace {
 
-// Image, encoder, latent, decoder, reconstruction from left to right; the encoder narrows, the decoder widens
-// to `height`. css: of the two boxes.
+// Returns the drawing of one stage, from left to right: image, encoder, latent, decoder, reconstruction. The
+// encoder narrows; the decoder widens to `height`. encoder_css and decoder_css style the two boxes.
 std::string stage(const char* title, const char* encoder, const char* encoder_css, const char* decoder,
                   const char* decoder_css, double height) {
   const auto text = [](const char* css, double x, double y, const char* words) {
@@ -19,7 +19,7 @@ std::string stage(const char* title, const char* encoder, const char* encoder_cs
   out += fmt::format("<path class=\"box {}\" d=\"M78 18l70 28v32l-70 28z\"/>", encoder_css) +
          text("name", 111, 58, "encoder") + text("part", 111, 74, encoder) + arrow(152);
   out += "<path class=\"box\" d=\"M174 46h32v32h-32z\"/>" + text("part", 190, 66, "z") + arrow(210);
-  const double slope = height / 2 - 18;  // from 36 high to `height`
+  const double slope = height / 2 - 18;  // the box grows from height 36 to `height`
   out += fmt::format("<path class=\"box {}\" d=\"M232 44l70 {}v{}l-70 {}z\"/>", decoder_css, -slope, height,
                      -slope) +
          text("name", 267, 60, "decoder") + text("part", 267, 75, decoder) + arrow(306);

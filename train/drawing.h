@@ -1,4 +1,4 @@
-// The DAE schedule as two drawings for a report: what learns in each stage, and what rests.
+// Two drawings of the DAE schedule for a report: which part learns in each stage, and which is frozen.
 #pragma once
 #include <vector>
 

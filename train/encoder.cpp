@@ -16,7 +16,7 @@ std::string hash_of(std::vector<TensorEntry> weights) {
   return fmt::format("{:08x}", crc);
 }
 
-// How many rows a weight has; Fault::data if the file does not have it.
+// Returns the number of rows of a weight. Throws Fault::data if the file does not have it.
 int64_t rows(const TensorFile& file, const std::vector<TensorEntry>& weights, const char* name) {
   for (const TensorEntry& entry : weights)
     if (entry.name == name && !entry.shape.empty()) return entry.shape[0];

@@ -20,7 +20,7 @@ int64_t memory_line(const std::string& name) {
   return 0;
 }
 
-// What the compiler was allowed to use, the widest that matters to the kernels.
+// The widest instruction set that the compiler was allowed to use and that matters to the kernels.
 constexpr const char* kInstructions =
 #if defined(__AVX512F__)
     "AVX-512";

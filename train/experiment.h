@@ -1,4 +1,4 @@
-// What the loop trains: a model with its losses and optimizers behind one small interface.
+// What the training loop trains: a model with its losses and optimizers behind one small interface.
 #pragma once
 #include <map>
 #include <memory>
@@ -12,17 +12,17 @@
 #include "train/recipe.h"
 
 using Metrics = std::vector<std::pair<std::string, double>>;  // "loss_d", ... in the order they are logged
-using Losses = std::vector<std::pair<std::string, Tensor>>;   // the same, still on the device
-Metrics read(const Losses& losses);                           // waits for the device
+using Losses = std::vector<std::pair<std::string, Tensor>>;   // the same as scalars on the device
+Metrics read(const Losses& losses);                           // copies them to the host; waits for the device
 
-// Noise of a step, in the order in which the step draws it: from the counter-based generator, or, for parity
-// with another framework, rows of a recorded tensor.
+// The random numbers of one step, in the order in which the step draws them. They come from the counter-based
+// generator, or, to compare with another framework, from the rows of a recorded tensor.
 class Noise {
  public:
   virtual ~Noise() = default;
-  virtual Tensor normal(const Shape& shape, Dtype dtype) = 0;  // (rows, ...)
-  virtual Key key() = 0;                                       // for dropout masks
-  // A draw of N(mu, e^logvar), from the numbers that normal() would give.
+  virtual Tensor normal(const Shape& shape, Dtype dtype) = 0;  // returns draws of N(0, 1); shape (rows, ...)
+  virtual Key key() = 0;                                       // returns the key of one dropout mask
+  // Returns a draw of N(mu, e^logvar) and its KL divergence. It uses the numbers that normal() would return.
   virtual NormalSample sample(const Tensor& mu, const Tensor& logvar) {
     return sample_normal(mu, logvar, normal(mu.shape(), mu.dtype()));
   }
@@ -30,38 +30,49 @@ class Noise {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
+// A model in training. Methods that return images or latents return an empty tensor where the model lacks the
+// network for it. Those methods run in eval mode and record no gradients.
 class Experiment {
  public:
   virtual ~Experiment() = default;
-  virtual std::vector<int64_t> example_shape() const = 0;  // what it trains on: (H, W, C) or (D)
-  // One training step on x (N, H, W, C) or (N, D), as Batch::x (feed.h) is; every optimizer steps once.
+  // Returns the shape of an example: (H, W, C) or (D).
+  virtual std::vector<int64_t> example_shape() const = 0;
+  // Takes one training step on x, (N, H, W, C) or (N, D), a batch as Batch::x (feed.h) describes it. Every
+  // optimizer steps once. Returns the losses.
   virtual Losses step(const Tensor& x, Noise& noise) = 0;
-  void set_lr_factor(double factor);  // of every optimizer, from the next step on
-  // (N, H, W, C) in [-1, 1], eval mode; empty: it has no generator.
+  // Sets the factor on the learning rate of every optimizer, from the next step on.
+  void set_lr_factor(double factor);
+  // Returns generated images (count, H, W, C) in [-1, 1], or vectors (count, D).
   virtual Tensor sample(int64_t count, Noise& noise) = 0;
-  // The posterior mean or SimCLR's projection (N, z_dim), and the reconstruction from it, in eval mode;
-  // empty: it has no encoder, or no decoder.
+  // Returns the latents (N, z_dim) of x: the posterior mean, or SimCLR's normalised projection.
   virtual Tensor encode(const Tensor& x) = 0;
+  // Returns the reconstruction of x from encode(x), in the shape of x.
   virtual Tensor reconstruct(const Tensor& x) = 0;
-  virtual Tensor decode(const Tensor&) { return {}; }             // encode(x) -> reconstruct(x), likewise
-  virtual Tensor features(const Tensor& x) { return encode(x); }  // (N, D): what a probe judges, likewise
-  // Its networks as functions in eval mode, to compare them with another framework's. What they take: name
-  // and shape of an example. forward() computes all that follows from the inputs given, row by row; images
-  // are (N, H, W, C), and outputs are named by their network ("encoder.mu").
+  // Returns what the decoder makes of the latents: decode(encode(x)) is reconstruct(x).
+  virtual Tensor decode(const Tensor&) { return {}; }
+  // Returns the features (N, D) that a probe classifies by nearest neighbours.
+  virtual Tensor features(const Tensor& x) { return encode(x); }
+  // The model's networks as functions in eval mode, to compare them with another framework's.
+  // inputs() returns the name and the example's shape of each input.
   virtual std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const {
     return {{"x", example_shape()}};
   }
+  // Returns every output that follows from the inputs in `in`, row by row. An output is named by its network
+  // ("encoder.mu"). Images are (N, H, W, C).
   virtual NamedTensors forward(const NamedTensors& in) { return {{"encoding", encode(in.at("x"))}}; }
-  virtual std::vector<Param*> state() = 0;  // weights and buffers under their file names
-  // Optimizers by name ("generator", "discriminator"): their moments are part of a checkpoint.
+  virtual std::vector<Param*> state() = 0;  // returns weights and buffers under their names in a file
+  // Returns the optimizers by name ("generator", "discriminator"). Their moments are part of a checkpoint.
   virtual std::vector<std::pair<std::string, AdamW*>> optimizers() = 0;
-  // DAE: freezes the encoder's group, rebuilds the decoder and its group (width), or turns dropout off.
+  // Begins stage 2 of the DAE schedule: freezes the encoder's group. A decoder that was weak by width is
+  // rebuilt at full width with its group; one that was weak by dropout goes on without dropout. Throws
+  // Fault::usage for a model without an encoder or a decoder.
   virtual void enter_stage_two() = 0;
   int stage = 1;
 };
 
-// As long as it lives, an experiment computes with the moving averages of its weights, where it keeps any
-// (optimizer.ema) and the group is not frozen. Buffers stay: running statistics have no average.
+// While an Averages lives, its experiment computes with the moving averages of its weights. Groups that are
+// frozen, or that keep no averages (optimizer.ema is 0), compute with the weights. Buffers stay as they are:
+// running statistics have no average.
 class Averages {
  public:
   explicit Averages(Experiment& experiment) : experiment_(experiment) { exchange(); }
@@ -73,11 +84,13 @@ class Averages {
   Experiment& experiment_;
 };
 
-// stage 2 makes the model as it is after the switch (what a checkpoint of stage 2 is loaded into). Draws
-// initial weights from recipe.seed. Fault::usage if its device cannot compute in its dtype.
+// Returns the experiment of a recipe, with initial weights drawn from recipe.seed. stage 2: the model as it
+// is after the switch; a checkpoint of stage 2 is loaded into it. Throws Fault::usage if the recipe's device
+// cannot compute in its dtype.
 std::unique_ptr<Experiment> make_experiment(const Recipe& recipe, int stage = 1);
 
-// The schedule: how many steps stage 1 takes (-1: there is no stage 2), and the factor of the rates of a
-// step, counted from 0. stage_two: the step at which stage 2 began, -1 in stage 1.
+// Returns the number of steps of stage 1; -1 where the schedule has no stage 2.
 int64_t switch_step(const Recipe& recipe);
+// Returns the factor on the learning rates at `step`, counted from 0. stage_two: the step at which stage 2
+// began; -1 in stage 1.
 double lr_factor(const Recipe& recipe, int64_t step, int64_t stage_two);

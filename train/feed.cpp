@@ -25,7 +25,8 @@ class DrawnNoise : public Noise {
   Device device_;
 };
 
-// Rows of the data set's noise tensor, in order over all steps; masks are still drawn.
+// Takes normals from the rows of the data set's noise tensor, in order over all steps. Keys of masks are
+// still drawn.
 class RecordedNoise : public Noise {
  public:
   RecordedNoise(Tensor rows, int64_t& used, uint64_t seed, uint32_t step, Device device)
@@ -76,7 +77,7 @@ struct Feed::State {
   Loader loader;
   Dtype dtype;
   Device device;
-  Tensor recorded;  // rows of noise, if the data has them
+  Tensor recorded;  // recorded rows of noise; empty if the data has none
 
   Batch batch_of(const RawBatch& raw) const {
     const Tensor x = std::visit([&](const auto& values) { return tensor_of(values, raw.shape); }, raw.values);

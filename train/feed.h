@@ -1,4 +1,4 @@
-// What a training step reads: batches of the recipe's data as tensors, its noise, and pictures written.
+// The inputs of a training step: batches of the recipe's data as tensors, and noise.
 #pragma once
 #include <memory>
 #include <optional>
@@ -9,24 +9,27 @@
 #include "train/experiment.h"
 
 struct Batch {
-  // (B, H, W, C) or (B, D) in the recipe's dtype, on its device; with data.augment two views of each example,
-  // so twice as many: the first of all, then the second.
+  // (B, H, W, C) or (B, D) in the recipe's dtype, on its device. With data.augment there are 2B rows, two
+  // views of each example: the first view of every example, then the second.
   Tensor x;
-  Tensor labels;  // of each of x, i64; -1 where the data has none
+  Tensor labels;  // i64, the label of each row of x; -1 where the data has none
 };
 
 class Feed {
  public:
+  // Opens the recipe's data after `batches_taken` batches, so that a resumed run goes on where it stopped.
   Feed(const Recipe& recipe, int64_t batches_taken);
   ~Feed();
-  std::vector<int64_t> example_shape() const;  // of x, without B
-  Batch first() const;  // the first 32 examples at most, as they are: the same in every picture
+  std::vector<int64_t> example_shape() const;  // returns the shape of x without B
+  // Returns at most the first 32 examples, unchanged: the same images in every picture.
+  Batch first() const;
   Batch next();
-  double wait() const;           // seconds that next() waited for data so far
-  std::string skipped() const;   // files of a folder that it does not read (data/dataset.h), or empty
-  std::string manifest() const;  // JSON: what was read, with hashes
-  // Noise of one step: recorded rows if the data has them (`used` counts those taken), otherwise drawn.
-  // Fault::usage for recorded rows with a clock: they come from the host.
+  double wait() const;           // returns the seconds that next() has waited for data
+  std::string skipped() const;   // returns the files that are not read (data/dataset.h)
+  std::string manifest() const;  // returns JSON: what was read, with hashes
+  // Returns the noise of one step. If the data has recorded rows, it takes those and adds their number to
+  // `used`; otherwise it draws. clock: Key::clock (kernels/philox.h). Throws Fault::usage for recorded rows
+  // with a clock, because the rows come from the host.
   std::unique_ptr<Noise> noise(int64_t& used, uint64_t seed, uint32_t step,
                                const uint32_t* clock = nullptr) const;
 
@@ -35,16 +38,18 @@ class Feed {
   std::unique_ptr<State> state_;
 };
 
-inline constexpr int64_t kExamplesAtOnce = 100;  // that a verb reads and a model takes
+inline constexpr int64_t kExamplesAtOnce = 100;  // examples that a verb reads and a model takes at a time
 
-// The examples of the recipe's data by their numbers: not flipped, not augmented, cut from the middle.
+// Access to the recipe's data by the number of an example. Images are not flipped and not augmented; a crop
+// is in the middle.
 class Examples {
  public:
   explicit Examples(const Recipe& recipe);
   int64_t size() const { return size_; }
   Batch get(const std::vector<int64_t>& numbers) const;
-  Batch range(int64_t begin, int64_t end) const;  // in their own order; after the last comes the first again
-  Batch draw(int64_t count, Key key) const;       // with replacement
+  // Returns the examples begin .. end - 1 in their own order. After the last example comes the first again.
+  Batch range(int64_t begin, int64_t end) const;
+  Batch draw(int64_t count, Key key) const;  // returns a random draw with replacement
 
  private:
   std::shared_ptr<const Dataset> data_;
@@ -53,10 +58,11 @@ class Examples {
   int64_t size_;
 };
 
-// The recipe of examples that are not trained on: CIFAR-10's test_batch.bin, where it lies in its folder;
-// procedural pictures of another seed; otherwise nothing.
+// Returns the recipe of examples that are not trained on: CIFAR-10's test_batch.bin where it lies in the
+// folder; procedural pictures of another seed; otherwise nothing.
 std::optional<Recipe> held_out(const Recipe& recipe);
 
-// Noise numbered by (seed, step, draw), made on `device`. clock: Key::clock (kernels/philox.h).
+// Returns noise drawn on `device` with the key (seed, step, number of the draw). clock: Key::clock
+// (kernels/philox.h).
 std::unique_ptr<Noise> drawn_noise(uint64_t seed, uint32_t step, Device device,
                                    const uint32_t* clock = nullptr);

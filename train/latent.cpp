@@ -25,7 +25,8 @@ double euclidean_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_l
     std::vector<std::pair<double, int64_t>> near(size_t(voters), {0, 0});
     for (int64_t q = begin; q < end; ++q) {
       for (int64_t i = 0; i < voters; ++i) {
-        double square = 0;  // of differences: |a|^2 + |b|^2 - 2 ab would lose what a common mean takes
+        // The sum of squared differences: |a|^2 + |b|^2 - 2 ab would lose digits to a common mean.
+        double square = 0;
         for (int64_t j = 0; j < d; ++j) {
           const double apart = double(asking[q * d + j]) - double(from[i * d + j]);
           square += apart * apart;

@@ -17,7 +17,7 @@ Ratios ratios_of(const std::vector<double>& above, const std::vector<double>& be
   double sum = 0;
   for (const double v : r) sum += v;
   std::sort(r.begin(), r.end());
-  const auto at = [&](double share) {  // linear between the two nearest
+  const auto at = [&](double share) {  // quantile, linear between the two nearest ratios
     const double place = share * double(r.size() - 1);
     const size_t low = size_t(place), high = std::min(low + 1, r.size() - 1);
     return r[low] + (place - double(low)) * (r[high] - r[low]);

@@ -23,7 +23,7 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Bytes of the leading whole lines that belong to steps up to last_step.
+// Returns the bytes of the leading whole lines that belong to steps up to last_step.
 uintmax_t kept_bytes(const std::string& path, int64_t last_step) {
   std::ifstream in(path, std::ios::binary);
   uintmax_t kept = 0;
@@ -40,9 +40,9 @@ std::string clock(double seconds) {
                    : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-constexpr double kRecent = 30;  // seconds
+constexpr double kRecent = 30;  // seconds over which rates are averaged
 
-// One whose line can be redrawn.
+// Returns whether stderr is a terminal whose line can be redrawn.
 bool is_terminal() {
   const char* kind = std::getenv("TERM");
   return isatty(2) && kind && std::string_view(kind) != "dumb";
@@ -62,7 +62,7 @@ AppendedFile::AppendedFile(const std::string& path, uintmax_t keep) : path_(path
   if (!file_)
     fail(Fault::data, "log: {}: expected a writable file, found: {}", path,
          error ? error.message() : std::strerror(errno));
-  std::setvbuf(file_, nullptr, _IONBF, 0);  // no half piece kept back for later
+  std::setvbuf(file_, nullptr, _IONBF, 0);  // no buffer: a piece is written at once or reported
 }
 
 AppendedFile::~AppendedFile() { std::fclose(file_); }

@@ -29,15 +29,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Settings that may differ when a run goes on: how far and how often, not what is computed.
+// Returns the settings that must not differ when a run is resumed, as TOML. Others may: they say how far and
+// how often, not what is computed.
 std::string fixed_part(Recipe recipe, const Recipe& from) {
   const int64_t batch = recipe.train.batch;
   recipe.train = from.train;
   recipe.train.batch = batch;
   recipe.probe = from.probe;
   recipe.data.path = "";
-  recipe.model.encoder = from.model.encoder;  // where it lies: its hash says what it is
-  if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;  // their state is f32
+  recipe.model.encoder = from.model.encoder;  // the path may differ; the hash says which encoder it is
+  // The state of every type but f64 is f32.
+  if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;
   return to_toml(recipe);
 }
 
@@ -60,7 +62,7 @@ void check_finite(const Metrics& metrics, int64_t step, const std::string& run) 
     }
 }
 
-// A checkpoint is only worth keeping if a run can go on from it.
+// Checks the weights before a checkpoint: no run can go on from values that are not finite.
 void check_finite_weights(Experiment& experiment, int64_t step, const std::string& run) {
   const std::vector<Param*> state = experiment.state();
   if (std::isfinite(zero_if_finite(state).item())) return;
@@ -73,8 +75,8 @@ void check_finite_weights(Experiment& experiment, int64_t step, const std::strin
 
 namespace {
 
-// Pictures of the run as it stands: draws from the prior, and `first`, the same images every time, beside
-// their reconstructions; of two views those of the batch x.
+// Saves pictures of the run as it stands: draws from the prior, and `first`, the same images every time,
+// beside their reconstructions. With two views per image it also saves the views in the batch x.
 void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& first,
                    const Tensor& x, const Recipe& recipe, EventLog& events) {
   if (x.rank() != 4) return;
@@ -106,15 +108,16 @@ std::string stage_two_note(const Recipe& recipe, int64_t step) {
                                                      : "the decoder goes on without dropout");
 }
 
-int64_t trainable(Experiment& experiment) {  // parameters that a step updates
+// Returns the number of parameters that a step updates.
+int64_t trainable(Experiment& experiment) {
   int64_t count = 0;
   for (const auto& [name, optimizer] : experiment.optimizers())
     for (const Param* p : optimizer->trainable()) count += p->value.size();
   return count;
 }
 
-// What a killed run left behind its last checkpoint: later pictures, and files it was still writing. Anything
-// else that lies there is the user's.
+// Removes what a killed run left after its last checkpoint: later checkpoints and pictures, and files that it
+// was still writing. Other files belong to the user and stay.
 void remove_leftovers(const std::string& run, int64_t step) {
   std::vector<fs::path> leftovers;
   for (const auto& [folder, ours] :
@@ -130,19 +133,19 @@ void remove_leftovers(const std::string& run, int64_t step) {
   for (const fs::path& path : leftovers) fs::remove(path);
 }
 
-// The folder of a run that begins holds none, and no checkpoints that it would take for its own.
+// Checks that the folder of a new run holds no run and no checkpoints that the run would take for its own.
 void check_new(const std::string& run, int64_t step) {
   if (has_run(run))
     fail(Fault::usage, "train: {}: expected a new folder, found a run; add --resume or choose another --out",
          run);
   for (const int64_t other : checkpoint_steps(run))
-    if (other != step)  // it was killed before it could write its recipe
+    if (other != step)  // a run that was killed before it wrote its recipe
       fail(Fault::usage, "train: {}: expected a new folder, found {}; choose another --out", run,
            checkpoint_path(run, other).string());
 }
 
-// A run that goes on to another number of steps: its switch stays where it was, also if it was a share of
-// them. What the decay makes of it is told.
+// Handles a changed train.steps at a resume. The switch stays at its step, even if it was given as a fraction
+// of the steps. A message says what happens to the decay of the rates.
 void change_steps(Recipe& recipe, const Recipe& before, const Progress& at, const LoopOptions& options) {
   const int64_t steps = recipe.train.steps, switch_at = switch_step(before);
   if (steps == before.train.steps) return;
@@ -160,8 +163,8 @@ void change_steps(Recipe& recipe, const Recipe& before, const Progress& at, cons
   fmt::print(stderr, "{}\n", what);
 }
 
-// Where the run starts: at zero, at its last checkpoint, or at another run's (stage 2). A run that goes on is
-// held by `lock` from here on.
+// Returns where the run starts: at zero, at its last checkpoint, or at another run's checkpoint (stage 2). A
+// resumed run is locked by `lock` from here on.
 Progress start(Recipe& recipe, const LoopOptions& options, fs::path& checkpoint,
                std::optional<RunLock>& lock) {
   Progress at;
@@ -219,7 +222,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
 
   if (!options.resume) {
     lock.emplace(run);
-    check_new(run, at.step);  // another may have begun meanwhile
+    check_new(run, at.step);  // another process may have begun meanwhile
   }
   for (const char* folder : {"/checkpoints", "/samples"}) make_folder(run + folder);
   if (options.resume) {
@@ -229,7 +232,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2, at.stage_two = at.step;
     write_file(run + "/manifest.json", data.manifest());
     save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
-    write_file(run + "/recipe.toml", at.recipe);  // last: a folder with a recipe can be resumed
+    write_file(run + "/recipe.toml", at.recipe);  // last, because a folder with a recipe can be resumed
   }
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
   EventLog events(run + "/" + kEventsFile, at.step);
@@ -244,7 +247,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   Stepper stepper(*experiment, recipe);
   std::optional<Probe> probe;
   if (recipe.probe.every) probe.emplace(recipe);
-  Metrics probed;  // what it said last
+  Metrics probed;  // the last measurement
   double logged_seconds = 0;
   int64_t logged_step = at.step;
 
@@ -267,7 +270,8 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     const bool probing = probe && (at.step % recipe.probe.every == 0 || at.step == 1 || last);
     const bool log =
         probing || at.step % recipe.train.log_every == 0 || at.step == 1 || last || at.step == switch_at;
-    if (log || recipe.device == Device::cpu) {  // reading waits for the device
+    // Reading waits for the device, so on CUDA only logged steps are read.
+    if (log || recipe.device == Device::cpu) {
       result.metrics = read(losses);
       check_finite(result.metrics, at.step, run);
     }
@@ -290,7 +294,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
       save_pictures(run, at.step, *experiment, data.first().x, x, recipe, events);
       if (!last) write_run_report(run);
     }
-    const int stop = signal_caught();  // read once: a signal from here on waits for the next step
+    const int stop = signal_caught();  // read once: a later signal waits for the next step
     if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_at || last || stop) {
       check_finite_weights(*experiment, at.step, run);
       save_checkpoint(checkpoint_path(run, at.step), *experiment, at);

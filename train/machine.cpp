@@ -14,7 +14,8 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Sixteen independent chains of fused multiply-adds in registers; returns something that depends on all.
+// Runs sixteen independent chains of fused multiply-adds in registers. The result depends on all of them, so
+// that the compiler keeps them.
 float multiply_adds(int64_t rounds) {
   using V = Vector<float>;
   constexpr int kChains = 16;
@@ -74,7 +75,7 @@ Ceiling measure_ceiling(int threads) {
         by_part([=](int64_t a, int64_t b) { std::memcpy(y + a, x + a, size_t(b - a) * sizeof(float)); });
       },
       0.5);
-  // Writing where one has read costs no extra fetch of the line, so this can be faster than the copy.
+  // A write to a line that was just read needs no extra fetch, so this can be faster than the copy.
   const Timing update = time_runs(
       [&](int64_t) {
         by_part([=](int64_t a, int64_t b) {

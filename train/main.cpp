@@ -1,4 +1,4 @@
-// The program: options of every verb, the verb, and errors as one line and an exit code.
+// The program: the options of every verb, the call of the verb, and errors as one line and an exit code.
 
 #include <cerrno>
 #include <csignal>
@@ -21,7 +21,8 @@ std::string one_line(std::string text) {
   return text;
 }
 
-// auto: CUDA where it is built and a GPU is found; an emulated device has to be asked for.
+// Returns the device of --device. "auto" is CUDA if it is built and a GPU is found; an emulated device must
+// be asked for.
 Device device_of(const std::string& text) {
   const bool numbered = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() < 8 &&
                         text.find_first_not_of("0123456789", 5) == std::string::npos;
@@ -79,7 +80,7 @@ int run(int argc, char** argv) {
   return commands.verb();
 }
 
-// What the verb did, as an exit code, with errors told.
+// Runs the verb and returns the exit code. Prints errors.
 int run_told(int argc, char** argv) {
   try {
     return run(argc, argv);
@@ -92,8 +93,8 @@ int run_told(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "dae: memory: expected enough for the model and its batch, found none left\n");
   } catch (const std::exception& e) {
-    if (signal_caught() == SIGPIPE) return 128 + SIGPIPE;  // nobody reads what is told
-    if (std::ferror(stdout)) return 0;                     // fmt could not write to it: main() tells
+    if (signal_caught() == SIGPIPE) return 128 + SIGPIPE;  // nobody reads the output
+    if (std::ferror(stdout)) return 0;                     // fmt could not write to stdout; main() reports it
     std::fprintf(stderr, "dae: internal error: %s\n", one_line(e.what()).c_str());
   }
   return int(Fault::internal);
@@ -102,7 +103,8 @@ int run_told(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an error of write(), not the end
+  // A file over the size limit makes write() fail and does not end the program.
+  std::signal(SIGXFSZ, SIG_IGN);
   const int code = run_told(argc, argv);
   errno = 0;
   if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;

@@ -1,7 +1,8 @@
-// The known word that a mistyped one may stand for.
+// The nearest known word for a mistyped one.
 #pragma once
 #include <string>
 #include <vector>
 
-// The candidate with the least edit distance (Levenshtein) from the word, the first of several; there is one.
+// Returns the candidate with the smallest edit distance (Levenshtein) to the word; the first one of several.
+// There must be at least one candidate.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);

@@ -10,7 +10,7 @@
 namespace {
 
 Tensor batch_of(const Experiment& experiment, const Recipe& recipe, int64_t size) {
-  Shape shape{recipe.data.augment == "none" ? size : 2 * size};  // two views of each (Batch::x)
+  Shape shape{recipe.data.augment == "none" ? size : 2 * size};  // two views of each example (Batch::x)
   for (const int64_t d : experiment.example_shape()) shape.push_back(d);
   const Tensor x = uniform(shape, -1, 1, Key{recipe.seed, kPlanStep, 0}, Dtype::f32);
   return x.to(dtype_from(recipe.dtype)).to(recipe.device);
@@ -18,7 +18,7 @@ Tensor batch_of(const Experiment& experiment, const Recipe& recipe, int64_t size
 
 std::string layer_name(const std::string& param) { return param.substr(0, param.rfind('.')); }
 
-// What a phase did, once its steps were taken.
+// Returns the phase that the steps just taken add up to.
 Plan::Phase summed_up(const std::string& name, int64_t steps, DryRun& dry, Experiment& experiment) {
   Plan::Phase phase;
   phase.name = name, phase.steps = steps, phase.work = dry.work(), phase.peak = dry.peak();
@@ -56,9 +56,10 @@ Plan::Phase summed_up(const std::string& name, int64_t steps, DryRun& dry, Exper
 double seconds_of(Experiment& experiment, const Recipe& recipe, int64_t batch, uint32_t& step) {
   const Tensor x = batch_of(experiment, recipe, batch);
   double best = 1e300;
-  for (int turn = 0; turn < 3; ++turn) {  // the first warms up
+  for (int turn = 0; turn < 3; ++turn) {  // the first turn warms up
     const auto begin = std::chrono::steady_clock::now();
-    read(experiment.step(x, *drawn_noise(recipe.seed, ++step, recipe.device)));  // reading waits
+    // Reading the losses waits for the device.
+    read(experiment.step(x, *drawn_noise(recipe.seed, ++step, recipe.device)));
     const double taken = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (turn) best = std::min(best, taken);
   }
@@ -83,7 +84,8 @@ Plan make_plan(const Recipe& recipe) {
     dry.name_layers(experiment->state());
     const Tensor x = batch_of(*experiment, recipe, recipe.train.batch);
     int64_t nodes = 0;
-    for (int turn = 0; turn < 2; ++turn) {  // the first makes what stays, e.g. copies in 16 bits
+    // The first turn makes what stays, e.g. 16-bit copies of the weights.
+    for (int turn = 0; turn < 2; ++turn) {
       dry.begin_phase();
       nodes = nodes_run();
       const Losses losses = experiment->step(x, *drawn_noise(recipe.seed, ++step, recipe.device));
@@ -109,7 +111,7 @@ double seconds_at(const Plan::Phase& phase, const Ceiling& ceiling) {
 
 std::vector<StepTime> estimate_step_times(const Recipe& recipe, const Plan& plan, const Ceiling& ceiling,
                                           int64_t available) {
-  constexpr double kSeconds = 0.5;  // that the larger batch may take at least, by the ceilings
+  constexpr double kSeconds = 0.5;  // seconds that the larger batch takes by the ceilings
   std::vector<StepTime> times;
   double longest = 0;
   for (const Plan::Phase& phase : plan.phases) {

@@ -1,6 +1,6 @@
-// What training a recipe will take, before anything is allocated: the training itself in a dry run
-// (engine/dry_run.h), so nothing here knows any model. And what a step will last, from the machine's ceilings
-// and a few steps of small batches.
+// A plan says what the training of a recipe will take, before memory is allocated. It runs the training code
+// itself in a dry run (engine/dry_run.h), so it knows no model. The time of a step is estimated from the
+// machine's ceilings and from a few steps of small batches.
 #pragma once
 #include <optional>
 #include <string>
@@ -11,43 +11,46 @@
 #include "train/recipe.h"
 
 struct Plan {
-  struct Part {  // a group of an optimizer
+  struct Part {  // a parameter group of an optimizer
     std::string optimizer, group;
     int64_t parameters = 0;
     bool frozen = false;
   };
   struct Layer {
-    std::string name;  // "" is what belongs to none: losses, the optimizer
+    std::string name;  // empty: work that belongs to no layer, such as losses and the optimizer
     int64_t parameters = 0;
-    double forward = 0, backward = 0;  // FLOPs
+    double forward = 0, backward = 0;  // FLOPs of a step
     int64_t held = 0;                  // bytes of activations and gradients in use at the peak
   };
   struct Phase {
-    std::string name;   // "stage 1", "switch", "stage 2"
-    int64_t steps = 0;  // 0 for the switch, which is none
+    std::string name;   // "stage 1", "switch" or "stage 2"
+    int64_t steps = 0;  // 0 for the switch
     std::vector<Part> parts;
-    std::vector<Layer> layers;  // in the order in which a step meets them
+    std::vector<Layer> layers;  // in the order in which a step reaches them
     std::vector<DryRun::Work> work;
-    std::vector<std::pair<std::string, int64_t>> memory;  // bytes by kind at the peak
-    int64_t peak = 0;                                     // bytes of the pool: their sum
-    int64_t nodes = 0;                                    // of the tape that run backward
-    double flops = 0;
+    std::vector<std::pair<std::string, int64_t>> memory;  // bytes in use at the peak, by kind of tensor
+    int64_t peak = 0;                                     // bytes of the pool: the sum of `memory`
+    int64_t nodes = 0;                                    // nodes of the tape that backward runs
+    double flops = 0;                                     // of a step
   };
   std::vector<Phase> phases;
-  int64_t peak() const;
+  int64_t peak() const;  // returns the largest peak of the phases, in bytes
 };
 
+// Returns the plan of a recipe: one phase without a DAE schedule, else "stage 1", "switch" and "stage 2".
 Plan make_plan(const Recipe& recipe);
 
 struct StepTime {  // seconds
-  // For each op its FLOPs or its bytes over the ceiling, whichever is more. Convolutions with fewer
-  // multiplications than their formula can be faster.
+  // The sum over all ops of FLOPs / ceiling or bytes / ceiling, whichever is larger. A convolution that
+  // multiplies less often than its formula says can be faster than this.
   double at_ceilings = 0;
-  std::optional<double> about;  // from steps that ran; none: they would have taken too long or too much
-  int64_t first_batch = 0, second_batch = 0;  // what ran
+  std::optional<double> about;  // estimated from steps that ran; empty: they would take too long or too much
+  int64_t first_batch = 0, second_batch = 0;  // sizes of the batches that ran
 };
+// Returns the sum that StepTime::at_ceilings describes, for one step of the phase.
 double seconds_at(const Plan::Phase& phase, const Ceiling& ceiling);
-// By phase; the switch has none. Runs a few steps of two small batches, some seconds in all, where
-// `available` bytes are enough for them, and carries their times to the recipe's batch along a straight line.
+// Returns the time of a step of each phase; the switch has no time that was measured. Where `available` bytes
+// suffice, it runs a few steps with two small batches, a few seconds in all, and extrapolates their times to
+// the recipe's batch along a straight line.
 std::vector<StepTime> estimate_step_times(const Recipe& recipe, const Plan& plan, const Ceiling& ceiling,
                                           int64_t available);

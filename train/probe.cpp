@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int64_t kChunk = 100;  // images, or queries, at a time
+constexpr int64_t kChunk = 100;  // images or queries at a time
 
 Tensor features(Experiment& experiment, const Tensor& x, int64_t every) {
   std::vector<Tensor> parts;
@@ -54,7 +54,7 @@ double knn_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_labels,
   return double(right) / double(queries.dim(0));
 }
 
-// `count` examples from place `begin` on of a shuffled order.
+// Returns `count` examples of a shuffled order, from position `begin` on.
 Probe::Part Probe::take(const Recipe& recipe, int64_t begin, int64_t count) {
   const Examples examples(recipe);
   if (begin + count > examples.size())

@@ -17,8 +17,8 @@
 namespace {
 
 struct Check {
-  const char* expected;        // in words; for a string the allowed ones as a|b, or empty: any
-  bool (*holds)(double) = {};  // of a number
+  const char* expected;        // in words; for a string the allowed words as a|b; empty: any string
+  bool (*holds)(double) = {};  // whether a number is allowed
 };
 constexpr Check kAny{"a number", [](double v) { return std::isfinite(v); }};
 constexpr Check kFlag{"true or false"};
@@ -36,18 +36,18 @@ constexpr Check kSwitch{"a number above 0 and below 1", [](double v) { return v 
 
 struct Need {
   std::string key;     // another key, or "device"
-  std::string values;  // what it must be, as a|b; empty: anything but 0
+  std::string values;  // the values that it must have, as a|b; empty: any but 0
 };
 
 struct Key {
   std::string name;
   std::variant<bool*, int64_t*, uint64_t*, double*, std::string*> field;
   Check check;
-  std::vector<Need> needs = {};  // all of them, and theirs: otherwise nothing reads the key
+  std::vector<Need> needs = {};  // the key has an effect only if all of them, and theirs, are met
 };
 
-// Every key once: reading, --set, the nearest name of a wrong one, whether it has an effect, and writing all
-// go through this table.
+// Returns the table of all keys. Reading, --set, the nearest name of an unknown key, the check for an effect,
+// and writing all use this table.
 std::vector<Key> keys(Recipe& r) {
   const Need toy{"model.kind", "toy"}, vaegan{"model.kind", "vaegan"}, simclr{"model.kind", "simclr"},
       dcgan_simclr{"model.kind", "dcgan-simclr"}, autoencoder{"model.kind", "toy|vae|vaegan"},
@@ -155,7 +155,7 @@ std::string text_of(const toml::node& node) {
   return text;
 }
 
-// Writes `node` into the key's field, if it has the right type and range.
+// Writes `node` into the key's field. Throws Fault::usage if it has another type or is out of range.
 void assign(const Key& key, const toml::node& node, const std::string& where) {
   const auto wrong = [&](const std::string& expected) {
     fail(Fault::usage, "{}: {}: expected {}, found {}", where, key.name, expected, text_of(node));
@@ -190,7 +190,7 @@ std::string value_of(const Key& key) {
   return std::visit([](const auto* value) { return fmt::format("{}", *value); }, key.field);
 }
 
-// The first need that is not met, or null: the key has an effect.
+// Returns the first need that is not met, or null if the key has an effect.
 const Need* unmet(const std::vector<Key>& table, const Key& key, Device device) {
   for (const Need& need : key.needs) {
     if (need.key == "device") {
@@ -205,18 +205,19 @@ const Need* unmet(const std::vector<Key>& table, const Key& key, Device device) 
   return nullptr;
 }
 
-// A no is true of every model: no flips, a weight of 0.
+// Returns whether the key turns something off (no flips, a weight of 0). That may stand in a recipe of any
+// model.
 bool says_no(const Key& key) {
   const std::string value = value_of(key);
   return value == "false" || value == "0";
 }
 
-struct Written {  // by the user
+struct Written {  // a key that the user wrote, and where
   const Key* key;
   std::string where;
 };
 
-// Why a key has no effect, in one line; empty: it has one.
+// Returns one line that says why a key has no effect; empty if it has one.
 std::string inert(const std::vector<Key>& table, const Written& written, Device device) {
   const Need* need = unmet(table, *written.key, device);
   if (!need || says_no(*written.key)) return "";
@@ -232,7 +233,7 @@ void refuse(const std::string& line) {
   if (!line.empty()) fail(Fault::usage, "{}", line);
 }
 
-// Appends what the table says to `written`.
+// Assigns every key of a TOML table and appends it to `written`.
 void read_table(const std::vector<Key>& table, const toml::table& toml, const std::string& prefix,
                 const std::string& file, std::vector<Written>& written) {
   for (const auto& [name, node] : toml) {
@@ -269,7 +270,7 @@ toml::table parse(const std::string& text, const std::string& file) {
   }
 }
 
-// "a.b=value": the value in TOML, or as a bare word.
+// Applies "a.b=value". The value is in TOML, or a bare word.
 Written apply(const std::vector<Key>& table, const std::string& set) {
   const std::string where = "--set " + one_line(set);
   const size_t equals = set.find('=');
@@ -289,7 +290,7 @@ Written apply(const std::vector<Key>& table, const std::string& set) {
   return {&key, where};
 }
 
-// A recipe as it is read: a file, or a shipped one, which has a name alone.
+// The text of a recipe and where it comes from: a file's path, or the name of a shipped recipe.
 struct Source {
   std::string name, text;
 };
@@ -319,9 +320,9 @@ bool says(const std::vector<Written>& written, const std::string& key) {
   return std::any_of(written.begin(), written.end(), [&](const Written& w) { return w.key->name == key; });
 }
 
-// The weight of the pixels where the file does not say it: 1 for a model that has no other loss, else 0. So
-// it is for a VAEGAN's run of older versions, too, which wrote 1 and read it in no VAEGAN; they knew no
-// loss.balance, which a run now says.
+// Sets loss.reconstruction where the file leaves it out: 1 for a model that has no other loss, else 0. Runs
+// of older versions wrote 1 for a VAEGAN and did not use it; they are known by the missing loss.balance, and
+// their value becomes 0.
 void settle_reconstruction(Recipe& recipe, const std::vector<Written>& written, bool of_run) {
   const std::string& kind = recipe.model.kind;
   if (kind == "vaegan" && of_run && !says(written, "loss.balance")) recipe.loss.reconstruction = 0;
@@ -329,7 +330,7 @@ void settle_reconstruction(Recipe& recipe, const std::vector<Written>& written, 
     recipe.loss.reconstruction = 1;
 }
 
-// What one key alone cannot show.
+// Checks conditions that involve several keys.
 void check_together(const Recipe& recipe, const std::string& file) {
   const std::string& kind = recipe.model.kind;
   if (kind != "toy" && kind != "vae" && kind != "vaegan" && recipe.schedule.kind == "dae")
@@ -361,15 +362,17 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
   const std::vector<Key> table = keys(recipe);
   std::vector<Written> written;
   read_table(table, parse(text, file), "", file, written);
-  // By the file alone, as --set may turn off what its keys belong to, on any device. Into a run's own file
-  // older versions wrote every key.
+  // The file is checked before --set is applied, because --set may turn off what the file's keys belong to. A
+  // key that has an effect on CUDA passes on any device. Older versions wrote every key into a run's own
+  // file, so that file is exempt.
   const bool of_run = std::filesystem::path(file).filename() == "recipe.toml";
   if (!recipe.model.kind.empty() && !of_run)
     for (const Written& w : written) refuse(inert(table, w, Device::cuda));
   settle_reconstruction(recipe, written, of_run);
   written.clear();
   for (const std::string& set : sets) written.push_back(apply(table, set));
-  for (std::string* path : {&recipe.data.path, &recipe.model.encoder})  // a run goes on from any folder
+  // Paths are made absolute, so that a run can be resumed from any folder.
+  for (std::string* path : {&recipe.data.path, &recipe.model.encoder})
     if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   if (recipe.model.kind.empty())
     fail(Fault::usage,
@@ -407,7 +410,7 @@ std::string to_toml(const Recipe& recipe) {
   std::string out, section;
   const std::vector<Key> table = keys(copy);
   for (const Key& key : table) {
-    if (unmet(table, key, Device::cuda)) continue;  // a run knows no device
+    if (unmet(table, key, Device::cuda)) continue;  // a run does not record its device
     const size_t dot = key.name.find('.');
     if (dot != std::string::npos && key.name.substr(0, dot) != section) {
       section = key.name.substr(0, dot);

@@ -9,9 +9,9 @@
 
 namespace {
 
-constexpr int kColours = 6;     // c0 .. c5 of the style sheet
-constexpr size_t kEarlier = 6;  // earlier pictures of a film
-constexpr size_t kColumns = 4;  // of a table that fits a narrow screen
+constexpr int kColours = 6;     // colours of curves: c0 .. c5 of the style sheet
+constexpr size_t kEarlier = 6;  // the number of earlier pictures of a film
+constexpr size_t kColumns = 4;  // the most columns of a table that fits a narrow screen
 
 constexpr const char* kStyle = R"(
 :root { color-scheme: light dark; --page: #f7f7f5; --card: #ffffff; --ink: #1d2125; --soft: #62686f;
@@ -112,7 +112,7 @@ bool is_number(const std::string& cell) {
          (cell.size() > sign && std::isdigit(static_cast<unsigned char>(cell[sign])));
 }
 
-// A few pictures before the last, evenly spread, the first among them.
+// Returns a few pictures before the last, evenly spread, with the first among them.
 std::vector<Picture> earlier(const std::vector<Picture>& all) {
   std::vector<Picture> out;
   const size_t before = all.empty() ? 0 : all.size() - 1, count = std::min(before, kEarlier);
@@ -124,7 +124,8 @@ std::vector<Picture> earlier(const std::vector<Picture>& all) {
 
 namespace {
 
-// Cells padded to the widest of their column, each line between `open` and `close`.
+// Returns the lines of a table. Cells are padded to the widest of their column; each line stands between
+// `open` and `close`.
 std::vector<std::string> aligned(const Table& table, const char* open, const char* between,
                                  const char* close) {
   std::vector<const std::vector<std::string>*> rows = {&table.header};
@@ -183,7 +184,7 @@ void Report::table(const Table& table) {
       number[c] = number[c] && is_number(row[c]);
     }
   const auto align = [&](size_t c) { return c < number.size() && number[c] ? " class=\"number\"" : ""; };
-  // On a narrow screen a table of many columns becomes a list, each cell beside its column's name.
+  // On a narrow screen a table of many columns becomes a list, with each cell beside its column's name.
   const bool stack = table.header.size() > kColumns;
   body_ += fmt::format("<div class=\"wide\"><table{}>", stack ? " class=\"stack\"" : "");
   if (!table.caption.empty()) body_ += fmt::format("<caption>{}</caption>", escape_html(table.caption));
@@ -215,7 +216,7 @@ void Report::facts(const std::vector<Fact>& facts) {
 
 void Report::code(const std::string& text) {
   body_ += "<div class=\"code\">";
-  for (size_t from = 0, to; from < text.size(); from = to + 2) {  // paragraphs stay whole in their column
+  for (size_t from = 0, to; from < text.size(); from = to + 2) {  // a paragraph is not split between columns
     to = std::min(text.find("\n\n", from), text.size());
     body_ += fmt::format("<pre>{}</pre>", escape_html(text.substr(from, to - from)));
   }

@@ -22,7 +22,7 @@ class Samples : public ImageSet {
         const int64_t n = std::min(kSamplesAtOnce, count_ - drawn_);
         const Tensor x = run_.experiment->sample(n, *noise_);
         const std::vector<uint8_t> bytes = bytes_of(x);
-        for (int64_t i = n; i-- > 0;)  // the last at the front
+        for (int64_t i = n; i-- > 0;)  // reversed: the next image is at the back
           waiting_.push_back(image_of(bytes.data() + i * x.size() / n, x.dim(1), x.dim(2), x.dim(3)));
         drawn_ += n;
       }
@@ -34,12 +34,13 @@ class Samples : public ImageSet {
 
  private:
   Trained run_;
-  int64_t count_, drawn_ = 0, begin_ = 0;  // the next image to hand out
+  int64_t count_, drawn_ = 0, begin_ = 0;  // begin_: the next image to return
   std::unique_ptr<Noise> noise_;
-  std::vector<Image> waiting_;  // drawn, in reverse
+  std::vector<Image> waiting_;  // drawn and not returned yet, in reverse order
 };
 
-// An image measured twice would count for two.
+// Throws Fault::usage if there are fewer examples. Examples::range would repeat them, and an image measured
+// twice would count twice.
 void check_count(const Examples& examples, int64_t count) {
   if (count > examples.size())
     fail(Fault::usage, "--count: expected at most the {} examples of the run's data, found {}",

@@ -18,7 +18,7 @@ RunLock::RunLock(const std::string& folder) {
   if (file_ < 0)
     fail(Fault::data, "{}: expected a folder that can be written, found: {}; choose another", folder,
          std::strerror(errno));
-  // Where a file system knows no locks, there are none.
+  // On a file system without locks the run goes on without one.
   if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     char holder[256] = {};
     if (::read(file_, holder, sizeof holder - 1) <= 0) std::strcpy(holder, "another process");
@@ -30,7 +30,8 @@ RunLock::RunLock(const std::string& folder) {
   char host[128] = {};
   ::gethostname(host, sizeof host - 1);
   const std::string holder = fmt::format("process {} on {}", ::getpid(), host);
-  if (::ftruncate(file_, 0) == 0 && ::write(file_, holder.data(), holder.size()) < 0) {}  // for the message
+  // The text goes into the message above, in another process.
+  if (::ftruncate(file_, 0) == 0 && ::write(file_, holder.data(), holder.size()) < 0) {}
 }
 
 RunLock::~RunLock() { ::close(file_); }

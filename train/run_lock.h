@@ -1,9 +1,11 @@
-// One process at a time in a run folder, or in the folder of a job. Who only reads needs no lock.
+// A lock that lets one process at a time write to a run folder or to the folder of a job. A process that only
+// reads needs no lock.
 #pragma once
 #include <string>
 
-// Makes the folder if it is missing and holds it, by flock() on its file `lock`, until the object or the
-// process is gone, however it ends. Fault::usage, with the holder's id and machine, if another process does.
+// Makes the folder if it is missing and locks it by flock() on its file `lock`. The lock ends with the
+// object, or with the process, however that ends. Throws Fault::usage, with the holder's process id and
+// machine, if another process holds the lock.
 class RunLock {
  public:
   explicit RunLock(const std::string& folder);

@@ -35,7 +35,7 @@ double number(const ordered_json& line, const char* key) {
   return found != line.end() && found->is_number() ? found->get<double>() : 0;
 }
 
-// One series a key, in the order in which they first appear.
+// Returns one series per key, in the order in which the keys first appear.
 std::vector<Series> series_of(const std::vector<ordered_json>& lines) {
   std::vector<Series> out;
   for (const ordered_json& line : lines)
@@ -56,8 +56,9 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-// "seconds" and "data_wait" count from the start of the process: a resumed run begins again at 0, with its
-// first line. start: the step that the run began at, above 0 if it is a stage 2 branched from another run.
+// Returns the cost of each stage. "seconds" and "data_wait" count from the start of the process, so that they
+// begin again at 0 in a resumed run. start: the step at which the run began; above 0 for a stage 2 branched
+// from another run.
 std::vector<StageCost> stage_costs(const std::vector<ordered_json>& lines, int64_t start) {
   std::vector<StageCost> out;
   std::vector<double> times, nodes;
@@ -106,7 +107,7 @@ std::string thousands(double v) {
   return digits;
 }
 
-// samples/step-00000020-sample.png: one film a kind.
+// Reads pictures such as samples/step-00000020-sample.png and returns one film per kind.
 std::vector<Film> read_films(const std::string& folder, const Recipe& recipe) {
   std::map<std::string, std::map<int64_t, std::string>> kinds;
   std::error_code none;
@@ -128,7 +129,7 @@ std::vector<Film> read_films(const std::string& folder, const Recipe& recipe) {
     for (const auto& [step, path] : pictures) film.pictures.push_back({fmt::format("step {}", step), path});
     films.push_back(std::move(film));
   }
-  std::reverse(films.begin(), films.end());  // samples before reconstructions
+  std::reverse(films.begin(), films.end());  // samples come before reconstructions
   return films;
 }
 
@@ -151,7 +152,7 @@ std::string in_words(const Recipe& r) {
       decoder, r.schedule.discriminator == "fresh" ? " against a fresh discriminator" : "");
 }
 
-// What the freeze saves, in this run's own figures.
+// Returns a sentence on what the freeze saves, with this run's own figures.
 std::string saving(const Recipe& recipe, const StageCost& one, const StageCost& two) {
   std::string out = fmt::format(
       "In stage 2 the encoder is frozen: it runs forward only, nothing of it is recorded or kept. A step's "
@@ -179,7 +180,8 @@ std::vector<Fact> manifest_facts(const std::string& path) {
   return out;
 }
 
-// One column for each start of the run whose environment differs from that of the start before.
+// Returns a table with one column per start of the run whose environment differs from that of the start
+// before.
 Table environment_table(const std::string& path) {
   Table table;
   ordered_json before;
@@ -235,7 +237,7 @@ std::vector<Chart> metric_charts(const std::vector<RunRecord>& runs) {
       series.name = run.name;
       chart->series.push_back(std::move(series));
     }
-  Chart all;  // one x axis for all: a metric of stage 1 alone ends where it ends
+  Chart all;  // All charts have one x axis: a metric of stage 1 alone ends early.
   for (const Chart& chart : charts)
     for (const Series& series : chart.series)
       if (!series.x.empty())

@@ -1,8 +1,8 @@
-// The recipes of train/recipes/, which are part of the program (CMakeLists.txt writes the list).
+// The recipes of train/recipes/, built into the program. CMakeLists.txt writes the list.
 #pragma once
 #include <vector>
 
 struct ShippedRecipe {
-  const char *name, *text;  // "toy", and what train/recipes/toy.toml holds
+  const char *name, *text;  // "toy", and the text of train/recipes/toy.toml
 };
-extern const std::vector<ShippedRecipe> kShippedRecipes;  // by name
+extern const std::vector<ShippedRecipe> kShippedRecipes;  // sorted by name

@@ -14,7 +14,8 @@ SignalWatch::SignalWatch() {
     action.sa_handler = [](int signal) {
       if (caught == 0) caught = signal;
     };
-    action.sa_flags = kSignals[i] == SIGPIPE ? 0 : int(SA_RESETHAND);  // each line to a broken pipe is one
+    // Every write to a broken pipe raises SIGPIPE, so its handler stays.
+    action.sa_flags = kSignals[i] == SIGPIPE ? 0 : int(SA_RESETHAND);
     sigaction(kSignals[i], nullptr, &before_[i]);
     if (kSignals[i] != SIGHUP || before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
   }
@@ -23,7 +24,7 @@ SignalWatch::SignalWatch() {
 SignalWatch::~SignalWatch() {
   if (--watches) return;
   for (size_t i = 0; i < before_.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  if (caught == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);  // what is still told meets the broken pipe again
+  if (caught == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);  // later output meets the broken pipe again
 }
 
 int signal_caught() { return caught; }

@@ -1,11 +1,14 @@
-// Signals that end a program, while work goes on: noted, so that it can be finished and saved.
+// Signals that would end the program while it works. They are noted, so that the work can be finished and
+// saved.
 #pragma once
 #include <array>
 #include <csignal>
 
-// SIGINT, SIGTERM, SIGHUP (its terminal is closed; not under nohup) and SIGPIPE (nobody reads its log any
-// more) are noted while one lives; a second SIGINT, SIGTERM or SIGHUP ends the program at once. A watch
-// inside another adds nothing.
+// While a SignalWatch lives, these signals are only noted:
+//   SIGINT, SIGTERM
+//   SIGHUP    the terminal was closed; ignored under nohup
+//   SIGPIPE   nobody reads the program's output any more
+// A second SIGINT, SIGTERM or SIGHUP ends the program at once. A watch inside another adds nothing.
 class SignalWatch {
  public:
   SignalWatch();
@@ -16,4 +19,5 @@ class SignalWatch {
   std::array<struct sigaction, 4> before_;
 };
 
-int signal_caught();  // the signal, if one came since the outermost watch began; otherwise 0
+// Returns the first signal since the outermost watch began, or 0.
+int signal_caught();

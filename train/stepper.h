@@ -1,6 +1,6 @@
-// Takes the steps of an experiment. On CUDA, where the recipe says train.graph = true, the first step runs as
-// it stands (what stays is allocated then), the second is recorded, and that recording is launched from then
-// on: the same kernels with the same bits, without the host's work.
+// A Stepper takes the steps of an experiment. On CUDA with train.graph = true it records a step as a CUDA
+// graph and replays it: the same kernels and the same bits, without the host's work. The first step runs
+// unrecorded, because it allocates the memory that stays. The second step is recorded.
 #pragma once
 #include <memory>
 
@@ -10,18 +10,20 @@
 class Stepper {
  public:
   Stepper(Experiment& experiment, const Recipe& recipe);
-  // Where noise for take() must read the step (Key::clock): null where steps are not captured.
+  // Returns the address from which the noise of take() must read the step (Key::clock). Null where steps are
+  // not captured.
   const uint32_t* clock() const;
-  // `step` from 1, noise made for it. Values of the losses last until the next step. Fault::usage if a step
-  // is to be captured and cannot be.
+  // Takes one step on the batch x and returns its losses, which last until the next step. `step` counts from
+  // 1; `noise` was made for this step. Throws Fault::usage if the step has to be captured and cannot be.
   Losses take(const Tensor& x, Noise& noise, int64_t step, double lr_factor);
-  void changed();  // the experiment is about to change, at a switch: record anew
+  // To be called before the experiment changes, at the switch: the next steps are recorded anew.
+  void changed();
 
  private:
   Experiment& experiment_;
-  Tensor clock_;  // of one i64
+  Tensor clock_;  // (1), i64: the step
   bool warm_ = false;
   std::unique_ptr<Graph> graph_;
-  Tensor x_;  // what the graph reads and returns
+  Tensor x_;  // the graph's input; losses_ is its output
   Losses losses_;
 };

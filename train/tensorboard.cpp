@@ -19,7 +19,8 @@ uint64_t little(std::string_view bytes) {
   return value;
 }
 
-// TFRecord's: a CRC of data that holds CRCs is weak, so it is rotated and shifted.
+// Returns TFRecord's masked CRC. A CRC of data that contain CRCs is weak, so it is rotated and a constant is
+// added.
 uint32_t masked_crc(std::string_view bytes) {
   const uint32_t crc = crc32c(bytes);
   return (crc >> 15 | crc << 17) + 0xa282ead8u;
@@ -30,8 +31,11 @@ std::string record(const std::string& bytes) {
   return length + little(masked_crc(length), 4) + bytes + little(masked_crc(bytes), 4);
 }
 
-// Protobuf: a field is its number and wire type, then a varint (0), 8 bytes (1), a length and bytes (2), or 4
-// bytes (5).
+// Protobuf. A field is its number and wire type, followed by
+//   a varint            (wire type 0),
+//   8 bytes             (1),
+//   a length and bytes  (2),
+//   4 bytes             (5).
 std::string varint(uint64_t value) {
   std::string out;
   for (; value >= 128; value >>= 7) out += char(value | 128);
@@ -48,24 +52,24 @@ std::string text(int field, const std::string& bytes) {
   return out += bytes;
 }
 template <class T>
-std::string number(int field, T value) {  // float or double
+std::string number(int field, T value) {  // value: a float or a double
   return key(field, sizeof value == 8 ? 1 : 5) +
          std::string(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-// Event: wall_time 1, step 2, file_version 3, summary 5.
+// Returns an Event. Its fields: wall_time 1, step 2, file_version 3, summary 5.
 std::string event(double wall_time, int64_t step, const std::string& what) {
   return record(number(1, wall_time) + integer(2, step) + what);
 }
 
-// A number of a PNG's header: 4 bytes, most significant first.
+// Returns a number of a PNG's header: 4 bytes, the most significant first.
 int64_t header_number(const std::string& png, size_t at) {
   int64_t value = 0;
   for (size_t i = at; i < at + 4; ++i) value = value << 8 | uint8_t(png.at(i));
   return value;
 }
 
-// The step of an event as event() writes it, -1 if it is another's.
+// Returns the step of an event that event() wrote, -1 for another event.
 int64_t step_of(std::string_view event) {
   if (event.size() < 11 || event[0] != (1 << 3 | 1) || event[9] != 2 << 3) return -1;
   uint64_t step = 0;
@@ -76,7 +80,7 @@ int64_t step_of(std::string_view event) {
   return -1;
 }
 
-// Bytes of the leading whole events of steps up to last_step.
+// Returns the bytes of the leading whole events of steps up to last_step.
 uintmax_t kept_bytes(const std::string& path, int64_t last_step) {
   std::error_code none;
   if (!std::filesystem::exists(path, none)) return 0;
@@ -126,12 +130,13 @@ void EventLog::write_event(int64_t step, const std::string& what) {
 }
 
 void EventLog::write(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
-  std::string summary;  // of Values: tag 1, simple_value 2
+  std::string summary;  // a list of Values with the fields tag 1, simple_value 2
   for (const auto& [name, value] : values) summary += text(1, text(1, name) + number(2, float(value)));
   write_event(step, text(5, summary));
 }
 
-// A Value: tag 1, image 4; of it height 1, width 2, colorspace 3 (RGB), encoded_image_string 4.
+// A Value has the fields tag 1 and image 4. The image has height 1, width 2, colorspace 3 (3: RGB) and
+// encoded_image_string 4.
 void EventLog::write_picture(int64_t step, const std::string& name, const std::string& png) {
   const std::string image =
       integer(1, header_number(png, 20)) + integer(2, header_number(png, 16)) + integer(3, 3) + text(4, png);

@@ -1,6 +1,7 @@
-// TensorBoard event files: `tensorboard --logdir runs` shows scalars and pictures of every run below the
-// folder. A file is a sequence of TFRecords (length, masked CRC32C of it, bytes, masked CRC32C of them), each
-// an Event of tensorflow/core/util/event.proto.
+// TensorBoard event files. `tensorboard --logdir runs` shows the scalars and pictures of every run in the
+// folder.
+// A file is a sequence of TFRecords. A record is a length, its masked CRC32C, the bytes, and their masked
+// CRC32C. The bytes are an Event of tensorflow/core/util/event.proto.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -15,11 +16,13 @@ inline constexpr const char* kEventsFile = "events.out.tfevents.dae";  // Tensor
 
 class EventLog {
  public:
-  // Opens `path` to append, after cutting it back to its whole events of steps up to last_step. Fault::data
-  // if it cannot be written. clock: the events' wall time, seconds since 1970.
+  // Opens `path` to append, after it has cut the file back to its whole events of steps up to last_step.
+  // Throws Fault::data if the file cannot be written. clock returns the events' wall time in seconds since
+  // 1970.
   EventLog(const std::string& path, int64_t last_step, std::function<double()> clock = wall_clock);
-  // One event of scalars, as float32: all that the format has room for.
+  // Writes one event of scalars. The format stores them as float32.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  // Writes one event with a picture, given as the bytes of a PNG file.
   void write_picture(int64_t step, const std::string& name, const std::string& png);
 
  private:
@@ -29,5 +32,5 @@ class EventLog {
   std::function<double()> clock_;
 };
 
-// CRC-32C (Castagnoli), RFC 3720 B.4.
+// Returns the CRC-32C (Castagnoli) of the bytes (RFC 3720, section B.4).
 uint32_t crc32c(std::string_view bytes);

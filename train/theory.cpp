@@ -18,7 +18,7 @@ extern "C" void dgesvd_(const char* jobu, const char* jobvt, const int* m, const
 
 namespace {
 
-// ---- small matrices, row-major
+// ---- small matrices, row-major ----------------------------------------------------------------------
 
 struct Matrix {
   Matrix(int rows, int cols) : rows(rows), cols(cols), v(size_t(rows) * cols) {}
@@ -42,7 +42,8 @@ struct Svd {
   Matrix vt;              // (r, cols)
 };
 
-// Thin: r = min(rows, cols). LAPACK is column-major, so it is given the transpose and its U is our V.
+// Returns the thin decomposition, r = min(rows, cols). LAPACK is column-major: it is given the transpose, and
+// its U is our V.
 Svd svd(Matrix a) {
   const int m = a.cols, n = a.rows, r = std::min(m, n), lwork = 8 * (m + n) + 64;
   Svd out{Matrix(n, r), std::vector<double>(r), Matrix(r, m)};
@@ -54,7 +55,7 @@ Svd svd(Matrix a) {
   return out;
 }
 
-// The nearest matrix (Frobenius) of spectral norm at most `limit`.
+// Returns the nearest matrix in the Frobenius norm whose spectral norm is at most `limit`.
 Matrix clip_norm(const Matrix& a, double limit) {
   Svd d = svd(a);
   if (d.s[0] <= limit) return a;
@@ -80,11 +81,11 @@ Matrix to_matrix(const Tensor& t) {
   return m;
 }
 
-// ---- linear autoencoders
+// ---- linear autoencoders ----------------------------------------------------------------------------
 
 constexpr int kRows = 256, kDim = 8, kLatent = 3;
 
-// Data rows with a spread spectrum.
+// Returns rows of data whose singular values are spread.
 Matrix linear_data(uint64_t seed) {
   Matrix x = normals(kRows, kDim, seed, 1);
   const double scale[kDim] = {3, 2.4, 1.8, 1.2, 0.9, 0.6, 0.4, 0.2};
@@ -93,7 +94,8 @@ Matrix linear_data(uint64_t seed) {
   return product(x, svd(normals(kDim, kDim, seed, 2)).u);
 }
 
-// sum_{i<=k} (1-m)^2 s_i^2 + sum_{i>k} s_i^2, as a share of sum s_i^2.
+// Returns the least error as a share of sum s_i^2, where the k components that are kept are scaled by m:
+//   sum_{i<=k} (1-m)^2 s_i^2 + sum_{i>k} s_i^2
 double least_error(const std::vector<double>& s, double m) {
   double error = 0, total = 0;
   for (size_t i = 0; i < s.size(); ++i) {
@@ -108,14 +110,14 @@ struct LinearAutoencoder : Module {
       : Module(build),
         encoder(this, "encoder", kDim, kLatent, false),
         decoder(this, "decoder", kLatent, kDim, false) {}
-  // |X - X A^T B^T|^2 / N.
+  // Returns |X - X A^T B^T|^2 / N.
   Tensor loss(const Tensor& x) const { return double(kDim) * mse_loss(decoder(encoder(x)), x); }
   Linear encoder, decoder;
 };
 
-// Proximal alternating descent (Bolte, Sabach, Teboulle 2014): each factor in turn takes a gradient step of
-// one over its Lipschitz constant, 2 l1 |other|^2 with l1 the largest eigenvalue of X^T X / N, and is
-// clipped.
+// Trains with |A| <= a and |B| <= b by proximal alternating descent (Bolte, Sabach, Teboulle 2014) and
+// returns the loss. Each factor in turn takes a gradient step and is clipped. The step size is 1 over the
+// Lipschitz constant 2 l1 |other|^2, where l1 is the largest eigenvalue of X^T X / N.
 double train_bounded(const Matrix& data, double a, double b, uint64_t seed) {
   Rng init(seed);
   LinearAutoencoder model({Dtype::f64, &init});
@@ -142,11 +144,11 @@ double total_variance(const Matrix& x) {
   return std::inner_product(x.v.begin(), x.v.end(), x.v.begin(), 0.0) / kRows;
 }
 
-// ---- Gaussians
+// ---- Gaussians --------------------------------------------------------------------------------------
 
 double normal_pdf(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
 double normal_tail(double x) { return 0.5 * std::erfc(x / std::numbers::sqrt2); }
-// The x with P(X > x) = p, by bisection: the map from U(0, 1) to N(0, 1) at 1 - p.
+// Returns the x with P(X > x) = p, by bisection. It is the map from U(0, 1) to N(0, 1) at 1 - p.
 double normal_quantile(double p) {
   double low = -40, high = 40;
   for (int i = 0; i < 200; ++i) {
@@ -156,7 +158,7 @@ double normal_quantile(double p) {
   return low;
 }
 
-// Least-squares slope of log y against log x.
+// Returns the least-squares slope of log y against log x.
 double log_slope(const std::vector<double>& x, const std::vector<double>& y) {
   double mx = 0, my = 0, xx = 0, xy = 0;
   const auto n = double(x.size());
@@ -168,7 +170,8 @@ double log_slope(const std::vector<double>& x, const std::vector<double>& y) {
   return xy / xx;
 }
 
-// Variances of x (descending) and of the latent (any order); |g| <= c: min over linear g of W2^2.
+// Returns the least W2^2 over linear g with |g| <= c. x: variances of the data, descending. z: variances of
+// the latent, in any order.
 double least_w2(const std::vector<double>& x, std::vector<double> z, double c) {
   std::sort(z.begin(), z.end(), std::greater<>());
   double sum = 0;
@@ -179,9 +182,10 @@ double least_w2(const std::vector<double>& x, std::vector<double> z, double c) {
   return sum;
 }
 
-// The same by projected descent on W2^2 = tr S + tr G M G^T - 2 |S^(1/2) G M^(1/2)|_* (Gelbrich 1990), S and
-// M diagonal, from a random G. Its step needs no tuning: the first part is quadratic with constant 2 max M,
-// and the nuclear norm, replaced by its tangent, bounds the rest from above.
+// Returns the same by projected descent on
+//   W2^2 = tr S + tr G M G^T - 2 |S^(1/2) G M^(1/2)|_*   (Gelbrich 1990),
+// with S and M diagonal, from a random G. The step size needs no tuning: the first part is quadratic with
+// constant 2 max M, and the tangent of the nuclear norm bounds the rest from above.
 double descend_w2(const std::vector<double>& x, const std::vector<double>& z, double c, uint64_t seed) {
   const int rows = int(x.size()), cols = int(z.size());
   const double steepest = *std::max_element(z.begin(), z.end());
@@ -248,17 +252,18 @@ std::vector<Finding> check_bounded_autoencoder(uint64_t seed) {
 }
 
 double clipped_quantile_tv(double c) {
-  // g has the quantile's slope on [-t, t], phi(t) = 1/c, and c beyond, over a latent mass of P(X > t) a side.
-  // There g(Z) has density 1/c > phi up to t + c P(X > t), where it ends: what N(0, 1) has further out is
-  // lost.
+  // With phi(t) = 1/c, g has the slope of the quantile function on [-t, t], and the slope c beyond, over a
+  // latent mass of P(X > t) on each side. There g(Z) has the density 1/c > phi. It ends at t + c P(X > t);
+  // the mass of N(0, 1) beyond that point is lost.
   const double height = c * normal_pdf(0);
   const double t = height > 1 ? std::sqrt(2 * std::log(height)) : 0;
   return 2 * normal_tail(t + c * normal_tail(t));
 }
 
 double clipped_quantile_tv_on_grid(double c) {
-  // With Z = Phi(u): dg = min(c phi(u), 1) du, g(0) = 0, by the midpoint rule. Where g(Z) has mass, the
-  // difference of the two laws is |phi(g) dg - phi(u) du|; beyond its end all of N(0, 1) is.
+  // With Z = Phi(u), dg = min(c phi(u), 1) du and g(0) = 0, integrated by the midpoint rule. Where g(Z) has
+  // mass, the difference of the two laws is |phi(g) dg - phi(u) du|. Beyond its end the difference is all of
+  // N(0, 1).
   const double h = 1e-4, end = 9;
   double g = 0, sum = 0;
   for (double u = h / 2; u < end; u += h) {
@@ -266,14 +271,15 @@ double clipped_quantile_tv_on_grid(double c) {
     sum += std::abs(normal_pdf(middle) * slope - normal_pdf(u)) * h;
     g += slope * h;
   }
-  return sum + normal_tail(g);  // half of both sides
+  return sum + normal_tail(g);  // half of the sum over both sides
 }
 
 std::vector<Finding> check_bounded_generator() {
   const std::string statement =
       "A.1: U(0,1) to N(0,1), slope at most c: a total variation of about 1/c is left";
   std::vector<Finding> findings;
-  // The unbounded map's slope 1/phi is past any c near the ends: there by a difference of the map itself.
+  // Near the ends the slope 1/phi of the unbounded map exceeds any c. It is checked there by a finite
+  // difference.
   for (const double p : {1e-3, 1e-6, 1e-9}) {
     const double h = 1e-3 * p, slope = (normal_quantile(p - h) - normal_quantile(p + h)) / (2 * h);
     const double expected = 1 / normal_pdf(normal_quantile(p));
@@ -305,7 +311,7 @@ std::vector<Finding> check_gaussian_latent(uint64_t seed) {
     findings.push_back({statement, fmt::format("z = ({}, {}, {}), c = {}; by descent", z[0], z[1], z[2], c),
                         least_w2(x, z, c), descend_w2(x, z, c, seed), 1e-6});
 
-  // The latent that follows the leading directions is the best: of all with its total variance, and of all
+  // The latent along the leading directions is the best of all latents with its total variance, and of all
   // projections on principal directions.
   const double best = least_w2(x, {x[0], x[1], x[2]}, 0.9), budget = x[0] + x[1] + x[2];
   double margin = std::numeric_limits<double>::infinity(), others = margin;
@@ -334,7 +340,7 @@ int64_t single_linkage(const std::vector<float>& points, int64_t dim, std::vecto
     double length = std::numeric_limits<double>::infinity();
     int64_t from = 0, to = 0;
   };
-  // Prim's algorithm: each point outside the tree knows its shortest edge into it.
+  // Prim's algorithm: each point outside the tree keeps its shortest edge into the tree.
   std::vector<Edge> reach(n), tree;
   std::vector<bool> inside(n);
   int64_t last = 0;
@@ -356,7 +362,7 @@ int64_t single_linkage(const std::vector<float>& points, int64_t dim, std::vecto
   }
   std::stable_sort(tree.begin(), tree.end(),
                    [](const Edge& a, const Edge& b) { return a.length > b.length; });
-  // Among the 32 longest only: the shortest edges of all may well differ by large factors.
+  // Only the 32 longest edges are candidates, because the shortest edges may differ by large factors too.
   int64_t cuts = 0;
   double drop = 1;
   for (int64_t i = 0; i + 1 < std::min<int64_t>(33, int64_t(tree.size())); ++i)

@@ -72,7 +72,7 @@ std::vector<ToyResult> toy_study(const ToyOptions& options) {
       results.push_back({config, weight, std::vector<ToyAccuracy>(options.seeds)});
 
   const int64_t jobs = int64_t(results.size()) * options.seeds;
-  std::vector<std::exception_ptr> errors(jobs);  // none may leave a parallel region
+  std::vector<std::exception_ptr> errors(jobs);  // an exception must not leave a parallel region
   parallel_for(jobs, 1, [&](int64_t begin, int64_t end) {
     for (int64_t job = begin; job < end; ++job) try {
         if (options.stopped && options.stopped()) return;

@@ -1,5 +1,5 @@
-// The verbs of the program, free of its command line. Errors are exceptions (kernels/error.h); main() turns
-// them into one line and an exit code.
+// The verbs of the program, independent of its command line. Each function returns the exit code. Errors are
+// exceptions (kernels/error.h); main() turns them into one line and an exit code.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -8,17 +8,17 @@
 
 #include "train/recipe.h"
 
-struct Options {  // before or after any verb
+struct Options {  // options that stand before or after any verb
   Device device = Device::cpu;
-  int threads = 0;  // 0: all
+  int threads = 0;  // of the CPU; 0: the default (kernels/parallel.h)
   std::optional<uint64_t> seed;
-  bool json = false;  // one JSON object on stdout; everything that is not a result goes to stderr
+  bool json = false;  // print one JSON object on stdout; everything that is not a result goes to stderr
   bool quiet = false;
   bool verbose = false;
 };
 
 struct TrainArguments {
-  std::string recipe;             // a file or the name of a shipped recipe; empty: that of the run to resume
+  std::string recipe;  // a file or the name of a shipped recipe; empty: the recipe of the run to resume
   std::vector<std::string> sets;  // "a.b=c"
   std::string out;                // run folder
   std::string init;               // weights to start from: a file of any format, RUN or RUN@STEP
@@ -26,141 +26,162 @@ struct TrainArguments {
   int stage = 1;
   std::string from;  // RUN or RUN@STEP: the stage-1 checkpoint that stage 2 branches from
 };
-Recipe recipe_of(const TrainArguments& arguments, const Options& options);  // with --set, --seed, --device
-int train(const TrainArguments& arguments, const Options& options);  // the exit code: 128 + a signal caught
-int plan(const TrainArguments& arguments, const Options& options);   // what it would take; trains nothing
-int list_recipes(const Options& options);                            // those that are part of the program
+// Returns the recipe with --set, --seed and --device applied.
+Recipe recipe_of(const TrainArguments& arguments, const Options& options);
+// Trains; the exit code is 0, or 128 + the signal that was caught.
+int train(const TrainArguments& arguments, const Options& options);
+// Prints what the training would take, and trains nothing.
+int plan(const TrainArguments& arguments, const Options& options);
+// Prints the recipes that are part of the program.
+int list_recipes(const Options& options);
 
-int doctor(const Options& options);  // what this machine has, and a self-test: 1 if it fails
+// Prints what this machine has and runs a self-test. Returns 1 if the test fails.
+int doctor(const Options& options);
 
 struct PictureArguments {
   std::string run;                // RUN or RUN@STEP
-  std::vector<std::string> sets;  // "a.b=c", e.g. where the data lie now
+  std::vector<std::string> sets;  // "a.b=c", e.g. where the data are now
   int64_t count = 64;             // images
-  // .png (a grid), .npz (arr_0, uint8, NHWC) or a folder of PNG files; empty: a grid inside the run folder
+  // .png (a grid), .npz (arr_0, uint8, NHWC) or a folder for PNG files; empty: a grid in the run folder
   std::string out;
   bool raw = false;  // the run's weights, not their moving average
 };
+// Draws images from a trained run and writes them.
 int sample(const PictureArguments& arguments, const Options& options);
+// Writes images of the data and their reconstructions.
 int reconstruct(const PictureArguments& arguments, const Options& options);
 
 struct ConvertArguments {
-  std::string in, out;                // safetensors, npz or PyTorch's; safetensors
-  std::vector<std::string> only;      // beginnings of names; none: every weight
+  std::string in, out;                // input: safetensors, npz or PyTorch; output: safetensors
+  std::vector<std::string> only;      // beginnings of names; empty: every weight
   std::vector<std::string> prefixes;  // "old=new"
-  std::string dtype;                  // of the floating-point tensors; empty: as they are
-  std::string model;                  // recipe of the model to compare names and shapes with, or empty
+  std::string dtype;                  // type of the floating-point tensors; empty: unchanged
+  std::string model;                  // recipe of a model whose names and shapes to compare; empty: none
   std::vector<std::string> sets;      // "a.b=c", for the model
-  int stage = 1;                      // likewise
+  int stage = 1;                      // of the model
 };
-int convert_weights(const ConvertArguments& arguments, const Options& options);  // 1: does not fit the model
+// Returns 1 if the weights do not fit the model.
+int convert_weights(const ConvertArguments& arguments, const Options& options);
 
 struct ForwardArguments {
   std::string recipe;
   std::vector<std::string> sets;       // "a.b=c"
-  std::string weights, input, output;  // of any format; likewise; safetensors or .npz
+  std::string weights, input, output;  // weights and input: of any format; output: safetensors or .npz
   int stage = 1;
 };
+// Runs a model's networks on the tensors of a file and writes their outputs.
 int forward(const ForwardArguments& arguments, const Options& options);
 
 struct InspectArguments {
-  std::string file, other;  // RUN, RUN@STEP or a file of any format; compare: the file to compare with
+  std::string file, other;  // RUN, RUN@STEP or a file of any format; other: what `compare` compares with
   double tolerance = 1e-5;  // compare: the largest relative error, ||a - b|| / ||b||
 };
+// Prints type, shape and statistics of every tensor of a file.
 int inspect_file(const InspectArguments& arguments, const Options& options);
-int inspect_compare(const InspectArguments& arguments, const Options& options);  // 1: over the tolerance
+// Returns 1 if an error is over the tolerance, or names or shapes differ.
+int inspect_compare(const InspectArguments& arguments, const Options& options);
 
 struct LipschitzArguments {
   std::string run;                // RUN or RUN@STEP
   std::vector<std::string> sets;  // "a.b=c"
   int64_t pairs = 10000;
-  std::string weights;  // LPIPS; empty: L2 alone
-  bool rms = false;     // distances of a value in place of those of the whole
+  std::string weights;  // LPIPS weights; empty: L2 alone
+  bool rms = false;     // divide by the number of values: root of the mean square
   bool raw = false;     // the run's weights, not their moving average
 };
+// Prints how much encoder and decoder of a run stretch distances (lipschitz.h).
 int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options);
 
 struct LatentArguments {
-  std::vector<std::string> of;    // RUN, RUN@STEP or a file with `latents` and maybe `labels`
+  std::vector<std::string> of;    // runs, RUN@STEP, or files with `latents` and maybe `labels`
   std::vector<std::string> sets;  // "a.b=c", for the runs
   int64_t count = 10000;          // examples
-  int64_t neighbours = 5;         // that vote, by Euclidean distance
-  bool features = false;          // what a probe judges, in place of the latent
+  int64_t neighbours = 5;         // number of voters, nearest by Euclidean distance
+  bool features = false;          // the features that a probe classifies, not the latent
   bool raw = false;               // the runs' weights, not their moving average
   std::string out;                // .html: a page with the spectra
 };
+// Prints statistics of latents side by side (latent.h).
 int inspect_latent(const LatentArguments& arguments, const Options& options);
 
 struct ToyArguments {
   int64_t seeds = 10;
   double variance = 0.025;                  // of each cluster, per dimension
-  std::optional<double> recon_weight = {};  // weight of the reconstruction term, in both halves of the table
+  std::optional<double> recon_weight = {};  // weight of the reconstruction term in both halves of the table
 };
-int reproduce_toy(const ToyArguments& arguments, const Options& options);  // the paper's table, section 6.1
-int reproduce_theory(const Options& options);  // its statements on linear and Gaussian models; 0 if all hold
+// Prints the paper's toy table (section 6.1).
+int reproduce_toy(const ToyArguments& arguments, const Options& options);
+// Prints the paper's statements on linear and Gaussian models, expected beside found. Returns 0 if all hold.
+int reproduce_theory(const Options& options);
 
 struct MainArguments {
-  std::vector<std::string> settings;  // "data=FOLDER" with CIFAR-10; without it DAE_DATA, or built-in images
-  std::vector<std::string> sets;      // "a.b=c", for both recipes of the pair
+  // "data=FOLDER" with CIFAR-10; without it DAE_DATA, or procedural images
+  std::vector<std::string> settings;
+  std::vector<std::string> sets;  // "a.b=c", for the recipes of all runs
   std::string out = "runs/main";
-  bool force = false;      // begin anew where runs lie already; they are put aside
-  int64_t seeds = 10;      // of the toy table
-  int64_t images = 10000;  // reconstructed of each kind, held out and of training, to judge the pair
+  bool force = false;      // begin anew and put existing runs aside
+  int64_t seeds = 10;      // seeds of the toy table
+  int64_t images = 10000;  // images that each run reconstructs, held out and of training
 };
-// Toy table, then a short VAEGAN and DAE-VAEGAN.
+// Runs the theory checks, the toy table, VAE and DAE on pixels, and a short VAEGAN and DAE-VAEGAN.
 int reproduce_main(const MainArguments& arguments, const Options& options);
 
 struct Cifar10Arguments {
-  std::vector<std::string> settings;           // "data=FOLDER" with CIFAR-10, as of reproduce main
-  std::string budget = "minutes";              // or "paper": what the recipes say
-  std::string weights;                         // of Inception; without them no FID and no Inception Score
-  std::string protocol = "gan-metrics";        // as of eval
-  std::string encoder;                         // a SimCLR run or its weights, in place of one trained here
-  std::vector<std::string> sets, sets_simclr;  // "a.b=c", for the four rows, for SimCLR
+  std::vector<std::string> settings;           // "data=FOLDER" with CIFAR-10, as in MainArguments
+  std::string budget = "minutes";              // "minutes", or "paper": the budget of the recipes
+  std::string weights;                         // Inception weights; empty: no FID and no Inception Score
+  std::string protocol = "gan-metrics";        // as in EvalArguments
+  std::string encoder;                         // a SimCLR run or its weights; empty: one is trained here
+  std::vector<std::string> sets, sets_simclr;  // "a.b=c", for the four rows; for SimCLR
   std::string out = "runs/cifar10";
   int64_t seeds = 1;
-  std::optional<int64_t> images = {};  // judged of each row, and of the reference
+  std::optional<int64_t> images = {};  // images judged per row, and of the reference
   bool markdown = false;
 };
-// The paper's CIFAR-10 table. A row that is finished is not trained again.
+// Makes the paper's CIFAR-10 table. A row that is finished is not trained again.
 int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options);
 
 struct CompareArguments {
-  std::string a, b;               // recipes: files or shipped names
+  std::string a, b;               // recipes: files or names of shipped recipes
   std::vector<std::string> sets;  // "a.b=c", for both
   std::vector<std::string> sets_a, sets_b;
-  std::string out;        // folder of the runs and the report
+  std::string out;        // folder for the runs and the report
   int64_t seeds = 3;      // pairs
-  int64_t images = 2000;  // held out, reconstructed by each run
+  int64_t images = 2000;  // held-out images that each run reconstructs
 };
-// Both recipes for the same steps and seeds, and confidence intervals of their paired differences.
+// Trains both recipes with the same steps and seeds and prints confidence intervals of their paired
+// differences.
 int compare(const CompareArguments& arguments, const Options& options);
 
 struct EvalArguments {
   std::string metric;  // fid, sfid, is, kid, precision-recall, psnr, ssim, lpips
-  std::string a, b;  // samples and reference: images, saved statistics or a run; b empty where none is needed
+  // Samples and reference: images, saved statistics or a run. b is empty where no reference is needed.
+  std::string a, b;
   std::string weights;
   std::string protocol = "torch-fidelity";
-  std::string layer = "2048";                   // of Inception's features
-  int64_t count = 0;                            // of each set, its first ones; samples drawn of a run; 0: all
-  std::optional<int64_t> reference_count = {};  // of b, if another
-  std::string save_stats;                       // .npz with the statistics of a
-  bool reconstructions = false;                 // of a run's data, in place of samples; b: that data
-  bool resize = false;                          // of pairs: a's image to the size of b's
-  int64_t subsets = 100, subset_size = 1000;    // of kid
-  bool raw = false;                             // the runs' weights, not their moving average
-  std::vector<std::string> sets;                // "a.b=c", for the recipes of runs
+  std::string layer = "2048";  // the layer of Inception's features
+  int64_t count = 0;           // first images of each set, or samples to draw from a run; 0: all
+  std::optional<int64_t> reference_count = {};  // the count of b, if it is another
+  std::string save_stats;                       // .npz to write the statistics of a into
+  bool reconstructions = false;  // a: a run's reconstructions of its data, not samples; b empty: that data
+  bool resize = false;           // pairs: resize the image of a to the size of its partner
+  int64_t subsets = 100, subset_size = 1000;  // for kid
+  bool raw = false;                           // the runs' weights, not their moving average
+  std::vector<std::string> sets;              // "a.b=c", for the recipes of runs
 };
+// Prints one metric of a set of images, or of pairs.
 int evaluate(const EvalArguments& arguments, const Options& options);
 
-// Defined in bench/, which may include anything; here so that the command line can call them.
+// Defined in bench/, which may include any part; declared here so that the command line can call them.
 struct BenchArguments {
-  std::string filter;         // a regular expression over "op shape variant"
-  bool list = false;          // the rows' names, untimed
-  double seconds = 0.5;       // a row
-  bool markdown = false;      // tables as Markdown
-  std::string save;           // a file for the result as JSON, beside what is printed
+  std::string filter;         // regular expression over "op shape variant"
+  bool list = false;          // print the names of the rows, time nothing
+  double seconds = 0.5;       // seconds per row
+  bool markdown = false;      // print tables as Markdown
+  std::string save;           // file for the result as JSON, besides what is printed
   std::string first, second;  // compare: files written with --json
 };
-int run_bench(const BenchArguments& arguments, const Options& options);      // times steps and ops
-int compare_bench(const BenchArguments& arguments, const Options& options);  // first / second, row by row
+// Times steps and ops.
+int run_bench(const BenchArguments& arguments, const Options& options);
+// Prints the ratio first / second of each row.
+int compare_bench(const BenchArguments& arguments, const Options& options);

@@ -34,7 +34,7 @@ Tensor read(const TensorEntry& entry, const Shape& shape) {
   if (entry.dtype == "U16") return integers<uint16_t>(entry, shape);
   if (entry.dtype == "I8") return integers<int8_t>(entry, shape);
   if (entry.dtype == "U64") return integers<uint64_t>(entry, shape);
-  return integers<uint8_t>(entry, shape);  // U8, BOOL
+  return integers<uint8_t>(entry, shape);  // U8 and BOOL
 }
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -96,7 +96,8 @@ std::vector<TensorEntry> weight_entries(const TensorFile& file, const std::vecto
     const size_t at = prefix.find('=');
     if (at == std::string::npos) fail(Fault::usage, "--prefix: expected old=new, found {}", prefix);
     std::string from = prefix.substr(0, at);
-    if (lightning && from.starts_with(nested)) from = from.substr(nested.size());  // it is off already
+    // The prefix is already removed from the names.
+    if (lightning && from.starts_with(nested)) from = from.substr(nested.size());
     renames.push_back({from, prefix.substr(at + 1)});
     used.push_back(from.empty());
   }

@@ -5,14 +5,16 @@
 
 namespace {
 
-// Of scores and values; a causal mask leaves out what no query sees.
+// Returns the multiplications and additions of the two products q k^T and p v. Pairs that the causal mask
+// hides do not count.
 double flops(const AttentionShape& s) {
   double pairs = 0;
   for (int64_t i = 0; i < s.queries; ++i) pairs += double(s.visible(i));
   return 4.0 * double(s.batch * s.heads * s.head_dim) * pairs;
 }
 
-// The parts of a packed projection lie side by side in each token; else each is a tensor of its own.
+// The three operands and where k and v begin in their tensors, in elements. In a packed projection q, k and v
+// are one tensor, in which each token holds the three side by side.
 struct Parts {
   Tensor q, k, v;
   int64_t k_offset = 0, v_offset = 0;
@@ -32,7 +34,7 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
                 [x = Parts{x.q.detach(), x.k.detach(), x.v.detach(), x.k_offset, x.v_offset}, y = y.detach(),
                  lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
                   const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
-                  count_flops(2.5 * flops(s));  // the scores are computed again
+                  count_flops(2.5 * flops(s));  // five products; one computes the scores again
                   dispatch(dy, [&](auto where, auto zero) {
                     using T = decltype(zero);
                     attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,

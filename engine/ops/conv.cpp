@@ -5,7 +5,8 @@
 
 namespace {
 
-// Of the formula, taps that lie on the padding included; the same for both gradients.
+// Returns the multiplications and additions of the formula. Taps that lie on the padding count. Each of the
+// two gradients takes as many.
 double flops(const ConvShape& s) {
   return 2.0 * double(s.n * s.oh() * s.ow() * s.co) * double(s.kh * s.kw * s.ci);
 }
@@ -63,7 +64,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t
       });
 }
 
-// The adjoint of a convolution: x takes the place of its output, y that of its input.
+// A transposed convolution is the adjoint of a convolution whose output has the shape of x and whose input
+// has the shape of y.
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t stride,
                         int64_t pad) {
   check("conv_transpose2d", x, weight, 0, bias, weight.dim(3));

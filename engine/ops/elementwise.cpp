@@ -16,7 +16,8 @@ Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
     using T = decltype(zero);
     binary_forward(where, op, y.data<T>(), a.data<T>(), b.data<T>(), y.size());
   });
-  // The linear ones pass dy on; a product keeps the factor that the other's gradient needs.
+  // The gradients of add and sub need no operand. mul and div keep only the operands that their gradients
+  // need.
   if (op == Binary::add)
     return record(name, y, {a, b}, [](const Tensor& dy, const Needs&) -> Grads { return {dy, dy}; });
   if (op == Binary::sub)
@@ -66,7 +67,7 @@ Tensor affine(const char* name, const Tensor& x, double factor, double offset) {
   });
 }
 
-// x (N, ..., C) with per-image-and-channel operands (N, C).
+// Checks the shapes of x (N, ..., C) and of an operand c (N, C) with one value for each image and channel.
 void per_channel_shape(const char* op, const Tensor& x, const Tensor& c) {
   if (x.rank() < 2 || !(c.shape() == Shape{x.dim(0), x.dim(-1)}))
     fail(Fault::internal, "{}: expected (N, ..., C) and (N, C), found {} and {}", op, x.shape().str(),

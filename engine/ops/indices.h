@@ -1,9 +1,9 @@
-// The check of an op's indices that lie on the host. Those on a GPU are checked by the kernels, which report
+// The check of indices that lie on the host. Indices on a GPU are checked by the kernels, which report
 // through wrong_index() (kernels/gpu.h).
 #pragma once
 #include "engine/tensor.h"
 
-// Fault::internal unless each element of index, i64, is in [0, limit).
+// Throws Fault::internal unless each element of `index` (i64) is in [0, limit). Does nothing for a GPU.
 inline void check_indices(const char* op, const Tensor& index, int64_t limit) {
   if (index.device() != Device::cpu) return;
   for (int64_t i = 0; i < index.size(); ++i)

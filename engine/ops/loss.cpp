@@ -56,8 +56,8 @@ Tensor hinge_loss(const Tensor& logits, double sign) {
 
 namespace {
 
-// Two results of one pass. In backward the node of kl runs first and leaves its gradient to that of z, which
-// turns both into the gradients of mu and logvar in one pass.
+// One pass makes both results. The backward is one pass too: the node of kl is the newer one, so it runs
+// first and leaves dkl in `left`; the node of z then turns dz and dkl into the gradients of mu and logvar.
 NormalSample draw(const Tensor& mu, const Tensor& logvar, const Tensor& eps, Key key) {
   same_shape("sample_normal", mu, logvar);
   Tensor z = mu.like(), kl = mu.like(Shape{}, wide(mu.dtype()));

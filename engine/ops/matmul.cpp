@@ -20,7 +20,8 @@ bool tracks(std::initializer_list<Tensor> inputs) {
          std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.tracked(); });
 }
 
-// y (..., O); e names what the epilogue adds to x and weight, all of it of the type of the dispatch.
+// Returns y (..., O) of x (..., I) and weight (O, I). epilogue(e) fills in the rest of the formula: bias,
+// activation, gate and residual, with the element type of the dispatch.
 template <class F>
 Tensor forward(const Tensor& x, const Tensor& weight, F epilogue) {
   Shape shape = x.shape();
@@ -37,14 +38,14 @@ Tensor forward(const Tensor& x, const Tensor& weight, F epilogue) {
   return y;
 }
 
-// What the gradients of x and weight need, and no more.
+// Keeps the operands that the gradients of x and weight need, and no others.
 struct Operands {
   Operands(const Tensor& x, const Tensor& weight)
       : x(weight.tracked() ? x.detach() : Tensor{}),
         weight(x.tracked() ? weight.detach() : Tensor{}),
         x_shape(x.shape()),
         weight_shape(weight.shape()) {}
-  // From du, the gradient of x weight^T.
+  // du (..., O) is the gradient of x weight^T.
   Tensor dx(const Tensor& du) const {
     Tensor dx = du.like(x_shape);
     count_flops(flops(dx, weight_shape[0]));
@@ -151,8 +152,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   return record("matmul", y, {a, b},
                 [a = b.tracked() ? a.detach() : Tensor{}, b = a.tracked() ? b.detach() : Tensor{},
                  ta = transpose_a, tb = transpose_b](const Tensor& dy, const Needs& need) -> Grads {
-                  // y = A B with A = op(a): dA = dy B^T, dB = A^T dy; transposed where the operand is stored
-                  // so.
+                  // For y = A B: dA = dy B^T and dB = A^T dy. The gradient of an operand that is stored
+                  // transposed is transposed too.
                   Tensor da, db;
                   if (need[0]) da = ta ? matmul(b, dy, tb, true) : matmul(dy, b, false, !tb);
                   if (need[1]) db = tb ? matmul(dy, a, true, ta) : matmul(a, dy, !ta, false);

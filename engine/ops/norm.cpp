@@ -12,7 +12,7 @@ void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& 
          x.shape().str(), weight ? weight.shape().str() : "none", bias ? bias.shape().str() : "none");
 }
 
-// Group norm over x seen as s; layer norm is the case of one group and one position.
+// Group norm of x, whose sizes are s. Layer norm is the case of one group and one position.
 Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, NormShape s,
                double eps, Act act) {
   Tensor y = x.like(), mean = x.like({s.images, s.groups}, wide(x.dtype())), rstd = mean.like();

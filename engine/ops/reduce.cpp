@@ -34,7 +34,7 @@ Tensor l2_norm(const Tensor& x) {
   });
   Tensor y = sqrt(squares);
   return record("l2_norm", y, {x}, [x = x.detach(), y = y.detach()](const Tensor& dy, const Needs&) -> Grads {
-    // dx = dy x / |x|; the floor turns 0/0 into the promised 0.
+    // dx = dy x / |x|. The lower limit of |x| makes the gradient 0 at 0, instead of 0/0.
     return {scale_by(x, div(dy, clamp(y, 1e-30, 1e300)))};
   });
 }

@@ -72,7 +72,7 @@ Tensor avg_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bo
 
 Tensor global_avg_pool(const Tensor& x) {
   image("global_avg_pool", x);
-  if (x.dim(1) != x.dim(2)) {  // a strip: pooling windows are square, so its two sides are averaged in turn
+  if (x.dim(1) != x.dim(2)) {  // pooling windows are square, so the mean over a rectangle is taken by a sum
     const Tensor rows = reshape(x, {x.dim(0), x.dim(1) * x.dim(2), x.dim(3)});
     return scale(sum_last(permute(rows, {0, 2, 1})), 1 / double(x.dim(1) * x.dim(2)));
   }

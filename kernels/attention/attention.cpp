@@ -10,7 +10,7 @@
 
 namespace {
 
-// A block of scores stays in the second-level cache.
+// A block of scores, kQueries by kKeys, stays in the second-level cache.
 constexpr int64_t kQueries = 64, kKeys = 256;
 
 int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
@@ -22,8 +22,8 @@ T scale_of(const AttentionShape& s) {
 
 }  // namespace
 
-// A task is a block of queries of one head. The softmax runs along the blocks of keys: `top` is the largest
-// score so far, `total` the sum of e^(score - top), and y is scaled down whenever top grows.
+// A task is a block of queries of one head. The softmax advances over blocks of keys: `top` is the largest
+// score so far and `total` the sum of e^(score - top). When top grows, the old y and total are scaled down.
 template <class T>
 void attention_forward(Cpu, T* y, Wide<T>* lse, const T* q, const T* k, const T* v,
                        const AttentionShape& shape) {
@@ -79,8 +79,8 @@ void attention_forward(Cpu, T* y, Wide<T>* lse, const T* q, const T* k, const T*
   });
 }
 
-// A task is a head and a part of its keys: it alone writes their dk and dv. With few heads the keys are cut
-// into several parts, each with its own dq, which are added in order.
+// A task is one part of the keys of one head, and it alone writes their dk and dv. If there are few heads,
+// the keys are cut into several parts. Each part then has its own dq, and these are added in order.
 template <class T>
 void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse, const T* q,
                         const T* k, const T* v, const AttentionShape& shape) {
@@ -107,7 +107,7 @@ void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const
       const int64_t dq_stride = partial ? width : s.q_stride;
       for (int64_t j0 = part * part_keys; j0 < last; j0 += kKeys) {
         const int64_t columns = std::min(kKeys, s.keys - j0), kv = head.kv + j0 * s.kv_stride;
-        double keep = 0;  // of dk and dv: 0 until their first term is there
+        double keep = 0;  // beta for dk and dv: the first term overwrites them
         for (int64_t i0 = 0; i0 < s.queries; i0 += kQueries) {
           const int64_t rows = std::min(kQueries, s.queries - i0);
           if (s.visible(i0 + rows - 1) <= j0) continue;

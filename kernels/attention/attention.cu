@@ -1,4 +1,5 @@
-// The calls of attention.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
+// The CUDA functions of attention.h: each runs the variant that kernels/defaults.h chooses, or one given by
+// the caller.
 #include "kernels/attention/attention.h"
 #include "kernels/defaults.h"
 #include "kernels/device.h"

@@ -1,12 +1,14 @@
-// Attention by blocks of 32 queries x 32 keys whose scores pass through shared memory, so that head_dim may
-// be large: what a warp keeps of an output is a slice of its columns (tensor cores, bf16 and f16) or a few of
-// its rows (f32, by FMA). Nothing is added across blocks: dq, and dk with dv, come from kernels of their own.
-//   forward: a block 32 queries, all their keys;       FLOP 4 heads queries keys head_dim an image
-//   dq: the same again;  dk, dv: a block 32 keys;      FLOP 14 heads queries keys head_dim, 4 of them
-//   repeated bytes, forward: s (2 queries + 2 keys queries / 32) heads head_dim an image, s = sizeof(T); keys
-//   and values are read again by each block of queries, mostly from the L2 cache: the one 512-wide head of a
-//   VQGAN over 256 tokens has 0.5 MB of them.
-// Not measured on a GPU.
+// Attention (formulas and shapes: attention.h) by blocks of 32 queries by 32 keys. The scores pass through
+// shared memory, so that head_dim may be large: a warp keeps only a slice of the columns of an output (bf16
+// and f16, tensor cores) or a few of its rows (f32, fused multiply-adds). No sum crosses blocks: dq has a
+// kernel of its own, and so have dk and dv together.
+//   forward    a block takes 32 queries and all their keys
+//     FLOP:    4 heads queries keys head_dim an image
+//     bytes:   s (2 queries + 2 keys queries / 32) heads head_dim an image, s = sizeof(T)
+//   backward   for dq, a block takes 32 queries; for dk and dv, a block takes 32 keys
+//     FLOP:    14 heads queries keys head_dim an image, 4 of the 14 repeated
+// Each block of queries reads the keys and values again, mostly from the L2 cache: the one head of a VQGAN,
+// 512 wide over 256 tokens, has 0.5 MB of them. Not measured on a GPU.
 #include "kernels/attention/variants.h"
 #include "kernels/device.h"
 
@@ -16,17 +18,18 @@ constexpr int kRows = 32, kWarps = 8, kThreads = kWarps * 32;
 constexpr int kScoreStride = kRows + 1, kWeightStride = kRows + 8;
 constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
 
-// A tile (32, D) in shared memory; D is head_dim rounded up, the rest zeros. Its rows are 16 bytes longer, so
-// that rows at the same column lie in different banks.
+// The stride of a row of a tile (32, D) in shared memory, in elements. D is head_dim rounded up; the columns
+// past head_dim are zero. A row is 16 bytes longer than D, so that rows at the same column lie in different
+// banks.
 template <class T, int D>
 constexpr int kStride = D + 16 / int(sizeof(T));
 
-// The products of a block, and who holds what of a sum (32, D).
+// The products of a block, and the part of a sum (32, D) that each thread holds.
 template <class T, int D>
-struct Products {  // bf16, f16: a warp has all rows of D / 8 columns
+struct Products {  // bf16, f16: a warp holds all rows of D / 8 columns
   float acc[2][D / 64][4] = {};
 
-  // f(row, column, value) of this thread's elements.
+  // Calls f(row, column, value) for each element that this thread holds.
   template <class F>
   __device__ void each(F f) {
     const int lane = lane_of_warp(), row = lane / 4, column = warp_of_block() * (D / 8) + lane % 4 * 2;
@@ -60,7 +63,7 @@ struct Products {  // bf16, f16: a warp has all rows of D / 8 columns
       }
     }
   }
-  // score (32, 32) = a (32, D) b (32, D)^T: a warp 16 x 8 of it
+  // score (32, 32) = a (32, D) b (32, D)^T; each warp makes 16 x 8 of it.
   __device__ static void scores(Shared<float> score, Shared<T> a, Shared<T> b) {
     const int lane = lane_of_warp(), m = warp_of_block() / 4 * 16, n = warp_of_block() % 4 * 8;
     const int a_at = (m + lane % 16) * kStride<T, D> + lane / 16 * 8;
@@ -80,7 +83,7 @@ struct Products {  // bf16, f16: a warp has all rows of D / 8 columns
 };
 
 template <int D>
-struct Products<float, D> {  // a warp has 4 rows, a lane every 32nd column
+struct Products<float, D> {  // a warp holds 4 rows, a lane every 32nd column
   float acc[4][D / 32] = {};
 
   template <class F>
@@ -119,7 +122,7 @@ struct Products<float, D> {  // a warp has 4 rows, a lane every 32nd column
   }
 };
 
-// tile (32, D) = from (have, head_dim), filled up with zeros, asynchronously.
+// Starts the asynchronous copy tile (32, D) = from (have, head_dim); the rest of the tile becomes zero.
 template <int D, class T>
 __device__ void load_tile(Shared<T> tile, const T* from, int64_t stride, int have, int head_dim) {
   constexpr int pack = Pack<T>::size, packs = D / pack;
@@ -136,7 +139,7 @@ __device__ inline void wait_for_tiles() {
   __syncthreads();
 }
 
-// to (have, head_dim) = sum, through a tile that nobody else uses.
+// to (have, head_dim) = sum, through a tile that no other thread reads or writes meanwhile.
 template <class T, int D>
 __device__ void store(T* to, int64_t stride, Products<T, D>& sum, Shared<T> tile, int have, int head_dim) {
   __syncthreads();
@@ -150,7 +153,7 @@ __device__ void store(T* to, int64_t stride, Products<T, D>& sum, Shared<T> tile
   }
 }
 
-// How many keys query i sees, none if there is no such query.
+// Returns how many keys query i sees: none if there is no such query.
 __device__ inline int visible(const AttentionShape& s, int i) {
   return i < s.queries ? int(s.visible(i)) : 0;
 }
@@ -169,7 +172,7 @@ __global__ void __launch_bounds__(kThreads, 1) blocks_forward(AttentionForward<T
   const Shared<float> score = memory.take<float>(kRows * kScoreStride), factor = memory.take<float>(kRows);
   load_tile<D>(q, a.q + head.q + begin * s.q_stride, s.q_stride, have, head_dim);
 
-  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // scores in powers of two
+  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // base-2 logarithms, for exp2f
   Products<T, D> y;
   float top[4], total[4] = {};
   for (float& t : top) t = -INFINITY;
@@ -186,7 +189,7 @@ __global__ void __launch_bounds__(kThreads, 1) blocks_forward(AttentionForward<T
       const float x =
           j + lane < visible(s, begin + row) ? score[row * kScoreStride + lane] * scale : -INFINITY;
       const float highest = fmaxf(top[i], warp_reduce(x, Maximum()));
-      // A row that is there sees the first key, so only padding has no highest score.
+      // Every real row sees the first key, so only padding has no highest score.
       const float shift = highest == -INFINITY ? 0.0f : highest, shrink = exp2f(top[i] - shift),
                   e = exp2f(x - shift);
       top[i] = highest, total[i] = total[i] * shrink + warp_reduce(e, Sum());
@@ -210,7 +213,7 @@ __global__ void __launch_bounds__(kThreads, 1) blocks_forward(AttentionForward<T
   store(a.y + head.y + begin * width, width, y, k, have, head_dim);
 }
 
-// Also mean = sum(dy y), (batch, heads, queries), for dk and dv.
+// Writes dq, and mean = sum(dy y), (batch, heads, queries), which blocks_backward_kv reads.
 template <class T, int D>
 __global__ void __launch_bounds__(kThreads) blocks_backward_q(AttentionBackward<T> a, float* mean) {
   const AttentionShape& s = a.shape;
@@ -283,7 +286,7 @@ __global__ void __launch_bounds__(kThreads) blocks_backward_kv(AttentionBackward
 
   const float scale = rsqrtf(float(head_dim));
   Products<T, D> dk, dv;
-  int i = 0;  // the first block with a query that sees one of these keys
+  int i = 0;  // the first query of the first block that sees one of these keys
   while (visible(s, min(i + kRows, queries) - 1) <= begin) i += kRows;
   for (; i < queries; i += kRows) {
     __syncthreads();
@@ -311,7 +314,7 @@ __global__ void __launch_bounds__(kThreads) blocks_backward_kv(AttentionBackward
   store(a.dv + kv_at, s.kv_stride, dv, v, have, head_dim);
 }
 
-// f.template operator()<D>() with the smallest D that head_dim fits into.
+// Calls f.template operator()<D>() with the smallest D that is at least head_dim.
 template <class T, class F>
 void with_depth(int64_t head_dim, F f) {
   if constexpr (std::is_same_v<T, float>) {
@@ -326,7 +329,7 @@ void with_depth(int64_t head_dim, F f) {
   }
 }
 
-// Of so many tiles (32, D), weights and scores.
+// Returns the shared memory of a block with the given numbers of tiles (32, D), weights and scores.
 template <class T>
 int64_t shared_bytes(int64_t head_dim, int tiles, int weights, int scores) {
   int depth = 0;
@@ -349,7 +352,7 @@ int64_t attention_blocks_shared(const AttentionForward<T>& a) {
 }
 template <class T>
 int64_t attention_blocks_shared(const AttentionBackward<T>& a) {
-  return shared_bytes<T>(a.shape.head_dim, 4, 2, 2);  // of dk and dv; dq has one weight less
+  return shared_bytes<T>(a.shape.head_dim, 4, 2, 2);  // the kernel of dk and dv; that of dq needs less
 }
 
 template <class T>

@@ -1,6 +1,7 @@
-// What the kernels of attention on tensor cores have in common: rows (n, D) in shared memory, D being
-// head_dim rounded up to a multiple of 16 with zeros, and products of them and of fragments in registers.
-// Rows are 16 bytes longer than D, so that the eight rows of an ldmatrix lie in different banks.
+// What the attention kernels on tensor cores share: rows (n, D) in shared memory, and products of such rows
+// and of fragments in registers. D is head_dim rounded up to one of the depths of with_depth; the columns
+// past head_dim are zero. A row is 16 bytes longer than D, so that the eight rows that ldmatrix reads at once
+// lie in different banks.
 #pragma once
 #include "kernels/attention/variants.h"
 #include "kernels/device.h"
@@ -10,7 +11,8 @@ inline constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
 template <int D>
 constexpr int kStride = D + 8;
 
-// to (rows, D) = from (have, head_dim), filled up with zeros; by the whole block, asynchronously.
+// Starts the asynchronous copy to (rows, D) = from (have, head_dim) by the whole block; the rest becomes
+// zero.
 template <int D, class T>
 __device__ void load_rows(Shared<T> to, const T* from, int64_t stride, int rows, int have, int head_dim) {
   constexpr int packs = D / 8;
@@ -22,8 +24,8 @@ __device__ void load_rows(Shared<T> to, const T* from, int64_t stride, int rows,
   }
 }
 
-// to (have of 16, head_dim) = acc (16, D) times factor[0] in rows 0 to 7, factor[1] in rows 8 to 15, by one
-// warp through `staging` (16, D).
+// to (have, head_dim) = acc (16, D), by one warp. Rows 0 to 7 are multiplied by factor[0], rows 8 to 15 by
+// factor[1]; rows from `have` on are left out. `staging` (16, D) lets the warp write whole 16-byte chunks.
 template <int D, class T>
 __device__ void store_rows(T* to, int64_t stride, const float (&acc)[D / 8][4], const float (&factor)[2],
                            Shared<T> staging, int have, int head_dim) {
@@ -41,7 +43,8 @@ __device__ void store_rows(T* to, int64_t stride, const float (&acc)[D / 8][4], 
   }
 }
 
-// acc (16, 8 N) += a (16, 16) b (8 N, 16)^T, a in registers, b from column d on of rows of shared memory.
+// acc (16, 8 N) += a (16, 16) b (8 N, 16)^T. a is in registers; b begins at column d of rows in shared
+// memory.
 template <int D, int N, class T>
 __device__ void multiply_transposed_step(float (&acc)[N][4], const uint32_t (&a)[4], Shared<T> b, int d) {
   const int lane = lane_of_warp();
@@ -54,7 +57,7 @@ __device__ void multiply_transposed_step(float (&acc)[N][4], const uint32_t (&a)
     mma_m16n8k16<T>(acc[n + 1], a, {bf[2], bf[3]});
   }
 }
-// acc (16, 8 N) += a (16, D) b (8 N, D)^T, both rows of shared memory.
+// acc (16, 8 N) += a (16, D) b (8 N, D)^T. Both are rows in shared memory.
 template <int D, int N, class T>
 __device__ void multiply_transposed(float (&acc)[N][4], Shared<T> a, Shared<T> b) {
   const int lane = lane_of_warp(), a_at = lane % 16 * kStride<D> + lane / 16 * 8;
@@ -71,7 +74,8 @@ __device__ inline uint32_t pair(float low, float high) {
   return uint32_t(T(low).bits) | uint32_t(T(high).bits) << 16;
 }
 
-// acc (16, D) += p (16, 8 N) b (8 N, D), p in registers as mma left it, b rows of shared memory.
+// acc (16, D) += p (16, 8 N) b (8 N, D). p has the register layout of an mma result; b is rows in shared
+// memory.
 template <int D, int N, class T>
 __device__ void multiply(float (&acc)[D / 8][4], const float (&p)[N][4], Shared<T> b) {
   const int lane = lane_of_warp();
@@ -90,21 +94,22 @@ __device__ void multiply(float (&acc)[D / 8][4], const float (&p)[N][4], Shared<
   }
 }
 
-// How many keys query i sees, none if there is no such query.
+// Returns how many keys query i sees: none if there is no such query.
 __device__ inline int visible(const AttentionShape& s, int i) {
   return i < s.queries ? int(s.visible(i)) : 0;
 }
 
-// Over the four lanes that share a row of an mma.
+// Reduces v over the four lanes that share a row of an mma.
 template <class Op>
 __device__ float row_reduce(float v, Op op) {
   v = op(v, __shfl_xor_sync(0xffffffffu, v, 1));
   return op(v, __shfl_xor_sync(0xffffffffu, v, 2));
 }
 
-// One step of a softmax by rows, a warp 16 of them: p (16, 8 N), raw scores of the keys from j on of which
-// row half sees the first row_keys[half], becomes e^(score - top) in powers of two; top, total and acc (16, 8
-// M), what came before, follow where the highest score does.
+// Makes one step of the softmax over 16 rows, by one warp. On entry p (16, 8 N) holds the raw scores of the
+// keys from j on; the rows of `half` see only keys below row_keys[half]. On return p holds
+// 2^(scale score - top), where top is the highest scaled score so far. total and acc (16, 8 M), the sums over
+// the keys before j, are rescaled to the new top. `scale` includes log2(e).
 template <int N, int M>
 __device__ void soften(float (&p)[N][4], float (&top)[2], float (&total)[2], float (&acc)[M][4],
                        const int (&row_keys)[2], int j, float scale) {
@@ -121,7 +126,7 @@ __device__ void soften(float (&p)[N][4], float (&top)[2], float (&total)[2], flo
         highest = fmaxf(highest, score);
       }
     highest = row_reduce(highest, Maximum());
-    // A row that is there sees the first key, so only padding has no highest score.
+    // Every real row sees the first key, so only padding has no highest score.
     const float shift = highest == -INFINITY ? 0.0f : highest, shrink = exp2f(top[half] - shift);
     top[half] = highest, total[half] *= shrink;
 #pragma unroll
@@ -137,7 +142,7 @@ __device__ void soften(float (&p)[N][4], float (&top)[2], float (&total)[2], flo
   }
 }
 
-// f.template operator()<D>() with the smallest D that head_dim fits into.
+// Calls f.template operator()<D>() with the smallest D that is at least head_dim.
 template <class F>
 void with_depth(int64_t head_dim, F f) {
   if (head_dim <= 32) f.template operator()<32>();

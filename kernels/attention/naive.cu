@@ -1,6 +1,8 @@
-// Attention as the formula reads; the oracle. Forward: a block a query and head, its scores in shared memory.
-// Backward: a block a query for dq, then a block a key for dk and dv. Every block reads all keys (or queries)
-// of its head again: 4 d FLOP a score for 2 d elements read. Not measured on a GPU.
+// Attention as the formulas of attention.h read, with its shapes: the oracle of the other variants.
+//   forward    a block takes one query of one head; its scores lie in shared memory
+//   backward   for dq, a block takes one query; for dk and dv, a block takes one key
+// Every block reads all keys (or queries) of its head again: 4 head_dim FLOP a score for 2 head_dim elements
+// read. Not measured on a GPU.
 #include "kernels/attention/variants.h"
 #include "kernels/device.h"
 

@@ -1,28 +1,29 @@
-// Attention on tensor cores (mma.sync of sm_80), the scores of a warp in its registers.
+// Attention (formulas and shapes: attention.h) on tensor cores (mma.sync of sm_80). A warp keeps its scores
+// in registers. Not measured on a GPU.
 //
-// Forward: a warp owns 16 queries; keys and values come in chunks of 64 through two buffers of shared memory,
-// the next on its way while one is used. Up to 256 queries (128 if head_dim > 64) are one block, so that a
-// whole sequence is read and written exactly once:
+// Forward: a warp takes 16 queries. Keys and values come in chunks of 64 through two buffers of shared
+// memory, so that one chunk is loaded while the other is used. Up to 256 queries (128 if head_dim > 64) fit
+// into one block, which reads and writes the whole sequence exactly once:
 //   bytes: 2 (2 queries + 2 keys) heads head_dim an image, + 4 heads queries for lse
-//   FLOP:  4 heads queries keys head_dim an image; causal about half, by skipping chunks
-//   T = 64, d = 64: 32 FLOP a byte, bound by memory.
-// Backward: a block owns a part of the keys of a head, a warp 16 of them; it keeps their dk and dv in
-// registers while queries, dy and y come by in blocks of 32. The block's ds goes through shared memory for dq
-// = ds k. With up to 256 keys (128 if head_dim > 64) the part is the whole head and dq is final: one pass,
-// five products, no second read. Otherwise each part writes its own dq in f32, and a last kernel adds them in
-// order.
-//   bytes: 2 (4 queries + 4 keys) heads head_dim an image, + 8 a part and element of dq if there are several
+//   FLOP:  4 heads queries keys head_dim an image; about half if causal, as chunks are skipped
+//   64 tokens with head_dim 64: 32 FLOP a byte, limited by memory
+//
+// Backward: a block takes a part of the keys of a head, a warp 16 of them. The warp keeps their dk and dv in
+// registers while q, dy and y come in blocks of 32 queries. The block's ds goes through shared memory to make
+// dq. If there are up to 256 keys (128 if head_dim > 64), one part is the whole head and dq is final: one
+// pass, five products, nothing read twice. Otherwise each part writes its own dq in f32, and a last kernel
+// adds them in order:
+//   bytes: 2 (4 queries + 4 keys) heads head_dim an image, + 8 for each part and element of dq if there are
+//          several parts
 //   FLOP:  10 heads queries keys head_dim an image
-// Rows in shared memory are 16 bytes longer than head_dim, so that the eight rows of an ldmatrix lie in
-// different banks. Not measured on a GPU.
 #include <algorithm>
 
 #include "kernels/attention/fragments.h"
 
 namespace {
 
-constexpr int kChunk = 64;       // keys a step, forward
-constexpr int kQueryBlock = 32;  // queries a step, backward
+constexpr int kChunk = 64;       // the keys of one step of the forward pass
+constexpr int kQueryBlock = 32;  // the queries of one step of the backward pass
 template <int D>
 constexpr int kMaxWarps = D <= 64 ? 16 : 8;
 
@@ -53,7 +54,7 @@ __global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_forward(AttentionForw
   load(0);
   cp_async_commit();
 
-  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // scores in powers of two
+  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // base-2 logarithms, for exp2f
   float acc[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, total[2] = {};
   for (int j = 0; j < block_keys; j += kChunk) {
     if (j + kChunk < block_keys) load(j + kChunk);
@@ -82,7 +83,7 @@ __global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_forward(AttentionForw
   store_rows<D>(a.y + head.y + begin * width, width, acc, inverse, mine, block_end - begin, head_dim);
 }
 
-// dq_part: (parts, batch, queries, heads, head_dim) in f32, or null if there is one part.
+// dq_part is (parts, batch, queries, heads, head_dim) in f32, or null if there is one part.
 template <class T, int D>
 __global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_backward(AttentionBackward<T> a, float* dq_part) {
   const AttentionShape& s = a.shape;
@@ -106,7 +107,7 @@ __global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_backward(AttentionBac
     load_rows<D>(dys + stage, a.dy + head.y + i * width, width, kQueryBlock, have, head_dim);
     load_rows<D>(ys + stage, a.y + head.y + i * width, width, kQueryBlock, have, head_dim);
   };
-  int first = 0;  // the first block with a query that sees one of these keys
+  int first = 0;  // the first query of the first block that sees one of these keys
   while (visible(s, min(first + kQueryBlock, queries) - 1) <= part_begin) first += kQueryBlock;
   const int64_t kv = head.kv + part_begin * s.kv_stride;
   load_rows<D>(keys, a.k + kv, s.kv_stride, warps * 16, part_keys, head_dim);
@@ -174,14 +175,14 @@ __global__ void __launch_bounds__(kMaxWarps<D> * 32) tiled_backward(AttentionBac
         }
     }
   }
-  __syncthreads();  // a warp's rows of `values` are its own, but not while copies come in
+  __syncthreads();  // no more copies or reads of `values`: each warp's rows are now its staging
   const float one[2] = {1, 1};
   const int have = min(16, int(s.keys) - begin);
   store_rows<D>(a.dk + head.kv + begin * s.kv_stride, s.kv_stride, dk, one, my_values, have, head_dim);
   store_rows<D>(a.dv + head.kv + begin * s.kv_stride, s.kv_stride, dv, one, my_values, have, head_dim);
 }
 
-// dq = the sum of those parts whose first key a query sees.
+// dq = the sum of the parts. A part whose first key the query does not see is left out.
 template <class T>
 __global__ void __launch_bounds__(256)
     add_parts(AttentionBackward<T> a, const float* dq_part, int part_keys) {
@@ -200,7 +201,7 @@ __global__ void __launch_bounds__(256)
   for (int i = 0; i < 4; ++i) a.dq[row * s.q_stride + e % width + i] = T(sum[i]);
 }
 
-// Warps of a block for n rows: all of them if they fit, else 8.
+// Returns the warps of a block for n rows: enough for all rows if `most` warps suffice, else 8.
 int warps_for(int64_t n, int most) { return n <= most * 16 ? int(ceil_div(n, 16)) : 8; }
 
 }  // namespace

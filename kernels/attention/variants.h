@@ -1,13 +1,12 @@
 // The kernels behind attention_forward and attention_backward on CUDA, by name, for kernels/defaults.h, tests
 // and benchmarks. All give the same result up to rounding.
-//   naive  a block a query (backward: a query, then a key); any head_dim; the oracle of the others
-//   tiled  tensor cores, scores in registers; head_dim a multiple of 8, at most 128; bf16, f16. One block a
-//   head
-//          (the whole sequence) for up to 256 tokens, 128 where head_dim > 64
-//   whole  the same for up to 256 tokens, with all keys and values of a head in shared memory
-//   blocks scores in shared memory; head_dim a multiple of 16 bytes: f32 at most 256, by FMA; bf16 and f16 at
-//   most
-//          512, on tensor cores
+//   naive    any type and head_dim. A block takes one query (in the backward pass a query, then a key). The
+//            oracle of the others.
+//   blocks   scores in shared memory. head_dim is a multiple of 16 bytes: f32 up to 256, by fused
+//            multiply-adds; bf16 and f16 up to 512, on tensor cores.
+//   tiled    bf16 and f16 on tensor cores, scores in registers. head_dim is a multiple of 8 up to 128. One
+//            block takes a whole head of up to 256 tokens, or 128 if head_dim > 64.
+//   whole    as tiled, for up to 256 tokens, with all keys and values of a head in shared memory.
 #pragma once
 #include "kernels/attention/attention.h"
 
@@ -19,6 +18,7 @@ inline const char* name(AttentionVariant v) {
   return kNames[int(v)];
 }
 
+// The arguments of attention_forward and attention_backward.
 template <class T>
 struct AttentionForward {
   T* y = nullptr;
@@ -35,11 +35,11 @@ struct AttentionBackward {
   AttentionShape shape;
 };
 
-constexpr int64_t kAttentionOwnShared = 2048;  // bytes of a kernel's own arrays (SHARED), at most
+constexpr int64_t kAttentionOwnShared = 2048;  // the most bytes of a kernel's own arrays (SHARED)
 
-// Whether a variant takes a call on this device, by its shape (attention_..._takes) and by the dynamic shared
-// memory of its largest block (attention_..._shared, bytes); and the call by it. Call: AttentionForward<T> or
-// AttentionBackward<T>.
+// attention_takes returns whether a variant can run a call on this device: attention_..._takes decides by the
+// shape, attention_..._shared gives the dynamic shared memory (bytes) of the largest block. attention_by runs
+// the call by that variant. Call is AttentionForward<T> or AttentionBackward<T>.
 template <class Call>
 bool attention_takes(AttentionVariant variant, Cuda where, const Call& call);
 template <class Call>

@@ -1,35 +1,36 @@
-// Attention of whole sequences, up to 256 queries and keys, head_dim up to 128, bf16 and f16: one block a
-// head, in which what every warp needs lies in shared memory for good, and what is a warp's own comes
-// straight from memory into its fragments. Nothing is read from memory twice, there is no ring to wait for,
-// and no warp waits for another once the copies are there.
-//   forward   keys and values in shared memory; a warp takes 16 queries, all the keys they see, then 16
-//   others
-//     bytes: 2 (2 queries + 2 keys) heads head_dim an image, + 4 heads queries for lse
-//     FLOP:  4 heads queries keys head_dim, causal about half
-//   backward  in two halves over the same memory. First keys and values lie there and a warp makes the dq of
-//   16
-//     queries, then queries and dy, and a warp makes dk and dv of 16 keys. No part of dq is added across
-//     warps. bytes: 2 (4 queries + 4 keys) heads head_dim an image; k, v, q, dy a second time, from the L2
-//     cache FLOP:  14 heads queries keys head_dim, 4 of them repeated; causal about half
+// Attention (formulas and shapes: attention.h) of whole sequences of up to 256 queries and keys, head_dim up
+// to 128, bf16 and f16. One block takes one head. The tensors that every warp needs lie in shared memory for
+// the whole pass; a warp loads its own rows straight from memory into its fragments. There is no ring of
+// buffers; a warp waits only for the copies of its pass or half.
+//   forward    keys and values lie in shared memory; a warp takes 16 queries and all the keys they see, then
+//              its next 16 queries
+//     bytes:   2 (2 queries + 2 keys) heads head_dim an image, + 4 heads queries for lse
+//     FLOP:    4 heads queries keys head_dim an image; about half if causal
+//   backward   in two halves over the same shared memory. First keys and values lie there, and a warp makes
+//              the dq of 16 queries. Then q and dy lie there, and a warp makes the dk and dv of 16 keys. No
+//              part of dq is added across warps.
+//     bytes:   2 (4 queries + 4 keys) heads head_dim an image; k, v, q, dy a second time, from the L2 cache
+//     FLOP:    14 heads queries keys head_dim an image, 4 of the 14 repeated; about half if causal
 // Shared memory: 4 (head_dim + 8) tokens bytes; at 256 tokens of 128, 139 KB of the 163 KB of sm_80.
-// Against tiled.cu: forward reads the same and has no chunks to wait for; backward does more products, but
-// where tiled cuts the keys in two (head_dim > 64, more than 128 keys) needs no f32 parts of dq. Not measured
-// on a GPU.
+// Compared with tiled.cu: the forward pass reads the same bytes and waits for no chunks. The backward pass
+// does more products, but it needs no f32 parts of dq where tiled.cu cuts the keys in two (head_dim > 64 and
+// more than 128 keys). Not measured on a GPU.
 #include <algorithm>
 
 #include "kernels/attention/fragments.h"
 
 namespace {
 
-constexpr int kMost = 256;       // tokens
-constexpr int kWarps = 8;        // at most
-constexpr int kKeysAtOnce = 64;  // scores that a warp holds, forward
-// Beside k, dk and dv the registers have room for v, or it comes from the first-level cache for each product.
+constexpr int kMost = 256;       // the most tokens
+constexpr int kWarps = 8;        // the most warps of a block
+constexpr int kKeysAtOnce = 64;  // whose scores a warp holds in the forward pass
+// Whether the registers have room for v beside k, dk and dv. If not, each product loads v again from the
+// first-level cache.
 template <int D>
 constexpr bool kKeepValues = D <= 112;
 
-// f: the left side of a product with 16 rows (have of them, head_dim) of memory from column d on, zeros
-// outside.
+// f = the left operand of a product: 16 rows of memory (of which `have` rows of head_dim columns exist) from
+// column d on. Elements outside become zero.
 template <class T>
 __device__ void load_fragment(uint32_t (&f)[4], const T* from, int64_t stride, int have, int head_dim,
                               int d) {
@@ -60,7 +61,7 @@ __device__ void clear(float (&acc)[N][4]) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) acc[n][e] = 0;
 }
-// acc (16, 8 N) = a (16, D) b (8 N, D)^T, a in registers.
+// acc (16, 8 N) = a (16, D) b (8 N, D)^T. a is in registers; b is rows in shared memory.
 template <int D, int N, class T>
 __device__ void multiply_transposed(float (&acc)[N][4], const uint32_t (&a)[D / 16][4], Shared<T> b) {
   clear(acc);
@@ -68,7 +69,8 @@ __device__ void multiply_transposed(float (&acc)[N][4], const uint32_t (&a)[D / 
   for (int d = 0; d < D / 16; ++d) multiply_transposed_step<D>(acc, a[d], b, d * 16);
 }
 
-// to (have of 16, head_dim) = acc (16, D) times factor[0] in rows 0 to 7, factor[1] in rows 8 to 15.
+// to (have, head_dim) = acc (16, D). Rows 0 to 7 are multiplied by factor[0], rows 8 to 15 by factor[1]; rows
+// from `have` on are left out.
 template <int D, class T>
 __device__ void store_fragments(T* to, int64_t stride, const float (&acc)[D / 8][4], const float (&factor)[2],
                                 int have, int head_dim) {
@@ -87,7 +89,8 @@ __device__ void store_fragments(T* to, int64_t stride, const float (&acc)[D / 8]
     }
 }
 
-// The i-th tile of 16 rows that this warp takes; to and fro, so that causal warps have as much to do.
+// Returns the i-th tile of 16 rows of this warp. The order of the warps alternates, so that causal warps have
+// about the same work.
 __device__ inline int my_tile(int i) {
   const int warps = int(blockDim.x / 32), warp = warp_of_block();
   return i * warps + (i % 2 ? warps - 1 - warp : warp);
@@ -109,7 +112,7 @@ __global__ void __launch_bounds__(kWarps * 32) whole_forward(AttentionForward<T>
   cp_async_wait<0>();
   __syncthreads();
 
-  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // scores in powers of two
+  const float scale = rsqrtf(float(head_dim)) * kLog2e;  // base-2 logarithms, for exp2f
   const int64_t width = s.heads * s.head_dim;
   for (int i = 0; my_tile(i) < tiles; ++i) {
     const int begin = my_tile(i) * 16, have = min(16, queries - begin);
@@ -147,8 +150,8 @@ __global__ void __launch_bounds__(kWarps * 32) whole_backward(AttentionBackward<
   const int64_t width = s.heads * s.head_dim;
   DynamicShared memory;
   const Shared<T> one = memory.take<T>(rows * kStride<D>), other = memory.take<T>(rows * kStride<D>);
-  SHARED(float, mean, kMost);  // of a query: sum(dy y)
-  SHARED(float, lse, kMost);   // in powers of two
+  SHARED(float, mean, kMost);  // sum(dy y) of each query
+  SHARED(float, lse, kMost);   // as a base-2 logarithm
   const float scale = rsqrtf(float(head_dim)), unit[2] = {1, 1};
 
   load_rows<D>(one, a.k + head.kv, s.kv_stride, key_rows, seen, head_dim);
@@ -192,7 +195,7 @@ __global__ void __launch_bounds__(kWarps * 32) whole_backward(AttentionBackward<
     store_fragments<D>(a.dq + head.q + begin * s.q_stride, s.q_stride, dq, unit, have, head_dim);
   }
 
-  __syncthreads();  // keys and values have been read
+  __syncthreads();  // every warp has read the keys and values
   load_rows<D>(one, a.q + head.q, s.q_stride, query_rows, queries, head_dim);
   load_rows<D>(other, a.dy + head.y, width, query_rows, queries, head_dim);
   cp_async_commit();
@@ -205,11 +208,11 @@ __global__ void __launch_bounds__(kWarps * 32) whole_backward(AttentionBackward<
     const T* const my_values = a.v + head.kv + begin * s.kv_stride;
     if constexpr (kKeepValues<D>) load_fragments<D>(v, my_values, s.kv_stride, have, head_dim);
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
-    int first = 0;  // the first 16 queries of which one sees one of these keys
+    int first = 0;  // the first query of the first 16 that see one of these keys
     while (first < query_rows && visible(s, min(first + 16, queries) - 1) <= begin) first += 16;
 #pragma unroll 1
     for (int j = first; j < query_rows; j += 16) {
-      float p[2][4], ds[2][4];  // (keys, queries); ds later, as the registers are few
+      float p[2][4], ds[2][4];  // (keys, queries); ds is made later, as registers are few
       const auto query = [&](int n, int e) { return j + n * 8 + lane % 4 * 2 + e % 2; };
       multiply_transposed<D>(p, k, one + j * kStride<D>);
 #pragma unroll

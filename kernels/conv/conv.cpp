@@ -1,4 +1,4 @@
-// Which kernel computes a convolution on the CPU.
+// Chooses the kernel that computes a convolution on the CPU.
 #include "kernels/conv/conv.h"
 
 template <class T>

@@ -1,4 +1,5 @@
-// The calls of conv.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
+// The CUDA functions of conv.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// caller.
 #include <algorithm>
 
 #include "kernels/defaults.h"
@@ -34,7 +35,7 @@ bool conv_takes(ConvVariant variant, ConvPass pass, Cuda where, const T* a, cons
                 bool bias) {
   if (variant == ConvVariant::naive) return true;
   if (variant == ConvVariant::product) return is_product(s) && !bias;
-  // The others count in 32 bits.
+  // The other variants count in 32 bits.
   if (std::max({pixels(s), s.n * s.h * s.w, s.kh * s.kw * std::max(s.ci, s.co)}) > 0x7fffff00) return false;
   if (variant == ConvVariant::mma) return true;
   if (variant == ConvVariant::direct) return conv_direct_fits<T>(pass, s);

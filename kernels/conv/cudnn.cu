@@ -1,9 +1,9 @@
-// The convolutions of conv.h by cuDNN in NHWC: the yardstick of the other variants, never a default. In this
-// file only if the build asks for it (-DDAE_CUDNN=ON), by nvcc only. The first call of a shape lets cuDNN
-// time all of its algorithms and keeps the fastest deterministic one, so it may not be in a captured graph.
-// f32 by multiply-adds, not TF32; 16-bit types on tensor cores with sums in f32. Its gradient of the weights
-// is of the images' type, so that ours in f32 is rounded to it; its bias likewise, so ours is a pass of its
-// own. Not run yet: no GPU was at hand.
+// The convolutions of conv.h by cuDNN in NHWC, as a yardstick of the other variants; never a default. This
+// file is built only with -DDAE_CUDNN=ON, by nvcc. The first call of a shape lets cuDNN time all of its
+// algorithms and keeps the fastest deterministic one, so it cannot be captured in a graph. f32 is computed by
+// multiply-adds, not TF32; 16-bit types on tensor cores with sums in f32. cuDNN's weight gradient has the
+// type of the images, so dw is rounded to that type. cuDNN's bias has it too, so the f32 bias is added in a
+// separate pass. Not run on a GPU yet.
 #include <cudnn.h>
 
 #include <array>
@@ -35,7 +35,7 @@ cudnnHandle_t handle(Cuda where) {
   return made;
 }
 
-// A pass over one shape: what cuDNN wants to know of it, and the algorithm that was fastest.
+// One pass over one shape: its cuDNN descriptors and the fastest algorithm.
 template <class Algorithm>
 struct Plan {
   cudnnTensorDescriptor_t x{}, y{};
@@ -63,7 +63,7 @@ struct Plan {
     check(cudnnSetConvolutionMathType(conv, std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH),
           "a convolution");
   }
-  // find(most, count, results): one of cudnnFind..., which sort by time.
+  // Chooses the algorithm. find(most, count, results) is one of cudnnFind..., which sort by time.
   template <class Result, class Find>
   void choose(const ConvShape& s, Find find) {
     constexpr int kMost = 16;
@@ -81,8 +81,8 @@ struct Plan {
   }
 };
 
-// The plan of a shape, made at its first call. find(plan, most, count, results): one of cudnnFind..., of
-// which each pass and type has its own.
+// Returns the plan of a shape; the first call makes it. find(plan, most, count, results) is one of
+// cudnnFind..., which differs by pass.
 template <class T, class Result, class Find>
 const auto& plan_for(const ConvShape& s, Find find) {
   using P = Plan<decltype(Result::algo)>;

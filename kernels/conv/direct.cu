@@ -1,23 +1,24 @@
-// Convolutions with at most four channels on one side, as first and last layers have, from images that lie
-// in shared memory as they are: no patch is gathered element by element, and no tile of 128 channels stays
-// nearly empty. Forward and gradient of the input (classes.h) are the same sum,
+// Convolutions with at most four channels on one side, as in first and last layers. The images lie in shared
+// memory as they are, so that no patch is gathered element by element from memory, and no tile of 128
+// channels stays nearly empty. The forward pass and the gradient of the input (classes.h) are the same sum:
 //   result[i, j, o] = bias[o] + sum_{a, b, k} source[i stride + a, j stride + b, k] weight[a, b, k, o]
-// in two kernels, by tiles of 128 result pixels:
-//   few_sources    k counts to 4 at most: the weights of 64 o stay in shared memory, a block goes from tile
-//                  to tile. 16-bit types: a fragment of a tensor core's product is picked from the image by
-//                  a table of offsets, K = taps k padded to 16. The result is written once: that is the
-//                  floor, 2 K FLOPs an element.
-//   few_results    o counts to 4 at most: a tile of the source is read once for all taps and, in the
-//                  gradient, all classes; 64 (f32: 32) k at a time. 16-bit types: ldmatrix takes the rows of
-//                  a product 8 wide straight from the image. The source is read 1.1 to 1.4 times.
-// f32 by multiply-adds, exact products. Not measured on a GPU yet.
+// Two kernels compute it, by tiles of 128 result pixels:
+//   few_sources    at most 4 channels k. The weights of 64 o stay in shared memory, and a block goes from
+//                  tile to tile. 16-bit types: a table of offsets picks the fragments of the tensor-core
+//                  product from the image; K = taps k, padded to a multiple of 16. The result is written
+//                  once, 2 K FLOPs an element: the minimum of memory traffic.
+//   few_results    at most 4 channels o. A tile of the source is read once for all taps and, in the gradient,
+//                  for all classes, 64 (f32: 32) channels k at a time. 16-bit types: ldmatrix takes the rows
+//                  of a product 8 wide straight from the image. The source is read 1.1 to 1.4 times.
+// f32 is computed by multiply-adds of f32 products. Not measured on a GPU yet.
 #include "kernels/conv/direct.h"
 #include "kernels/matmul/mma.h"
 
 namespace {
 
+// The item of write_row (mma.h) for one pixel of the result.
 template <class T>
-struct OnePixel {  // for write_row
+struct OnePixel {
   T* y;
   int n;
   bool aligned;
@@ -26,13 +27,13 @@ struct OnePixel {  // for write_row
   __device__ T* row(int) const { return y; }
 };
 
-// ---- few channels of the source
+// ---- few channels of the source ----
 
 constexpr int padded_depth(int depth) { return (depth + 15) / 16 * 16; }
-// In columns of the product, so that a thread of mma ends with 16 neighbouring channels.
+// Returns a channel's column in the product, so that a thread of mma ends with 16 neighbouring channels.
 __device__ inline int column_of(int channel) { return channel % 16 / 2 * 8 + channel / 16 * 2 + channel % 2; }
 
-// Block (tiles, channels in groups of 64, class).
+// Block indices: (tile, group of 64 channels, class).
 template <class T>
 __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool aligned) {
   constexpr bool kTensor = !std::is_same_v<T, float>;
@@ -53,12 +54,12 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
     const T value = inside ? g.weight[g.weight_index(g.tap(ty, tx, a, b), from, first + channel)] : T(0);
     if (kTensor) weights[column_of(channel) * weight_pitch + k] = value;
     else weights[k * weight_pitch + channel] = value;
-    // What the padding meets is zero: any pixel will do.
+    // The padding has zero weights, so its offset may point to any pixel.
     if (channel == 0) offset[k] = k < depth ? a * pitch + b * g.c + from : 0;
   }
   for (int unit = int(blockIdx.x); unit < g.tiles(); unit += int(gridDim.x)) {
     const auto tile = g.tile(unit);
-    __syncthreads();  // the last tile's patch has been read
+    __syncthreads();  // every warp has read the last tile's patch
     g.load_patch(patch, tile);
     __syncthreads();
     const auto base = [&](int p) { return g.patch_y(p, ty) * pitch + g.patch_x(p, tx) * g.c; };
@@ -68,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
         write_row(OnePixel<T>{to, g.channels, aligned, g.bias}, 0, channel, v, count);
     };
 
-    if constexpr (kTensor) {  // a warp: 16 pixels, 64 channels
+    if constexpr (kTensor) {  // a warp makes 16 pixels, 64 channels
       const int lane = lane_of_warp(), p = warp_of_block() * 16 + lane / 4, t = lane % 4;
       const auto low = patch + base(p), high = patch + base(p + 8);
       float d[8][4] = {};
@@ -95,7 +96,7 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
         for (int e = 0; e < 16; ++e) v[e] = d[e / 2][2 * h + e % 2];
         write(p + 8 * h, first + t * 16, v, 16);
       }
-    } else {  // a thread: 4 pixels, 8 channels
+    } else {  // a thread makes 4 pixels, 8 channels
       const int p = int(threadIdx.x) / 8 * 4, channel = int(threadIdx.x) % 8 * 8;
       int at[4];
 #pragma unroll
@@ -117,17 +118,17 @@ __global__ void __launch_bounds__(kThreads) few_sources(const Gather<T> g, bool 
   }
 }
 
-// ---- few channels of the result
+// ---- few channels of the result ----
 
 template <class T>
 constexpr int kChunk = 128 / sizeof(T);
 template <class T>
-constexpr int kPitch = kChunk<T> + Pack<T>::size;  // eight rows of ldmatrix in different banks
-// Of one tap's weights: (8, pitch) as mma wants them; (chunk, 4) for multiply-adds.
+constexpr int kPitch = kChunk<T> + Pack<T>::size;  // puts the eight rows of ldmatrix into different banks
+// The elements of one tap's weights: (8, pitch) as mma reads them, (chunk, 4) for multiply-adds.
 template <class T>
 constexpr int kTapWeights = std::is_same_v<T, float> ? kChunk<T>* kFew : 8 * kPitch<T>;
 
-// Block (tile). Step * Step classes.
+// Block index: the tile. There are Step * Step classes.
 template <class T, int Step>
 __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool aligned) {
   constexpr bool kTensor = !std::is_same_v<T, float>;
@@ -141,7 +142,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
   float d[kClasses][kTensor ? 4 : 8] = {};  // f32: 4 channels of two pixels
 
   for (int k0 = 0; k0 < g.c; k0 += kChunk<T>) {
-    __syncthreads();  // the last chunk has been read
+    __syncthreads();  // every warp has read the last chunk
     for (int i = int(threadIdx.x); i < patch_pixels * kPacks; i += kThreads) {
       const int pixel = i / kPacks, r = pixel / g.patch_columns, k = k0 + i % kPacks * Pack<T>::size;
       const int y = y0 + r, x = x0 + pixel - r * g.patch_columns;
@@ -179,7 +180,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
         for (int b = 0; b < tx.count; ++b) {
           const int pixel = a * g.patch_columns + b;
           const auto w = weights + g.tap(ty, tx, a, b) * kTapWeights<T>;
-          if constexpr (kTensor) {  // a warp: 16 pixels
+          if constexpr (kTensor) {  // a warp makes 16 pixels
 #pragma unroll
             for (int k = 0; k < kChunk<T>; k += 32) {
               uint32_t fb[4], fa[4];
@@ -189,7 +190,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
               ldmatrix_x4(fa, patch + ((low + pixel) * kPitch<T> + k + 16 + lane / 16 * 8));
               mma_m16n8k16<T>(d[z], fa, {fb[2], fb[3]});
             }
-          } else {  // a thread: two pixels, a quarter of the chunk
+          } else {  // a thread makes two pixels from a quarter of the chunk
 #pragma unroll
             for (int k = lane / 8 * 8, end = k + 8; k < end; k += 4) {
               const Pack<float> x[2] = {load16(patch + ((low + pixel) * kPitch<T> + k)),
@@ -230,7 +231,7 @@ __global__ void __launch_bounds__(kThreads) few_results(const Gather<T> g, bool 
   }
 }
 
-// ---- launching
+// ---- launching ----
 
 template <class T>
 int64_t shared_bytes(const Gather<T>& g) {

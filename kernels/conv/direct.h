@@ -1,5 +1,5 @@
-// What the direct convolutions have in common: a result gathered from a source that has, or that has itself,
-// at most four channels (direct.cu, direct_weight.cu), by tiles of 128 pixels of the result.
+// What the direct convolutions share (direct.cu, direct_weight.cu): a result gathered from a source, by tiles
+// of 128 pixels of the result. The source or the result has at most four channels.
 #pragma once
 #include <algorithm>
 
@@ -8,19 +8,20 @@
 #include "kernels/map.h"
 
 constexpr int kFew = 4, kThreads = 256, kPixels = 128, kWidth = 64;
-constexpr int64_t kMostShared = 96 << 10;  // what every device from sm_80 on gives a block
+constexpr int64_t kMostShared = 96 << 10;  // bytes that every device from sm_80 on gives a block
 
-// A result (images, rows, columns, channels) gathered from a source (images, h, w, c). Forward: one class.
+// A result (images, rows, columns, channels) gathered from a source (images, h, w, c), class by class
+// (classes.h). The forward pass has one class.
 template <class T, class Result = T>
 struct Gather {
   Result* result;
   const T *source, *weight;
   const float* bias;
   int images, h, w, c, rows, columns, channels, kh, kw, pad_top, pad_left;
-  int step, stride;  // between neighbours of a class, in the result and in the source
+  int step, stride;  // between neighbours of a class: in the result, and in the source
   bool forward;
-  int tile_rows, tile_columns, tiles_down, tiles_across;  // of a class
-  int low_y, low_x, patch_rows, patch_columns;            // of the source, that a tile of any class needs
+  int tile_rows, tile_columns, tiles_down, tiles_across;  // of one class
+  int low_y, low_x, patch_rows, patch_columns;  // the part of the source that a tile of any class needs
 
   HOST_DEVICE ClassTaps taps_y(int i) const {
     return forward ? ClassTaps{kh, -pad_top, 0, 1} : class_taps(i, kh, step, pad_top);
@@ -37,7 +38,8 @@ struct Gather {
     const int line = i / tiles_across, image = line / tiles_down;
     return {image, (line - image * tiles_down) * tile_rows, (i - line * tiles_across) * tile_columns};
   }
-  // Where the patch of a tile begins in the source, and where the first tap of tile pixel p lies in it.
+  // first_y, first_x: where the patch of a tile begins in the source. patch_y, patch_x: where the first tap
+  // of tile pixel p lies in the patch.
   __device__ int first_y(Tile t) const { return t.row * stride + low_y; }
   __device__ int first_x(Tile t) const { return t.column * stride + low_x; }
   __device__ int patch_y(int p, ClassTaps taps) const {
@@ -46,7 +48,8 @@ struct Gather {
   __device__ int patch_x(int p, ClassTaps taps) const {
     return p % tile_columns * stride + taps.offset - low_x;
   }
-  __device__ Result* pixel(Tile t, int p, int class_y, int class_x) const {  // null outside
+  // Returns where pixel p of a tile is stored, or null outside the result.
+  __device__ Result* pixel(Tile t, int p, int class_y, int class_x) const {
     const int y = (t.row + p / tile_columns) * step + class_y,
               x = (t.column + p % tile_columns) * step + class_x;
     return y < rows && x < columns ? result + ((int64_t(t.image) * rows + y) * columns + x) * channels
@@ -55,12 +58,13 @@ struct Gather {
   __device__ int64_t weight_index(int tap, int k, int o) const {
     return forward ? (int64_t(o) * kh * kw + tap) * c + k : (int64_t(k) * kh * kw + tap) * channels + o;
   }
-  // The tap of a class that is a down and b across.
+  // Returns the kernel's tap of a class for its tap a down and b across.
   __device__ int tap(ClassTaps y, ClassTaps x, int a, int b) const {
     return (y.first + a * y.next) * kw + x.first + b * x.next;
   }
   HOST_DEVICE int64_t patch_elements() const { return int64_t(patch_rows) * patch_columns * c; }
-  // patch (patch_rows, patch_columns, c) = what a tile needs of the source, zero outside; by the whole block.
+  // Writes patch (patch_rows, patch_columns, c), the part of the source that a tile needs, zero outside the
+  // image. The whole block calls it.
   __device__ void load_patch(Shared<T> patch, Tile t) const {
     const int pitch = patch_columns * c, y0 = first_y(t), x0 = first_x(t) * c;
     for (int i = int(threadIdx.x); i < patch_rows * pitch; i += kThreads) {
@@ -76,6 +80,7 @@ __device__ inline uint32_t pair(T low, T high) {
   return uint32_t(low.bits) | uint32_t(high.bits) << 16;
 }
 
+// Returns the description of a pass without its pointers: forward, or the gradient of the input.
 template <class T, class Result = T>
 Gather<T, Result> gather(const ConvShape& s, bool forward) {
   Gather<T, Result> g{};
@@ -93,7 +98,7 @@ Gather<T, Result> gather(const ConvShape& s, bool forward) {
   const auto span = [&](auto taps, int tile, int& low) {
     low = taps(0).offset;
     int high = low;
-    for (int i = 0; i < g.step; ++i) {  // a class without taps begins in the patch as well
+    for (int i = 0; i < g.step; ++i) {  // the first pixel of a class without taps also lies in the patch
       low = std::min(low, taps(i).offset);
       high = std::max(high, taps(i).offset + std::max(taps(i).count, 1));
     }

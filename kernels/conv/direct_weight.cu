@@ -1,15 +1,16 @@
-// The gradient of the weights where one side has at most four channels (first and last layers), as a product
+// The gradient of the weights if one side has at most four channels (first and last layers), as a product:
 //   dw[o, (tap, k)] = sum over pixels p of many[p, o] few[patch of p, tap, k]
-// First layer: many = dy (n, oh, ow, co), few = x. Last layer: many = x (n, h, w, ci), few = dy, gathered as
-// the gradient of the input gathers it, class by class (classes.h), each of which has taps of its own. A
-// block takes 64 channels o, 48 columns (tap, k) and a share of the tiles of 128 pixels: the tile of `many`
-// and the patch of `few` it meets lie in shared memory, a warp multiplies 16 pixels, and the eight warps are
-// added in order at the end. Shares go to f32 parts that are added in order.
-//   bytes: many once for every 48 columns (75 of a 5x5 first layer: twice, then from the L2 cache), few 1.1
-//   to
-//          1.4 times; 2 P channels taps few FLOPs
-// 16-bit types by tensor cores, which read `many` by transposing ldmatrix and pick `few` from the patch by
-// offsets; f32 by multiply-adds. Not measured on a GPU.
+//   first layer   many = dy (n, oh, ow, co), few = x (n, h, w, ci)
+//   last layer    many = x (n, h, w, ci), few = dy (n, oh, ow, co), gathered as in the gradient of the input:
+//                 class by class (classes.h), each with taps of its own
+// A block takes 64 channels o, 48 columns (tap, k) and a share of the tiles of 128 pixels. The tile of `many`
+// and the patch of `few` that it meets lie in shared memory. A warp multiplies 16 pixels, and the sums of the
+// eight warps are added in order at the end. Each share writes an f32 part, and the parts are added in order.
+//   bytes: many once for every 48 columns (for the 75 of a 5x5 first layer twice, the second time from the L2
+//          cache), few 1.1 to 1.4 times
+//   FLOP:  2 pixels channels taps few
+// 16-bit types run on tensor cores, which read `many` by transposing ldmatrix and pick `few` from the patch
+// by offsets; f32 runs by multiply-adds. Not measured on a GPU.
 #include "kernels/conv/direct.h"
 #include "kernels/matmul/mma.h"
 
@@ -17,10 +18,10 @@ namespace {
 
 constexpr int kColumns = 48, kWarps = kThreads / 32;
 template <class T>
-constexpr int kManyPitch = kWidth + Pack<T>::size;  // eight rows of ldmatrix in different banks
+constexpr int kManyPitch = kWidth + Pack<T>::size;  // puts the eight rows of ldmatrix into different banks
 
-// What a thread keeps of the product (64, 48), and how it adds a warp's 16 pixels. pixel[i]: where the
-// patches of this thread's pixels begin.
+// The part of the product (64, 48) that a thread holds. add(many, patch, first, base) adds the 16 pixels of a
+// warp from `first` on; base(p) is where the patch of pixel p begins.
 template <class T>
 struct Product {
   float d[4][6][4] = {};
@@ -48,7 +49,7 @@ struct Product {
     }
   }
   template <class F>
-  __device__ void each(F f) {  // f(channel, column, value)
+  __device__ void each(F f) {  // calls f(channel, column, value) for each element that this thread holds
     const int lane = lane_of_warp();
 #pragma unroll
     for (int m = 0; m < 4; ++m)
@@ -61,7 +62,7 @@ struct Product {
 };
 
 template <>
-struct Product<float> {  // a thread: 8 channels, every fourth column
+struct Product<float> {  // a thread has 8 channels and every fourth column
   float d[8][12] = {};
   int offset[12];
 
@@ -97,7 +98,7 @@ struct Product<float> {  // a thread: 8 channels, every fourth column
   }
 };
 
-// parts (shares, dw). Block (share, channels in groups of 64 and columns in groups of 48, class).
+// parts is (shares, size of dw). Block indices: (share, group of 64 channels and group of 48 columns, class).
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     few_weights(const Gather<T, const T> g, float* parts, int64_t size, int groups, bool aligned) {
@@ -113,7 +114,7 @@ __global__ void __launch_bounds__(kThreads)
   SHARED(int, offset, kColumns);
   for (int i = int(threadIdx.x); i < kColumns; i += kThreads) {
     const int k = column + i, tap = k / g.c, a = tap / tx.count;
-    // Columns past the last are not written: any pixel will do.
+    // Columns past the last are not written, so their offset may point to any pixel.
     offset[i] = k < depth ? a * pitch + (tap - a * tx.count) * g.c + k - tap * g.c : 0;
   }
   __syncthreads();
@@ -121,7 +122,7 @@ __global__ void __launch_bounds__(kThreads)
   constexpr int kSize = Pack<T>::size, kPacks = kWidth / kSize;
   for (int unit = int(blockIdx.x); unit < g.tiles(); unit += int(gridDim.x)) {
     const auto tile = g.tile(unit);
-    __syncthreads();  // the last tile has been read
+    __syncthreads();  // every warp has read the last tile
     for (int i = int(threadIdx.x); i < kPixels * kPacks; i += kThreads) {
       const int p = i / kPacks, channel = first + i % kPacks * kSize;
       const T* from = channel < g.channels ? g.pixel(tile, p, class_y, class_x) : nullptr;
@@ -175,7 +176,7 @@ template <class T>
 bool conv_backward_weight_direct_fits(const ConvShape& s) {
   if (std::min(s.ci, s.co) > kFew) return false;
   const auto g = gather_of<T>(s);
-  // In an image smaller than the stride some taps have no class.
+  // In an image smaller than the stride, some taps belong to no class.
   return g.step <= std::min(g.rows, g.columns) && shared_bytes(g) <= kMostShared;
 }
 
@@ -184,9 +185,9 @@ void conv_backward_weight_direct(Cuda where, Wide<T>* dw, const T* dy, const T* 
   auto g = gather_of<T>(s);
   g.result = g.forward ? dy : x, g.source = g.forward ? x : dy;
   const int64_t size = s.co * s.kh * s.kw * s.ci, groups = ceil_div(g.channels, kWidth);
-  const int64_t taps = ceil_div(g.kh, g.step) * ceil_div(g.kw, g.step);  // of a class at most
+  const int64_t taps = ceil_div(g.kh, g.step) * ceil_div(g.kw, g.step);  // the most that a class has
   const int64_t others = groups * ceil_div(taps * g.c, kColumns), classes = int64_t(g.step) * g.step;
-  // Shares by shape alone, so that the order of the sums is the same on every device.
+  // The shape alone decides the shares, so that every device adds in the same order.
   const int64_t shares = std::clamp<int64_t>(256 / (others * classes), 1, std::max(g.tiles() / 2, 1));
   const bool aligned = on_16_bytes(g.result) && g.channels % Pack<T>::size == 0;
   in_splits(where, dw, size, int(shares), 0, [&](float* to, float) {

@@ -1,8 +1,8 @@
-// Implicit matrix multiplication. A row of the left matrix is what one output pixel sees; where a tap has
-// enough channels it is read where it lies in the image, through a pointer for each (pixel, tap), else
-// gathered into a small matrix first. The weights are packed by the task that uses them, a panel at a time,
-// so that large ones are read from memory once. Tasks are cut by shape, each sum is made by one task in one
-// order.
+// The convolutions of conv.h as implicit matrix products. A row of the left matrix is what one output pixel
+// sees. If a tap has enough channels, it is read from where it lies in the image, through a pointer for each
+// (pixel, tap); otherwise it is first gathered into a small matrix. The task that uses the weights packs
+// them, a panel at a time, so that large weights are read from memory once. The shape alone decides the
+// tasks, and one task makes each sum in one order.
 #include <algorithm>
 
 #include "kernels/conv/classes.h"
@@ -14,14 +14,14 @@
 
 namespace {
 
-// A sliding window over images (n, h, w, c): output (i, j) sees the taps_y x taps_x source pixels that begin
-// at (i*stride + offset_y, j*stride + offset_x).
+// A sliding window over images (n, h, w, c). Output (i, j) sees the taps_y x taps_x source pixels that begin
+// at (i stride + offset_y, j stride + offset_x).
 struct Window {
   int64_t h, w, c, taps_y, taps_x, stride, offset_y, offset_x, rows, columns;  // rows, columns of the output
   int64_t taps() const { return taps_y * taps_x; }
 };
 
-// Walks over the output pixels of a window, counted over the batch.
+// Counts over the output pixels of a window, through the whole batch.
 struct Pixel {
   Pixel(const Window& s, int64_t index)
       : n(index / (s.rows * s.columns)), i(index / s.columns % s.rows), j(index % s.columns) {}
@@ -34,8 +34,8 @@ struct Pixel {
   int64_t n, i, j;
 };
 
-// rows (end - begin, last - first), `pitch` apart: elements [first, last) of what output pixels [begin, end)
-// see, each (taps, c).
+// Writes rows (end - begin, last - first), `pitch` apart: the elements [first, last) of what each of the
+// output pixels [begin, end) sees, which is (taps, c).
 template <class T>
 void gather(T* rows, int64_t pitch, const T* image, const Window& s, int64_t begin, int64_t end,
             int64_t first, int64_t last) {
@@ -58,11 +58,12 @@ void gather(T* rows, int64_t pitch, const T* image, const Window& s, int64_t beg
   }
 }
 
-// Asks the cache for n elements, and for what gather() reads for one pixel.
+// Prefetches n elements.
 template <class T>
 void fetch(const T* p, int64_t n) {
   for (int64_t e = 0; e < n; e += 64 / sizeof(T)) __builtin_prefetch(p + e, 0, 2);
 }
+// Prefetches what gather() reads for one pixel.
 template <class T>
 void fetch(const Window& s, const T* image, int64_t pixel, int64_t first, int64_t last) {
   const Pixel p(s, pixel);
@@ -74,14 +75,14 @@ void fetch(const Window& s, const T* image, int64_t pixel, int64_t first, int64_
   }
 }
 
-// to(n, i, j)[0 .. channels) = sum over the window's taps and c of image times weights, added to what is
-// there if `add`, for output pixels [begin, end), on one thread. pack(panels, tap, taps, c, terms) packs the
-// weights of `taps` taps from `tap` on, of each of them `terms` terms from c on.
+// Computes to(n, i, j)[0 .. channels) = sum over the window's taps and c of image times weights, for the
+// output pixels [begin, end), on one thread. With `add`, the sum is added to what is there. pack(panels, tap,
+// taps, c, terms) packs the weights of `taps` taps from `tap` on, `terms` terms from c on for each tap.
 template <class T, class To, class Pack>
 void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end, int64_t channels, bool add,
                      To&& to, Pack&& pack) {
   static const T zeros[kDepth] = {};
-  constexpr int64_t kFewChannels = 16;  // shorter runs cost more than gathering them
+  constexpr int64_t kFewChannels = 16;  // shorter runs are slower to use in place than to gather
   struct Place {
     const T* image;
     int64_t y, x;
@@ -91,7 +92,7 @@ void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end
   const int64_t taps = s.taps(), width = ceil_div(channels, kColumns<T>) * kColumns<T>;
   const int64_t terms = s.c == 0 ? 1 : ceil_div(s.c, ceil_div(s.c, kDepth));
   const int64_t group = std::clamp<int64_t>(kDepth / terms, 1, std::max<int64_t>(taps, 1));
-  // Calls f for every piece of the sum: `group` taps at a time, or part of one.
+  // Calls f for every piece of the sum: `group` taps at a time, or a part of one tap.
   const auto each_piece = [&](auto&& f) {
     for (int64_t tap = 0; tap < taps; tap += group)
       for (int64_t c = 0; c < s.c; c += terms)
@@ -109,8 +110,8 @@ void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end
   for (int64_t first = begin; first < end; first += kBlockRows) {
     const int64_t pixels = std::min(kBlockRows, end - first), tiles = ceil_div(pixels, kRows);
     Pixel p(s, first);
-    for (int64_t q = 0; q < tiles * kRows;
-         ++q) {  // rows past the last repeat it; nothing is written for them
+    // Rows past the last repeat it, and nothing is written for them.
+    for (int64_t q = 0; q < tiles * kRows; ++q) {
       place[q] = q < pixels ? Place{image + p.n * s.h * s.w * s.c, p.i * s.stride + s.offset_y,
                                     p.j * s.stride + s.offset_x, to(p.n, p.i, p.j)}
                             : place[q - 1];
@@ -147,9 +148,9 @@ void multiply_window(const Window& s, const T* image, int64_t begin, int64_t end
   }
 }
 
-// y[p, o] = sum over taps of columns[source pixel of (p, tap), at(tap) + o * step], for the output pixels of
-// one image: the second half of a convolution whose products were made for every source pixel and tap at
-// once.
+// Computes y[p, o] = sum over taps of columns[source pixel of (p, tap), at(tap) + o * step] for the output
+// pixels of one image. This is the second half of a convolution whose first half made the products of every
+// source pixel and tap at once.
 template <class T, class At, class To>
 void sum_taps(const T* columns, int64_t width, const Window& s, int64_t channels, int64_t step, At&& at,
               To&& to) {
@@ -167,12 +168,12 @@ void sum_taps(const T* columns, int64_t width, const Window& s, int64_t channels
     }
 }
 
-// With so few output channels the vector registers would be mostly empty: products for all taps, then
-// sum_taps.
+// With at most this many output channels, the vector registers would be mostly empty. The products are then
+// made for all taps at once, and sum_taps adds them.
 constexpr int64_t kFewChannels = 8;
 
-// How a product of `pixels` rows and `outputs` columns with sums of `depth` terms is cut into tasks: the
-// packed weights of one take half of a second-level cache, and many pixels amortise their packing.
+// How a product of `all_pixels` rows and `outputs` columns with sums of `depth` terms is cut into tasks. The
+// packed weights of a task take half of a second-level cache, and many pixels share the cost of packing them.
 struct Cut {
   Cut(int64_t all_pixels, int64_t outputs, int64_t depth) {
     constexpr int64_t kTasks = 16, kMostPixels = 1024, kMostWeights = 1 << 18, kStep = 32;
@@ -226,7 +227,8 @@ void conv_forward_implicit(Cpu, T* y, const T* x, const T* weight, const T* bias
   });
 }
 
-// One class of input pixels by row and one by column (classes.h): where it begins, and what it sees of dy.
+// One class of input pixels by row and by column (classes.h): where it begins, and the window of dy that it
+// sees.
 struct InputClass {
   InputClass(const ConvShape& s, int64_t iy, int64_t ix)
       : iy(iy),
@@ -243,7 +245,7 @@ struct InputClass {
                x.offset,
                class_pixels(int(iy), int(s.h), int(s.stride)),
                class_pixels(int(ix), int(s.w), int(s.stride))} {}
-  // The kernel's row and column of the window's tap (a, b).
+  // u and v return the kernel's row and column of the window's tap (a, b).
   int64_t u(int64_t a) const { return y.first + a * y.next; }
   int64_t v(int64_t b) const { return x.first + b * x.next; }
 
@@ -301,8 +303,9 @@ void conv_backward_input_implicit(Cpu, T* dx, const T* dy, const T* weight, Conv
   });
 }
 
-// dw (co, taps * ci) = dy^T times what each pixel sees, summed over the pixels: in blocks of `rows` by
-// `width`, and where these are few, in several spans of pixels whose sums are added in order.
+// dw (co, taps * ci) = dy^T times what each pixel sees, summed over the pixels. It is made in blocks of
+// `rows` by `width`. If these are few, each is made in several spans of pixels, whose sums are added in
+// order.
 template <class T>
 void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShape s) {
   constexpr int64_t kTasks = 16, kShortestSpan = 4 * kDepth, kSmallestSide = 32;
@@ -323,7 +326,7 @@ void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShap
     const int64_t o = block / across * rows, outputs = std::min(rows, s.co - o);
     const int64_t first = block % across * width, last = std::min(depth, first + width);
     const int64_t end = std::min(pixels, (part + 1) * span);
-    // An odd number of cache lines between the rows: a panel of them then stays in the first-level cache.
+    // The distance of rows is an odd number of cache lines, so that a panel stays in the first-level cache.
     const int64_t pitch = ceil_div(width, kColumns<T>) * kColumns<T> + kLanes<T>;
     thread_local Scratch<T> gathers, lefts;
     T* seen = gathers.get(kDepth * pitch);
@@ -334,7 +337,7 @@ void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShap
       const int64_t terms = std::max(std::min(kDepth, end - begin), int64_t{0});
       gather(seen, pitch, x, window, begin, begin + terms, first, last);
       pack_rows(left, dy + begin * s.co + o, s.co, outputs, terms);
-      int64_t ahead = begin + terms;  // the next pixels are fetched meanwhile, one a tile
+      int64_t ahead = begin + terms;  // the next pixels are prefetched meanwhile, one for each tile
       const int64_t until = std::min(end, ahead + kDepth);
       for (int64_t i = 0; i < outputs; i += kRows)
         for (int64_t j = first; j < last; j += kColumns<T>, ++ahead) {

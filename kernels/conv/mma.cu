@@ -1,14 +1,14 @@
-// The three convolutions of conv.h as products of matrices that are gathered while they are loaded
-// (kernels/matmul/mma.h), so that no matrix of patches is ever written. With P = n oh ow output pixels:
+// The three convolutions of conv.h as products (kernels/matmul/mma.h) of matrices that are gathered while
+// they are loaded, so that no matrix of patches is ever written. P = n oh ow is the number of output pixels:
 //   forward           y (P, co) = patches of x (P, kh kw ci) w^T (kh kw ci, co) + bias
-//   backward_input    of each class of pixels (classes.h), dx (pixels, ci) = patches of dy (pixels, taps co)
-//                     w (taps co, ci)
-//   backward_weight   dw (co, kh kw ci) = dy^T (co, P) patches of x (P, kh kw ci): the sum over pixels is cut
-//   into
-//                     parts that fill the device, whose f32 results are added in order
-// bf16 and f16 by tensor cores of sm_80, f32 by multiply-adds. 2 P co kh kw ci FLOPs each; x, dy, w are read
-// from memory or cache once for every 128 rows (columns) of the result. Where the channels are no multiple of
-// 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
+//   backward_input    for each class of pixels (classes.h):
+//                     dx (pixels, ci) = patches of dy (pixels, taps co) w (taps co, ci)
+//   backward_weight   dw (co, kh kw ci) = dy^T (co, P) patches of x (P, kh kw ci)
+//                     The sum over pixels is cut into parts that fill the device; their f32 results are added
+//                     in order.
+// bf16 and f16 run on tensor cores of sm_80, f32 by multiply-adds. 2 P co kh kw ci FLOPs each; x, dy and w
+// are read from memory or cache once for every 128 rows (or columns) of the result. If the channels are not a
+// multiple of 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
 #include "kernels/conv/classes.h"
 #include "kernels/conv/variants.h"
 #include "kernels/map.h"
@@ -16,13 +16,13 @@
 
 namespace {
 
-// Patches of images (n, h, w, c), one a row: output pixel (i, j) sees taps_y x taps_x source pixels that
-// begin at (i stride + offset_y, j stride + offset_x). Columns are (tap, channel).
+// A source (mma.h): the patches of images (n, h, w, c), one a row. Output pixel (i, j) sees taps_y x taps_x
+// source pixels that begin at (i stride + offset_y, j stride + offset_x). A column is (tap, channel).
 template <class T>
 struct Patches {
   using Type = T;
   struct Row {
-    const T* image;  // null past the last
+    const T* image;  // null past the last pixel
     int y, x;
   };
   struct Column {
@@ -70,7 +70,7 @@ Patches<T> patches_of_input(const T* x, const ConvShape& s) {
           is_aligned(x, s.ci)};
 }
 
-// What every product of this file has beside its sources.
+// The sources and the result of one product, for all but BackwardInput.
 template <class A, class B, class Y>
 struct ConvItem {
   A a;
@@ -106,7 +106,8 @@ struct BackwardWeight {
   }
 };
 
-// The weights (co, kh, kw, ci) that a class of input pixels meets, last tap first: rows are (tap, o).
+// A source (mma.h): the weights (co, kh, kw, ci) that a class of input pixels meets, last tap first. A row is
+// (tap, o).
 template <class T>
 struct ClassWeights {
   using Type = T;

@@ -4,7 +4,8 @@
 
 namespace {
 
-// f(input pixel, output pixel, tap) for every product of the formula; pixels are counted over the batch.
+// Calls f(input pixel, output pixel, tap) for every product of the formula. Pixels are counted over the
+// batch.
 template <class F>
 void for_each_tap(const ConvShape& s, F&& f) {
   for (int64_t n = 0; n < s.n; ++n)

@@ -1,9 +1,11 @@
-// The three convolutions of conv.h, a thread an element of the result, for any kernel, stride and padding:
+// The three convolutions of conv.h, one thread for each element of the result, for any kernel, stride (s) and
+// padding:
 //   y[n, i, j, o]   = bias[o] + sum_{u, v, c} x[n, i s - top + u, j s - left + v, c] w[o, u, v, c]
-//   dx[n, p, q, c]  = sum_{u, v, o} dy[n, (p + top - u) / s, (q + left - v) / s, o] w[o, u, v, c], where
-//   exact dw[o, u, v, c]  = sum_{n, i, j} dy[n, i, j, o] x[n, i s - top + u, j s - left + v, c]
-// What the other variants are compared with. 2 n oh ow co kh kw ci FLOPs each; operands come from the caches,
-// one element at a time. Not measured on a GPU yet.
+//   dx[n, p, q, c]  = sum_{u, v, o} dy[n, (p + top - u) / s, (q + left - v) / s, o] w[o, u, v, c],
+//                     over those u, v for which both divisions are exact
+//   dw[o, u, v, c]  = sum_{n, i, j} dy[n, i, j, o] x[n, i s - top + u, j s - left + v, c]
+// The other variants are compared with this one. 2 n oh ow co kh kw ci FLOPs each; operands come from the
+// caches, one element at a time. Not measured on a GPU yet.
 #include "kernels/conv/variants.h"
 
 namespace {
@@ -60,7 +62,7 @@ __global__ void __launch_bounds__(256)
     for (int64_t i = 0; i < oh; ++i) {
       const int64_t p = i * s.stride - s.pad_top + u;
       if (p < 0 || p >= s.h) continue;
-      float of_row = 0;  // so that a long sum keeps its small terms
+      float of_row = 0;  // a sum of its own, so that a long sum keeps its small terms
       for (int64_t j = 0; j < ow; ++j) {
         const int64_t q = j * s.stride - s.pad_left + v;
         if (q < 0 || q >= s.w) continue;

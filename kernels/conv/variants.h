@@ -1,11 +1,12 @@
 // The kernels behind the three convolutions on CUDA, by name, for kernels/defaults.h, tests and benchmarks.
 // All give the same result up to rounding.
-//   naive    a thread an element of the result, any size; the oracle of the others
-//   mma      a product gathered from images: tensor cores of sm_80 for bf16 and f16, multiply-adds for f32
-//   wgmma    the same products on Hopper (sm_90a), bf16 and f16, from boxes that TMA can read
-//   direct   few channels on one side, at most 4, from images in shared memory
-//   product  1x1 of stride 1 without padding (forward: or bias): a matrix product, by matmul's own choice
-//   cudnn    cuDNN, the yardstick; built with -DDAE_CUDNN=ON; padding alike on opposite sides
+//   naive     one thread for each element of the result; any size; the oracle of the others
+//   mma       a product gathered from images: bf16 and f16 on tensor cores of sm_80, f32 by multiply-adds
+//   wgmma     the same products on Hopper (sm_90a), bf16 and f16, from boxes that TMA can read
+//   direct    at most 4 channels on one side, from images in shared memory
+//   product   1x1 of stride 1 without padding and, in the forward pass, without bias: a matrix product, by
+//             the variant that matmul chooses
+//   cudnn     cuDNN, the yardstick; built with -DDAE_CUDNN=ON; equal padding on opposite sides
 #pragma once
 #include "kernels/conv/conv.h"
 
@@ -25,8 +26,9 @@ inline const char* name(ConvPass p) {
   return kNames[int(p)];
 }
 
-// Whether a variant can take a pass whose inputs are a and b, in the order of its arguments, forward with a
-// bias or without; and the pass by it.
+// conv_takes returns whether a variant can compute a pass whose inputs are a and b, in the order of its
+// arguments; `bias` says whether a forward pass has one. The functions ..._by compute the pass by that
+// variant.
 template <class T>
 bool conv_takes(ConvVariant variant, ConvPass pass, Cuda, const T* a, const T* b, const ConvShape& shape,
                 bool bias = false);

@@ -1,15 +1,16 @@
 // The three convolutions of conv.h on Hopper, bf16 and f16, as products (kernels/matmul/wgmma.h) whose tiles
-// TMA takes from the images: a box of pixels of one tap, a 4-D map over (n, h, w, c) at shifted coordinates,
-// of which what lies outside is the padding's zero.
-//   forward           y (pixels, co) = sum over taps of x (pixels, ci) w[tap] (co, ci)^T; the map's steps
-//   along
-//                     h and w are the stride
-//   backward_input    the same of each class of input pixels (classes.h), from dy and w[tap] (co, ci)
-//   backward_weight   dw[tap] (co, ci) = dy^T (co, pixels) x (pixels, ci): the boxes of pixels are cut into
-//                     parts that fill the device, whose f32 results are added in order
-// 2 P co kh kw ci FLOPs each. A box holds 64 channels, so fewer leave part of each tile empty. TMA asks for
-// images and weights on 16-byte boundaries, channels a multiple of 8, strides to 8. Not measured on a GPU
-// yet.
+// TMA reads from the images. A tile is a box of pixels for one tap: a 4-D map over (n, h, w, c) at shifted
+// coordinates, where TMA fills positions outside the image with the zeros of the padding.
+//   forward           y (pixels, co) = sum over taps of x (pixels, ci) w[tap] (co, ci)^T
+//                     The map steps along h and w by the stride.
+//   backward_input    for each class of input pixels (classes.h):
+//                     dx (pixels, ci) = sum over taps of dy (pixels, co) w[tap] (co, ci)
+//   backward_weight   dw[tap] (co, ci) = dy^T (co, pixels) x (pixels, ci)
+//                     The boxes of pixels are cut into parts that fill the device; their f32 results are
+//                     added in order.
+// 2 n oh ow co kh kw ci FLOPs each. A box holds 64 channels, so fewer channels leave part of each tile empty.
+// TMA needs images and weights on 16-byte boundaries, channels in multiples of 8 and strides up to 8. Not
+// measured on a GPU yet.
 #include "kernels/conv/classes.h"
 #include "kernels/conv/variants.h"
 #include "kernels/map.h"
@@ -17,24 +18,25 @@
 
 namespace {
 
-// Pixels (images, rows, columns) in boxes whose sides are powers of two.
+// Divides pixels (images, rows, columns) into boxes whose sides are powers of two.
 struct Boxes {
   struct Pixel {
     int n, y, x;
   };
-  int n, h, w, down, across, count;  // sides, boxes
+  int n, h, w, down, across, count;  // sides of a box; boxes along h and w, and in all
 
   __device__ Pixel first(int box) const {
     const int line = box / across, image = line / down;
     return {image * n, (line - image * down) * h, (box - line * across) * w};
   }
-  __device__ Pixel within(int pixel) const {  // relative to the first
+  __device__ Pixel within(int pixel) const {  // relative to the first pixel of the box
     const int line = pixel / w;
     return {line / h, line % h, pixel % w};
   }
 };
 
-// Of `pixels` each and as few as possible; a box of x reaches over stride times its side, 256 at most.
+// Returns the division into the fewest boxes of `pixels` pixels. Along h and w, a box of x spans stride times
+// its side, which may be 256 at most.
 Boxes boxes_over(int64_t images, int64_t rows, int64_t columns, int pixels, int64_t stride) {
   Boxes best{};
   int64_t fewest = INT64_MAX;
@@ -59,8 +61,8 @@ TensorMap image_map(const T* x, int64_t n, int64_t h, int64_t w, int64_t c, cons
       Swizzle::bytes128);
 }
 
-// Forward, kB = Major::k, and backward_input: a result (n, rows, columns, channels) from a source of c
-// channels.
+// The forward pass (kB = Major::k) and backward_input: a result (images, rows, columns, channels) from a
+// source of c channels.
 template <class T, Major kB>
 struct FromImages {
   using Type = T;
@@ -88,7 +90,7 @@ struct FromImages {
   const float* bias;
   Boxes boxes;
   int images, rows, columns, channels, c, kh, kw, pad_top, pad_left;
-  int step, stride;  // between neighbours of a class, in the result and in the source
+  int step, stride;  // between neighbours of a class: in the result, and in the source
   int classes_x, classes, tiles_n;
   bool aligned;
 
@@ -138,7 +140,7 @@ template <class T>
 struct WeightGradient {
   using Type = T;
   static constexpr Major kAMajor = Major::mn, kBMajor = Major::mn;
-  struct Part {  // channels first to first + 127 of dy, column to column + 127 of x, at one tap
+  struct Part {  // channels first to first + 127 of dy, column to column + 127 of x, for one tap
     float* y;
     int first, m, pitch, column, n, tap_y, tap_x, begin, steps;
     bool aligned;
@@ -149,7 +151,7 @@ struct WeightGradient {
   TensorMap dy, x;
   float* dw;
   Boxes boxes;
-  int co, ci, kh, kw, stride, pad_top, pad_left, splits, depth;  // depth: boxes of a split
+  int co, ci, kh, kw, stride, pad_top, pad_left, splits, depth;  // depth: the boxes of a split
   int tiles_m, tiles_n;
   bool aligned;
 

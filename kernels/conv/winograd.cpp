@@ -1,11 +1,13 @@
-// Convolution with fewer multiplications: two by two outputs at a time, as products in another basis (S.
+// Convolution with fewer multiplications: outputs are made two by two, as products in another basis (S.
 // Winograd; A. Lavin and S. Gray, arXiv 1509.09308). Along one axis, two outputs y of r taps g over r + 1
-// inputs d are y = A^T [(G g) * (B^T d)], r + 1 multiplications instead of 2r: F(2, 3) interpolates at 0, 1,
-// -1 and infinity, F(2, 2) at 0, 1 and infinity, so the coefficients are 0, 1 and 1/2 and hardly a bit is
-// lost. In both directions r = 3 needs 16 products in place of 36, r = 2 needs 9 in place of 16.
+// inputs d are
+//   y = A^T [(G g) * (B^T d)]
+// with r + 1 multiplications instead of 2 r. F(2, 3) interpolates at 0, 1, -1 and infinity, and F(2, 2) at 0,
+// 1 and infinity. The coefficients are therefore 0, 1 and 1/2 up to sign, and very little precision is lost.
+// In two dimensions r = 3 needs 16 products instead of 36, and r = 2 needs 9 instead of 16.
 //
-// A convolution of stride 2, and the gradient of one, are sums of convolutions of stride 1 over every second
-// pixel, of each of which the taps have one parity: a `Term`.
+// A convolution of stride 2, and its gradient, are sums of convolutions of stride 1 over every second pixel.
+// Each of them, a `Term`, has the taps of one parity.
 #include <algorithm>
 #include <utility>
 
@@ -22,7 +24,8 @@ int64_t whole_panels(int64_t n) {
   return ceil_div(n, kColumns<T>) * kColumns<T>;
 }
 
-// The three matrices of F(2, taps), and their transposes where the gradient of the weights needs them.
+// The products with the three matrices of F(2, taps), and with the transposed ones that the gradient of the
+// weights needs.
 template <int taps>
 struct Basis;
 template <>
@@ -96,7 +99,8 @@ struct Basis<3> {
   }
 };
 
-// out = D in A^T for a small matrix of vectors, D and A given as what they do to a column and to a row.
+// Computes out = D in A^T for a small matrix of vectors. `down` applies D to a column, `across` applies A to
+// a row.
 template <int rows, int columns, int rows_out, int columns_out, class V, class Down, class Across>
 void both_ways(V (&out)[rows_out][columns_out], const V (&in)[rows][columns], Down&& down, Across&& across) {
   V half[columns][rows_out];
@@ -112,7 +116,7 @@ void both_ways(V (&out)[rows_out][columns_out], const V (&in)[rows][columns], Do
   }
 }
 
-// The first n elements of a vector, the others zero; n may be larger than a vector.
+// Returns the first n elements of a vector, with zeros for the others. n may be larger than a vector.
 template <class T>
 Vector<T> load_some(const T* p, int64_t n) {
   if (n >= kLanes<T>) return load(p);
@@ -120,13 +124,14 @@ Vector<T> load_some(const T* p, int64_t n) {
   __builtin_memcpy(&v, p, size_t(n) * sizeof(T));
   return v;
 }
+// Stores the first n elements of a vector.
 template <class T>
 void store_some(T* p, Vector<T> v, int64_t n) {
   if (n >= kLanes<T>) store(p, v);
   else __builtin_memcpy(p, &v, size_t(n) * sizeof(T));
 }
 
-// Every `stride`-th row and column of images (n, h, w, c), from one of the first on.
+// A view of every `stride`-th row and column of images (n, h, w, c), from row y and column x on.
 template <class T>
 struct View {
   View() = default;
@@ -137,7 +142,7 @@ struct View {
         image(h * w * c),
         row(stride * w * c),
         column(stride * c) {}
-  // Null outside the image.
+  // Returns the address of a pixel, or null outside the image.
   T* at(int64_t n, int64_t y, int64_t x) const {
     return y >= 0 && y < h && x >= 0 && x < w ? data + n * image + y * row + x * column : nullptr;
   }
@@ -145,11 +150,12 @@ struct View {
   int64_t h = 0, w = 0, image = 0, row = 0, column = 0;
 };
 
-// Every stride-th pixel of the input from this one on is what the kernel's taps part, part + stride, ... see.
+// Returns the first input pixel that the kernel's taps part, part + stride, ... see. They see every stride-th
+// pixel from it on.
 int64_t first_seen(int64_t part, int64_t stride, int64_t pad) {
   return ((part - pad) % stride + stride) % stride;
 }
-// How they see it: class_taps() for the forward direction.
+// Returns how these taps see those pixels: class_taps() for the forward direction.
 ClassTaps part_taps(int64_t part, int64_t kernel, int64_t stride, int64_t pad) {
   return {int((kernel - 1 - part) / stride + 1), int((part - pad - first_seen(part, stride, pad)) / stride),
           int(part), int(stride)};
@@ -170,7 +176,7 @@ void with_taps(const ClassTaps& y, const ClassTaps& x, F&& f) {
   else across.template operator()<1>();
 }
 
-// Tiles of two by two pixels of a view, counted over the batch.
+// Divides the pixels of a view into tiles of two by two, counted over the batch.
 struct Tiles {
   Tiles(int64_t n, int64_t h, int64_t w)
       : rows(ceil_div(h, 2)), columns(ceil_div(w, 2)), count(n * rows * columns) {}
@@ -183,8 +189,8 @@ struct Tiles {
   int64_t rows, columns, count;
 };
 
-// v[p] (channels, rounded up to vectors), `pitch` apart for each point p: what the outputs of a tile see,
-// transformed.
+// Writes v[p] (channels, rounded up to vectors), `pitch` apart, for each point p: the inputs that the outputs
+// of a tile see, transformed.
 template <int taps_y, int taps_x, class T>
 void transform_inputs(T* v, int64_t pitch, const View<const T>& in, const ClassTaps& y, const ClassTaps& x,
                       Tiles::Place tile, int64_t first, int64_t channels) {
@@ -203,8 +209,8 @@ void transform_inputs(T* v, int64_t pitch, const View<const T>& in, const ClassT
   }
 }
 
-// The tile's outputs in channels [first, first + channels) from the products m[p], `pitch` apart: added to
-// what is there if `add`, else to the bias (null: zero).
+// Writes the tile's outputs in channels [first, first + channels) from the products m[p], `pitch` apart. They
+// are added to what is there with `add`, otherwise to the bias (null means zero).
 template <int taps_y, int taps_x, class T>
 void transform_outputs(const View<T>& out, Tiles::Place tile, const T* m, int64_t pitch, int64_t first,
                        int64_t channels, bool add, const T* bias) {
@@ -228,7 +234,7 @@ void transform_outputs(const View<T>& out, Tiles::Place tile, const T* m, int64_
   }
 }
 
-// u[p] (rows, kColumns), `pitch` apart, from the taps' panels (taps_y, taps_x, rows, kColumns).
+// Writes u[p] (rows, kColumns), `pitch` apart, from the panels of the taps (taps_y, taps_x, rows, kColumns).
 template <int taps_y, int taps_x, class T>
 void transform_weights(T* u, int64_t pitch, const T* panels, int64_t rows) {
   const int64_t size = rows * kColumns<T>;
@@ -242,6 +248,7 @@ void transform_weights(T* u, int64_t pitch, const T* panels, int64_t rows) {
   }
 }
 
+// A convolution of stride 1 from one view to another.
 template <class T>
 struct Term {
   View<const T> in;
@@ -250,17 +257,17 @@ struct Term {
   int64_t points() const { return (y.count + 1) * (x.count + 1); }
 };
 
-// out = bias + the sum of `each` terms that share it, for `count` terms in all: `depth` channels of the
-// inputs, `outputs` of the outputs. pack(panel, u, v, row, rows, column, columns) packs one panel of the
-// kernel's tap (u, v).
+// Writes out = bias + the sum of the `each` terms that share an `out`, for `count` terms in all. The inputs
+// have `depth` channels, the outputs `outputs`. pack(panel, u, v, row, rows, column, columns) packs one panel
+// of the kernel's tap (u, v).
 template <class T, class Pack>
 void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int64_t depth, int64_t outputs,
               const T* bias, Pack&& pack) {
-  // A block of tiles, and half of it, is whole rows of products, which are written whole.
+  // A block of tiles, and half a block, are whole rows of products, so that tile() writes whole tiles.
   constexpr int64_t kTasks = 16, kMostTiles = 8 * kRows, kFewestTiles = 4 * kRows, kSlice = 128,
                     kPackRows = 32;
-  // What lies side by side for each point is a cache line more apart, as a power of two would put all of it
-  // into one set of the cache.
+  // The rows of different points are one more cache line apart. A power of two would put all of them into one
+  // set of the cache.
   constexpr int64_t kApart = kLanes<T>;
   const int64_t panels = ceil_div(outputs, kColumns<T>), panel_size = depth * kColumns<T> + kApart;
   int64_t begins[kMostTerms + 1] = {}, most_tiles = 0;
@@ -340,14 +347,15 @@ void multiply(const Term<T>* terms, int64_t count, int64_t each, int64_t n, int6
   });
 }
 
-// Channels of a block of the weights' gradient, and the distance of rows of them: not a power of two.
+// kSide: the channels of a block of the weights' gradient. kPitch: the distance of its rows, which is not a
+// power of two.
 constexpr int64_t kSide = 128, kSideRows = (kSide + kRows - 1) / kRows * kRows;
 template <class T>
 constexpr int kPitch = kSide + kLanes<T>;
 
-// dw = or += the share of the points in row p of the transformed gradient, for a block of `outputs` by
-// `channels`, from the tiles [begin, end): dw points to its first output and channel, outputs `depth` apart,
-// taps `tap_y` and `tap_x` apart.
+// Writes (p = 0) or adds to dw (p > 0) the share of the points in row p of the transformed gradient, for a
+// block of `outputs` by `channels`, from the tiles [begin, end). dw points to the first output and channel of
+// the block; outputs are `depth` apart, taps `tap_y` and `tap_x`.
 template <int p, int taps_y, int taps_x, class T>
 void add_weight_gradient(T* dw, int64_t depth, int64_t tap_y, int64_t tap_x, const View<const T>& dy,
                          const View<const T>& in, const ClassTaps& y, const ClassTaps& x, const Tiles& tiles,
@@ -424,6 +432,7 @@ void add_weight_gradient(T* dw, int64_t depth, int64_t tap_y, int64_t tap_x, con
     }
 }
 
+// Returns the view of the input pixels that the kernel's taps u, u + stride, ... by v, v + stride, ... see.
 template <class T>
 View<const T> input_view(const T* x, const ConvShape& s, int64_t u, int64_t v) {
   return {
@@ -441,11 +450,11 @@ bool conv_fits_winograd(const ConvShape& s) {
 
 bool conv_pays_winograd(const ConvShape& s) {
   if (!conv_fits_winograd(s)) return false;
-  // In multiplications for each pair of an input and an output channel. What transforming costs was fitted to
-  // timings on one core of a Xeon with AVX-512.
-  constexpr int64_t kWeight = 100;  // a transformed weight: written to memory and read back
-  constexpr double kValue = 14;     // a transformed input or product, for all channels of the other side
-  const auto points = [&](int64_t kernel) {  // of all terms of an axis
+  // The costs are in multiplications for each pair of an input and an output channel. Those of the transforms
+  // were fitted to timings on one core of a Xeon with AVX-512.
+  constexpr int64_t kWeight = 100;  // of a transformed weight: written to memory and read back
+  constexpr double kValue = 14;     // of a transformed input or product, for all channels of the other side
+  const auto points = [&](int64_t kernel) {  // of all terms, along one axis
     int64_t sum = 0;
     for (int64_t part = 0; part < s.stride; ++part) sum += (kernel - 1 - part) / s.stride + 2;
     return sum;

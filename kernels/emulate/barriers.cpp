@@ -1,4 +1,4 @@
-// Barriers of warps, blocks and clusters, and mbarriers.
+// Barriers of warps, blocks and clusters, mbarriers, elect_one and setmaxnreg on the emulated device.
 #include "kernels/emulate/cluster.h"
 
 namespace emulate {
@@ -41,7 +41,8 @@ void warp_meet(const char* what, uint32_t mask, void* mine, Compute compute, Lin
 
 namespace {
 
-// True for the thread that ends the wait.
+// Counts the arrival of this thread, and waits for the others if `wait` is true. Returns true for the thread
+// that arrives last.
 bool arrive(Barrier& b, const char* what, int expected, int vote, bool wait, Line line) {
   if (b.arrived == 0) b.what = what, b.line = line, b.by = now, b.expected = expected;
   b.votes += vote;
@@ -88,6 +89,8 @@ void flip_if_over(Mbar& m) {
   worker->wake(m.gate);
 }
 
+// The bytes of an initialised mbarrier in shared memory: "mbar" and the index of its state. Other bytes mean
+// that it was overwritten.
 constexpr uint64_t kMbarrierMark = 0x6d62'6172'0000'0000;
 Mbar& mbar_of(void* p, Line line) {
   Block& b = block_of(p, line);
@@ -133,7 +136,7 @@ void mbarrier_wait(void* p, int parity, Line line) {
   Worker& w = *worker;
   while (m.phase == parity) {
     const bool late = w.set.schedule == Schedule::one_warp_first ||
-                      (w.set.schedule == Schedule::random && w.draw() % 2);  // when nothing else can run
+                      (w.set.schedule == Schedule::random && w.draw() % 2);  // late: when no thread can run
     for (size_t i = 0; !late && i < w.inbound.size() && m.phase == parity;)
       if (w.inbound[i].barrier == &m) w.deliver(i);
       else ++i;
@@ -143,7 +146,7 @@ void mbarrier_wait(void* p, int parity, Line line) {
 bool mbarrier_try_wait(void* p, int parity, Line line) {
   settle();
   mbar_of(p, line);
-  if (worker->draw() % 4 == 0) return false;  // its time is over, whatever the barrier's phase
+  if (worker->draw() % 4 == 0) return false;  // as if its time limit had passed, in any phase
   mbarrier_wait(p, parity, line);
   return true;
 }
@@ -165,7 +168,7 @@ void setmaxnreg(int registers, bool increase, Line line) {
   warp_meet(
       what, 0xffffffffu, &none, [](void* const*) {}, line);
   Warp& w = b.warps[size_t(mine)];
-  // The first lane to come has the warp's registers changed.
+  // The first lane that arrives changes the registers of the warp.
   while (w.registers != registers) {
     if (increase != (registers > w.registers))
       stop(line, fmt::format("{} from {} to {} registers", what, w.registers, registers));

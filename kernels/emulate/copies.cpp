@@ -1,4 +1,4 @@
-// Asynchronous copies: cp.async, and TMA with its tensor maps.
+// Asynchronous copies of the emulated device: cp.async, and TMA with its tensor maps.
 #include <algorithm>
 
 #include "kernels/emulate/cluster.h"
@@ -36,7 +36,9 @@ void cp_async_wait(int groups) {
 
 namespace {
 
-// The row-major boxes of TMA: calls f(bytes of shared memory, bytes of the tensor or null outside, count).
+// Calls f(shared, global) for each element of the box of a TMA copy at the coordinates `at`, in row-major
+// order. `shared` is the element's address in shared memory, with the swizzle; `global` is its address in the
+// tensor, or null outside the tensor.
 template <class F>
 void each_chunk(const TensorMap& map, unsigned char* shared, const int* at, F f) {
   const int last = map.rank - 1, row_bytes = map.box[last] * map.element_bytes;
@@ -60,11 +62,13 @@ void each_chunk(const TensorMap& map, unsigned char* shared, const int* at, F f)
     }
   }
 }
+// Returns the number of bytes of a box.
 int64_t box_bytes(const TensorMap& map) {
   int64_t bytes = map.element_bytes;
   for (int d = 0; d < map.rank; ++d) bytes *= map.box[d];
   return bytes;
 }
+// Reads the source of a TMA store into its landings.
 void take(Store& s) {
   const size_t bytes = size_t(s.map.element_bytes);
   each_chunk(s.map, const_cast<unsigned char*>(s.from), s.at, [&](unsigned char* from, unsigned char* to) {
@@ -142,8 +146,8 @@ void tma_store(const TensorMap& map, const void* from, int64_t has, const int* a
   now->stores.push_back(s);
 }
 void tma_store_commit() { ++now->store_group; }
-// A wait for reads alone frees the source; the bytes land when they must: at a wait for all, or when the
-// kernel has ended.
+// A wait with `read` only reads the sources. With late copies the bytes arrive in global memory as late as
+// the rules allow: at a wait without `read`, or when the kernel has ended.
 void tma_store_wait(int groups, bool read) {
   settle();
   auto& stores = now->stores;

@@ -1,49 +1,66 @@
-// The emulated device: every .cu file compiles as C++ (-DDAE_EMULATE) and runs on the processor, one fiber a
-// CUDA thread, blocks spread over the cores. It is for tests and for reading along in a debugger, not fast.
+// The emulated device. Every .cu file also compiles as C++ (-DDAE_EMULATE) and runs on the CPU: each CUDA
+// thread is a fiber, and the clusters of a launch run in parallel on the cores. The emulated device is for
+// tests and for study in a debugger; it is not fast.
 //
-// It is as unkind as the rules allow. Shared memory starts as NaN, global memory too. wgmma happens when
-// somebody waits for it, not before; asynchronous copies likewise, or else at once; what TMA stores is in
-// global memory after a wait for it, or when the kernel has ended. Threads run as far as they can, in one of
-// four orders; mbarrier_try_wait fails now and then, elect_one elects any lane, setmaxnreg waits for
-// registers. What the rules forbid stops with a message that names kernel, block, thread and line: an index
-// outside shared memory, a barrier that not all threads reach, a wait that cannot end, TMA or wgmma on what
-// another way to memory has not finished (shared.cpp: proxies), a wgmma whose fragments or accumulators are
-// touched before the wait; and global memory that a kernel was not given (memory.h).
+// Where CUDA leaves the behaviour open, the emulated device chooses the case that shows most bugs:
+//   - Shared memory and global memory start as NaN.
+//   - A wgmma runs when a thread waits for it, not before.
+//   - An asynchronous copy to shared memory runs when a thread waits for it, or at once (Copies).
+//   - The bytes of a TMA store arrive in global memory at a wait for them, or when the kernel has ended.
+//   - Each thread runs until it has to wait. There are four orders of the threads (Schedule).
+//   - mbarrier_try_wait sometimes returns false, elect_one elects any lane, setmaxnreg waits for registers.
 //
-// It cannot show bank conflicts, spills, occupancy, the order of global memory, or a bug that needs two
-// instructions to run at the same time: threads change only at waits and, by seed, at accesses of shared
-// memory. Of a place in shared memory it knows the last writer and the last reader, by 16 bytes.
+// An error stops the kernel with a message that names the kernel, block, thread and line. These are errors:
+//   - an index outside shared memory;
+//   - a barrier that not all threads reach;
+//   - a wait that cannot end;
+//   - TMA or wgmma on shared memory whose earlier accesses are not ordered by fences (shared.cpp, proxies);
+//   - an access to the fragments or accumulators of a wgmma before the wait for it;
+//   - an access to global memory that the kernel was not given (memory.h).
+//
+// The emulated device cannot show bank conflicts, register spills, occupancy, the order of accesses to global
+// memory, or a bug that needs two instructions to run at the same time. Threads change only at waits and,
+// with Schedule::random, at accesses to shared memory. For each 16 bytes of shared memory only the last
+// writer and the last reader are known.
 #pragma once
 #include <cstdint>
 
 namespace emulate {
 
-// Which thread runs next when one has to wait: the next; the one before; one of its own warp, else of the
-// first warp that can; any, by seed, also at accesses of shared memory.
+// Which thread runs next when a thread has to wait:
+//   round_robin      the next thread that can run
+//   reverse          the previous thread that can run
+//   one_warp_first   a thread of the same warp, else of the first warp that can run
+//   random           any thread, chosen by the seed; threads also change at accesses to shared memory
 enum class Schedule { round_robin, reverse, one_warp_first, random };
 inline constexpr Schedule kSchedules[] = {Schedule::round_robin, Schedule::reverse, Schedule::one_warp_first,
                                           Schedule::random};
 
-// When cp.async and TMA copies to shared memory take place: late, when somebody waits for them, which shows
-// a missing wait; early, as soon as they are asked for, which shows a place that is filled while others
-// still read it.
+// When cp.async and TMA copies to shared memory take place:
+//   late    when a thread waits for them, which shows a missing wait
+//   early   as soon as they are started, which shows a buffer that is filled while other threads read it
 enum class Copies { late, early };
 
-// What tensor cores make of a sum: products added one after another, each time rounded to f32; or, as GPUs
-// do, 16 of them (8 before sm_90) and the sum so far at once, cut off 25 (24) bits below the largest, the
-// result cut off to f32. To see that a test's tolerance holds.
+// How tensor cores add products:
+//   round      one after another, each sum rounded to f32
+//   truncate   as GPUs do: 16 products (8 before sm_90) and the previous sum at once, where each term is
+//              truncated 25 bits (24) below the largest, and the sum is truncated to f32
+// `truncate` shows whether the tolerance of a test holds on a GPU.
 enum class TensorCores { round, truncate };
 
-// For all launches from now on. At the start: DAE_SCHEDULE, "reverse" or "random:7", else round_robin, and
-// DAE_COPIES, "early" or "late", else late.
+// Set the behaviour of all later launches. The environment gives the initial values:
+//   DAE_SCHEDULE          round_robin, reverse, one_warp_first or random:SEED; default round_robin
+//   DAE_COPIES            late or early; default late
+//   DAE_TENSOR_CORES      round or truncate; default round
+//   DAE_STREAM            at_once or late; default at_once
+//   DAE_MULTIPROCESSORS   1 to 1024; default 3
 void set_schedule(Schedule schedule, uint64_t seed = 0, Copies copies = Copies::late);
-void set_tensor_cores(TensorCores arithmetic);  // at the start DAE_TENSOR_CORES, else round
-void set_compute_capability(int capability);    // 90 at the start
+void set_tensor_cores(TensorCores arithmetic);
+void set_compute_capability(int capability);  // initially 90
 
-// Whether streams do their work when somebody waits for it, and not at once. At the start: DAE_STREAM,
-// "late".
+// Sets whether streams do their work only when the host waits for it (true), or at once (false).
 void set_late(bool late);
-// Of either device. At the start: DAE_MULTIPROCESSORS, else 3.
+// Sets the number of multiprocessors of each of the two devices.
 void set_multiprocessors(int count);
 
 }  // namespace emulate

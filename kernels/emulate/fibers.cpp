@@ -1,4 +1,4 @@
-// Fibers: how they change places, and the threads of a cluster from their start to their end.
+// Fibers of the emulated device: the switch between them, and the threads of a cluster from start to end.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ constinit thread_local Thread* now = nullptr;
 void Context::start(char* bottom, size_t bytes, void (*entry)()) {
   stack = bottom, stack_bytes = bytes;
 #ifdef __SANITIZE_ADDRESS__
-  __asan_unpoison_memory_region(bottom, bytes);  // of the thread that had it before
+  __asan_unpoison_memory_region(bottom, bytes);  // the previous thread on this stack left poisoned bytes
 #endif
 #ifdef __x86_64__
   void** top = reinterpret_cast<void**>(bottom + bytes) - 1;  // where a function expects its return address
@@ -53,14 +53,14 @@ std::string name(const dim3& i) { return fmt::format("({}, {}, {})", i.x, i.y, i
                                            name(now->block), name(now->thread), at(line), what));
 }
 void abandon(const std::string& what) {
-  const Line& last = now->line;  // where it waited last, if it did
+  const Line& last = now->line;  // the line of its last wait, if there was one
   worker->error = std::make_exception_ptr(
       Error(Fault::internal,
             fmt::format("kernel {}: block {}, thread {}{}: {}", worker->kernel_name, name(now->block),
                         name(now->thread), last.line() ? ", after " + at(last) : "", what)));
   place = nullptr;
   switch_context(now->context, worker->main);
-  std::abort();  // nobody returns to it
+  std::abort();  // no fiber switches back
 }
 
 void Worker::stop_deadlock() {
@@ -177,14 +177,14 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) fail(Fault::internal, "emulated device: no memory for {} threads", stack_count);
     stacks = static_cast<char*>(p);
-    for (int i = 0; i < stack_count; ++i)  // an overflow faults at once
+    for (int i = 0; i < stack_count; ++i)  // a guard page: a stack overflow faults at once
       mprotect(stacks + size_t(i) * kStackBytes, size_t(sysconf(_SC_PAGESIZE)), PROT_NONE);
   }
   while (blocks.size() < blocks_of_cluster) blocks.push_back(std::make_unique<Block>());
   blocks.resize(blocks_of_cluster);
   while (int(threads.size()) < thread_count) threads.emplace_back();
   stream = uint64_t(cluster), draws = 0;
-  // elect.sync gives the same lane of a warp each time, which one is not said.
+  // elect.sync elects the same lane of a warp each time; PTX does not say which lane.
   elected = set.schedule == Schedule::round_robin ? 0
             : set.schedule == Schedule::reverse   ? 31
                                                   : int(draw() % 32);

@@ -1,4 +1,5 @@
-// The instructions of the emulated device; what each does is said in kernels/ptx.h. Part of
+// The instructions of the emulated device, with the names of kernels/ptx.h, which describes each of them.
+// Here they check their arguments and call the implementation in namespace emulate. Part of
 // kernels/emulate/emulate.h.
 #pragma once
 
@@ -8,7 +9,7 @@ using Mbarrier = uint64_t;
 
 struct alignas(64) TensorMap {
   unsigned char* data;
-  int rank, element_bytes, swizzle;  // swizzle: 16-byte chunks that change places, less one
+  int rank, element_bytes, swizzle;  // swizzle: the number of 16-byte chunks that it permutes, minus one
   int64_t shape[5], stride_bytes[5];
   int box[5], step[5];
 };
@@ -20,6 +21,8 @@ struct Operand {
 
 namespace emulate {
 
+// The implementations. `has` is the number of bytes from a pointer to the end of its view; `line` is the line
+// of the call. `blocks` of tma_load is the mask of a multicast, or 0 for this block only.
 void ldmatrix(uint32_t* r, const void* row, int matrices, bool transpose, Line line);
 void stmatrix(void* row, const uint32_t* r, bool transpose, Line line);
 void mma(float* d, const uint32_t* a, const uint32_t* b, bool bfloat, Line line);
@@ -40,10 +43,10 @@ void tma_store_commit();
 void tma_store_wait(int groups, bool read);
 int cluster_rank();
 uint64_t operand(const void* tile, int64_t has, int64_t skip, int next_bytes, Line line);
-struct Wgmma {
+struct Wgmma {  // the operands of one lane
   float* d;
   int size;
-  const uint32_t* a;  // null: in shared memory
+  const uint32_t* a;  // null if a lies in shared memory
   uint64_t a_descriptor, b_descriptor;
   bool a_transposed, b_transposed, bfloat, accumulate;
 };
@@ -139,7 +142,8 @@ inline bool mbarrier_try_wait(Shared<Mbarrier> b, int parity, WHERE) {
   return emulate::mbarrier_try_wait(b.pointer(), parity, line);
 }
 
-// The line comes after the coordinates, which are of any number: with the map, which every copy has.
+// A tensor map and the line of the call. A line as the last argument is not possible, because the number of
+// coordinates varies; every copy has a map.
 struct MapHere {
   const TensorMap& map;
   emulate::Line line;

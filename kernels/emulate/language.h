@@ -1,16 +1,17 @@
-// CUDA C++ as the emulated device has it: names, barriers, shuffles, atomics, mathematics. Part of
-// kernels/emulate/emulate.h.
+// The part of CUDA C++ that kernels use, for the emulated device: keywords, barriers, shuffles, atomics and
+// mathematical functions. Part of kernels/emulate/emulate.h.
 #pragma once
 
-// Internal linkage: the linker could not join kernels of two files that say their bounds as below.
+// Kernels have internal linkage, because the linker could not merge kernels of two files whose launch bounds
+// are encoded as below.
 #define __global__ static
 #define __device__
 #define __host__
 #define __forceinline__ inline
 #define __noinline__
 #define __grid_constant__
-// A function cannot be asked for its attributes; but it can begin with so many instructions that do nothing,
-// here one for each warp of the bounds, which a launch counts (rules.cpp).
+// The launch bounds of a function cannot be read at run time. So the function begins with one no-operation
+// instruction for each warp of its bounds, and a launch counts them (rules.cpp).
 #ifdef __x86_64__
 #define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry(((threads) + 31) / 32)))
 #else
@@ -39,26 +40,30 @@ EMULATE_VECTOR(unsigned, uint, 4)
 namespace emulate {
 
 using Line = std::source_location;
-// Emulated functions end with the line they are called from; a kernel's own device functions may pass it on.
+// The last argument of emulated functions is the line of the call. A kernel's own device functions may take
+// the line with WITH_LINE and pass it on with PASS_LINE or LINE.
 #define WITH_LINE , emulate::Line line = emulate::Line::current()
 #define PASS_LINE , line
 #define LINE line
 
-struct Place {  // of the running thread; for a debugger's conditions, too
+struct Place {  // the indices of the running thread; also useful in a debugger's conditions
   dim3 thread, block, block_size, grid_size;
 };
-extern constinit thread_local const Place* place;
+extern constinit thread_local const Place* place;  // null outside kernels
 
+// The properties of a launch that its checks need.
 struct Launch {
   const char* name;
   const void* kernel;
   size_t argument_bytes = 0;
   int device = 0;
 };
+// Runs all blocks of a launch; kernel() is the body of one thread. `cluster` is the number of blocks of a
+// cluster.
 void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& block, size_t shared_bytes,
          const std::function<void()>& kernel);
 
-// Of a kernel's arguments, each on its own boundary.
+// Returns the size of a kernel's arguments, where each is aligned.
 template <class... P>
 constexpr size_t argument_bytes() {
   size_t end = 0;
@@ -66,27 +71,37 @@ constexpr size_t argument_bytes() {
   return end;
 }
 
-// Shared memory. All of it takes part in a check of the running block.
+// Shared memory of the running block.
+//   dynamic_shared   returns bytes [begin, begin + bytes) of the dynamic part
+//   static_shared    returns the static array with the identity `name`, allocated at the first call
+//   in_block         returns the same address in block `rank` of the cluster
+//   accessed         records an access that may be a write; settle() decides
+//   written          records a write through the generic proxy
+//   was_read         records a read through the generic proxy
+//   require          stops unless a view has `needs` bytes and lies on a boundary of `align` bytes
 void* dynamic_shared(int64_t begin, int64_t bytes, Line line);
 void* static_shared(const void* name, int64_t bytes);
 void* in_block(void* mine, int rank, Line line);
-void accessed(void* data, int bytes);  // perhaps about to be written
+void accessed(void* data, int bytes);
 void written(void* data, int bytes);
 void was_read(const void* data, int bytes);
 [[noreturn]] void out_of_range(int64_t index, int64_t size, Line line);
 void require(const void* view, int64_t has, int64_t needs, int align, const char* what, Line line);
 
-struct Index {  // takes down the line of the access
+struct Index {  // an index that records the line of the access
   int64_t value;
   Line line;
   template <std::integral I>
   Index(I value, Line line = Line::current()) : value(int64_t(value)), line(line) {}
 };
 
-// Barriers. A collective of a warp: `mine` points to this lane's operands; the last lane to come calls
-// `compute` with those of all, null for lanes that take no part.
+// Executes a collective instruction of a warp and waits for all lanes of the mask. `mine` points to the
+// operands of this lane. The last lane that arrives calls `compute` with the operands of all lanes; they are
+// null for lanes that take no part.
 using Compute = void (*)(void* const* lanes);
 void warp_meet(const char* what, uint32_t mask, void* mine, Compute compute, Line line);
+// Arrives at barrier `id` of the block with a vote, and waits for `threads` threads if `wait` is true (id 0
+// and threads 0: all threads of the block). Returns the sum of the votes.
 int block_barrier(const char* what, int id, int threads, int vote, bool wait, Line line);
 void cluster_barrier(Line line);
 
@@ -120,7 +135,7 @@ inline void __syncwarp(uint32_t mask = 0xffffffffu, emulate::Line line = emulate
 
 namespace emulate {
 
-// source: the lane that is read; a lane outside the warp's 32 gets its own value back.
+// Returns the value of lane `source`, or this lane's own value if `source` is not in [0, 32).
 template <class T>
 T shuffle(const char* what, uint32_t mask, T value, int source, Line line) {
   Shuffle<T> mine{value, value, source};
@@ -177,7 +192,7 @@ inline int __all_sync(uint32_t mask, int p, emulate::Line line = emulate::Line::
   return __ballot_sync(mask, !p, line) == 0;
 }
 
-// Blocks run at the same time, so these are atomic here as well.
+// These functions are atomic on the CPU too, because clusters run in parallel.
 template <class T>
 T atomicAdd(T* p, std::type_identity_t<T> v) {
   static_assert(std::is_integral_v<T>, "sums of floats in any order are not deterministic");

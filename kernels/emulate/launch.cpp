@@ -1,4 +1,4 @@
-// Launches on the emulated device: its settings, and the clusters of a launch over the cores.
+// Launches on the emulated device: the settings, and the distribution of a launch's clusters over the cores.
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>

@@ -1,3 +1,4 @@
+// Global memory of the emulated device: protected pages, and the checks of addresses (memory.h).
 #include "kernels/emulate/memory.h"
 
 #include <signal.h>
@@ -19,7 +20,7 @@ namespace {
 
 using Address = uintptr_t;
 
-// AddressSanitizer knows the memory of malloc better than pages can.
+// With AddressSanitizer the memory comes from malloc instead, because its checks are finer than pages.
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool kProtected = false;
 #else
@@ -27,13 +28,13 @@ constexpr bool kProtected = true;
 #endif
 
 constexpr size_t kPage = 4096, kAlign = 256;
-constexpr size_t kArenaBytes = size_t{1} << 42;  // addresses, not memory
+constexpr size_t kArenaBytes = size_t{1} << 42;  // reserved addresses without memory
 constexpr size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 struct Allocation {
   Address begin = 0;
   size_t bytes = 0;
-  Address pages = 0;  // what is unprotected for it: whole pages, the last bytes of which are its own
+  Address pages = 0;  // the pages that are made accessible for it; the allocation is at their end
   size_t page_bytes = 0;
   int device = 0;
   bool freed = false;
@@ -47,7 +48,7 @@ struct Memory {
   std::map<Address, size_t> pinned;
 
   bool has(Address p) const { return p - begin < kArenaBytes; }
-  // The last allocation whose pages begin at or before p; null: none.
+  // Returns the last allocation whose pages begin at or before p, or null.
   Allocation* before(Address p) {
     auto next_one = allocations.upper_bound(p);
     return next_one == allocations.begin() ? nullptr : &std::prev(next_one)->second;
@@ -58,7 +59,7 @@ struct Memory {
   }
 };
 Memory& memory() {
-  static Memory* m = new Memory;  // never destroyed: a fault may come last
+  static Memory* m = new Memory;  // never destroyed, because a fault may occur at the program's end
   return *m;
 }
 
@@ -68,7 +69,8 @@ void protect(const Allocation& a, int how) {
     fail(Fault::internal, "emulated device: {} bytes of memory cannot be protected", a.page_bytes);
 }
 
-// What lies beside an allocation in its pages: NaN in every type, and unlike what fills new memory.
+// Returns the pattern for the bytes around an allocation on its pages. It is NaN in every type, and differs
+// from the bytes of new memory.
 const unsigned char* beside(Address p) {
   static const auto* pattern = [] {
     auto* bytes = new std::array<unsigned char, 2 * kPage>;
@@ -85,7 +87,7 @@ void each_part_beside(const Allocation& a, F f) {
 void fill_beside(const Allocation& a) {
   each_part_beside(a, [](Address p, size_t n) { std::memcpy(reinterpret_cast<void*>(p), beside(p), n); });
 }
-// The first byte that was written; 0: none.
+// Returns the address of the first byte around the allocation that was written, or 0.
 Address written_beside(const Allocation& a) {
   Address found = 0;
   each_part_beside(a, [&](Address p, size_t n) {
@@ -101,7 +103,7 @@ std::string where(const Allocation& a, Address p) {
   return fmt::format("byte {} of {} {} bytes of device {}", distance,
                      a.freed ? "a freed allocation of" : "an allocation of", a.bytes, a.device);
 }
-// The allocation to which an address in the arena is nearest.
+// Describes an address of the arena by the allocation nearest to it.
 std::string where(Address p) {
   Memory& m = memory();
   Allocation* a = m.before(p);
@@ -112,14 +114,13 @@ std::string where(Address p) {
   return a ? where(*a, p) : "no allocation";
 }
 
-// ---- a touch that protection forbids
-// ------------------------------------------------------------------------
+// ---- accesses to protected pages -------------------------------------------------------------------------
 
-struct sigaction others_fault;  // who handles what is not in the arena
+struct sigaction others_fault;  // the previous handler, for faults outside the arena
 
 void on_fault(int number, siginfo_t* info, void* context) {
   const Address p = address(info->si_addr);
-  if (!memory().has(p)) {  // again, for whoever was there before
+  if (!memory().has(p)) {  // the instruction faults again, with the previous handler
     sigaction(number, &others_fault, nullptr);
     return;
   }
@@ -143,11 +144,12 @@ void reserve(Memory& m) {
   m.begin = address(arena), m.next = m.begin + kPage;
   struct sigaction action {};
   action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER;  // a kernel that faults never returns from it
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;  // the handler does not return when a kernel faults
   sigaction(SIGSEGV, &action, &others_fault);
 }
 
-// Whether a word is an address of memory that the host can write. Its upper bits say for most that it is not.
+// Returns whether a word is an address of memory that the host can write. The upper bits exclude most words
+// without a search of the memory map.
 bool is_hosts(Address word) {
   static char of_program;
   static const Address of_heap = address(std::malloc(1)), of_map = [] {
@@ -185,7 +187,7 @@ bool is_pinned(Memory& m, Address p) {
 }  // namespace
 
 void* allocate_memory(int device, size_t bytes) {
-  if (!kProtected) {  // its exact size
+  if (!kProtected) {  // of the exact size, so that AddressSanitizer finds every access beyond it
     void* data = nullptr;
     if (posix_memalign(&data, kAlign, bytes)) return nullptr;
     return std::memset(data, 0xFF, bytes);

@@ -1,6 +1,6 @@
-// Memory of the emulated device: an arena of addresses that nothing else has. All of it is protected; a
-// kernel or a copy can touch the allocations that it was given, while it runs, and nobody anything else. What
-// touches it all the same stops: a kernel with an error, the host's code with a line and exit code 1.
+// Global memory of the emulated device. It lies in a reserved range of addresses, the arena, whose pages are
+// protected. While a kernel or a copy runs, the allocations that it was given are accessible to it, and no
+// others. Any other access stops: a kernel with an error, host code with a message and exit code 1.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -8,26 +8,29 @@
 
 namespace emulate {
 
-// Filled with NaN, aligned to 256 bytes; as near as that allows behind its end there is a page that nobody
-// can touch. Null: there is no more.
+// Returns device memory filled with NaN, aligned to 256 bytes, or null if there is no more. A page that is
+// never accessible follows its end as closely as the alignment allows.
 void* allocate_memory(int device, size_t bytes);
-// An address is never given out again.
+// Releases an allocation. Its addresses are never used again.
 void release_memory(void* data);
-// Memory of the host that kernels can use, too.
+// Returns memory of the host that kernels can also access.
 void* allocate_pinned(size_t bytes);
 
-// Stops unless the bytes lie within one allocation of the device.
+// Throws Fault::internal unless the bytes lie within one allocation of the device.
 void require_memory(const char* what, const void* data, size_t bytes, int device);
-// Stops if the bytes are not the host's.
+// Throws Fault::internal if `data` is not memory of the host.
 void require_host(const char* what, const void* data);
 
-// The addresses of device memory among the words of an argument. Stops at one of another device.
+// Appends to `found` the addresses of device memory among the words of an argument. Throws Fault::internal if
+// one belongs to another device.
 void find_addresses(const char* kernel, const void* argument, size_t bytes, int device,
                     std::vector<const void*>& found);
-// Stops if a word of an argument is an address of writable memory of the host, which a kernel could not reach.
+// Throws Fault::internal if a word of an argument is an address of writable host memory, which a kernel on a
+// GPU cannot access.
 void refuse_host_addresses(const char* kernel, const void* argument, size_t bytes);
 
-// Runs work, which may touch the allocations in which these addresses lie, and stops if it wrote beside one.
+// Runs `work` with access to the allocations that contain these addresses. Throws Fault::internal if it wrote
+// outside an allocation but on its pages.
 void with_memory(const char* what, const std::vector<const void*>& addresses,
                  const std::function<void()>& work);
 

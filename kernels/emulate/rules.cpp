@@ -1,4 +1,4 @@
-// What a launch on the emulated device may ask for: what the hardware gives, by compute capability.
+// The limits of a launch on the emulated device, which are those of the hardware by compute capability.
 #include <map>
 #include <mutex>
 
@@ -8,13 +8,15 @@ namespace emulate {
 
 namespace {
 
-constexpr int64_t kUnasked = 48 << 10;     // shared memory of a block whose kernel has not asked for more
+constexpr int64_t kUnasked = 48 << 10;     // shared memory of a block without cudaFuncSetAttribute
 constexpr size_t kMaxArguments = 4 << 10;  // bytes; more need CUDA 12.1 and its driver
 
 std::mutex mutex;
-std::map<std::pair<int, const void*>, int64_t> asked_for;  // by device and kernel, if it asked
+// The dynamic shared memory that cudaFuncSetAttribute has allowed, by device and kernel.
+std::map<std::pair<int, const void*>, int64_t> asked_for;
 
-// The threads a block of this kernel may have: its __launch_bounds__, rounded up to whole warps.
+// Returns the largest number of threads of a block of this kernel: its __launch_bounds__, rounded up to whole
+// warps. It counts the no-operation instructions (0x90) at the kernel's start (language.h).
 int64_t launch_bounds(const void* kernel) {
 #ifdef __x86_64__
   const auto* code = static_cast<const unsigned char*>(kernel);
@@ -31,7 +33,7 @@ int64_t launch_bounds(const void* kernel) {
 
 }  // namespace
 
-// "Maximum amount of shared memory per thread block" in the CUDA C++ Programming Guide's table.
+// CUDA C++ Programming Guide, Compute Capabilities: "Maximum amount of shared memory per thread block".
 int64_t shared_limit(int capability) {
   switch (capability) {
     case 80:

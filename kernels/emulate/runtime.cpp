@@ -1,4 +1,5 @@
-// kernels/emulate/runtime.h: streams, events and graphs. A stream is a queue; an event is a place in one.
+// Streams, events, graphs and memory of the emulated device (runtime.h). A stream is a queue of work; an
+// event is a position in a queue.
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -8,7 +9,7 @@
 namespace {
 
 constexpr int kDevices = 2;
-constexpr size_t kQueued = 1024;  // more than that, and queueing waits, as on hardware
+constexpr size_t kQueued = 1024;  // a longer queue runs its oldest work; hardware queues are finite too
 
 struct Work {
   const char* what;
@@ -25,7 +26,7 @@ struct CUgraph_st {
   std::vector<Work> work;
 };
 struct CUgraphExec_st {
-  std::shared_ptr<const std::vector<Work>> work;  // which launches that are queued need, too
+  std::shared_ptr<const std::vector<Work>> work;  // shared with queued launches of the graph
 };
 struct CUstream_st {
   int device;
@@ -45,7 +46,7 @@ struct CUstream_st {
 };
 struct CUevent_st {
   struct State {
-    int recorded = 0, reached = 0;  // how often
+    int recorded = 0, reached = 0;  // the number of records, and the number of the last one reached
     std::chrono::steady_clock::time_point time;
   };
   std::shared_ptr<State> state = std::make_shared<State>();
@@ -56,6 +57,7 @@ namespace {
 
 std::vector<std::unique_ptr<CUstream_st>> streams;
 
+// Runs all queued work of the stream.
 void drain(Stream stream, const char* what) {
   if (stream->captured) fail(Fault::internal, "{}: in a capture, which it would break", what);
   while (!stream->queued.empty()) stream->run_first();
@@ -166,7 +168,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   while (event->state->reached < event->state->recorded) {
     if (event->stream->captured)
       fail(Fault::internal, "a wait for an event: in a capture, which it would break");
-    if (event->stream->queued.empty()) break;  // dropped, after an error
+    if (event->stream->queued.empty()) break;  // an error has emptied the queue
     event->stream->run_first();
   }
   return cudaSuccess;

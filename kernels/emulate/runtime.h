@@ -1,8 +1,9 @@
-// The part of CUDA's runtime that this project uses, on the emulated device: two GPUs, memory, streams,
-// events, graphs. What CUDA leaves undefined stops with a line; of CUDA's errors only the lack of memory is
-// returned.
+// The part of the CUDA Runtime API that this project uses, on the emulated device: two GPUs, memory, streams,
+// events and graphs. The functions behave as in the CUDA Runtime API, except for errors: a call whose result
+// CUDA leaves undefined throws Fault::internal, and the only error that functions return is
+// cudaErrorMemoryAllocation.
 //
-// Work of a stream is done when it is queued, or, with DAE_STREAM=late or set_late(true), not before somebody
+// The work of a stream runs when it is queued. With DAE_STREAM=late or set_late(true) it runs when the host
 // waits for it, which shows a missing wait. Part of kernels/emulate/emulate.h.
 #pragma once
 #include <functional>
@@ -42,11 +43,11 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device);
-// What launches of the kernel may ask for on the device in use (rules.cpp).
+// Sets the dynamic shared memory that launches of the kernel may use on the device in use (rules.cpp).
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute which, int value);
 
 cudaError_t cudaMalloc(void** data, size_t bytes);
-cudaError_t cudaFree(void* data);  // waits for the device, as CUDA's
+cudaError_t cudaFree(void* data);  // waits for the work of all streams
 cudaError_t cudaMallocHost(void** data, size_t bytes);
 cudaError_t cudaMemsetAsync(void* data, int byte, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
@@ -70,14 +71,16 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace emulate {
 
-int device_of(Stream stream, const char* what);  // stops unless the stream is of the device in use
+// Returns the device of the stream. Throws Fault::internal unless it is the device in use.
+int device_of(Stream stream, const char* what);
 
-// Queues work that touches the allocations of these addresses, or adds it to the graph that is captured.
+// Queues work that accesses the allocations of these addresses, or adds it to the graph if the stream
+// captures.
 void enqueue(Stream stream, const char* what, std::vector<const void*> addresses, std::function<void()> work);
 
-// find_addresses of an argument. What lies between members may look like an address of the host, so that is
-// looked for in a copy without it; not the device's, of which GCC 12 would clear some, too, in an array of
-// records.
+// Calls find_addresses and refuse_host_addresses for an argument. The padding between members may look like a
+// host address, so the search for host addresses uses a copy with cleared padding. The search for device
+// addresses uses the argument itself, because in an array of structs GCC 12 clears some members as well.
 template <class T>
 void find_addresses_in(const char* kernel, const T& argument, int device, std::vector<const void*>& found) {
   if (alignof(T) < alignof(void*)) return;
@@ -89,7 +92,7 @@ void find_addresses_in(const char* kernel, const T& argument, int device, std::v
 
 }  // namespace emulate
 
-// kernels/ptx.h says what it does.
+// Launches a kernel; kernels/ptx.h describes the arguments.
 template <class... P, class... A>
 void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
@@ -100,7 +103,8 @@ void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 
   allow_shared_memory(where, name, what.kernel, shared_bytes);
   std::vector<const void*> addresses;
   (emulate::find_addresses_in<std::decay_t<P>>(name, static_cast<P>(args), device, addresses), ...);
-  // Not in a std::tuple, which asks whether a closure can be assigned: for GCC 12 it is then no plain data.
+  // A pack capture, not a std::tuple: std::tuple tests whether a closure is assignable, and for GCC 12 the
+  // closure is then not trivially copyable.
   emulate::enqueue(where.stream, name, std::move(addresses), [=, ... values = static_cast<P>(args)] {
     emulate::run(what, dim3(grid.x, grid.y, grid.z), grid.cluster, block, shared_bytes,
                  [&] { kernel(values...); });

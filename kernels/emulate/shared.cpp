@@ -1,4 +1,4 @@
-// Shared memory of the emulated device, and who wrote it.
+// Shared memory of the emulated device, and the records of its writers and readers.
 #include <algorithm>
 
 #include "kernels/emulate/cluster.h"
@@ -45,7 +45,7 @@ void written(void* data, int bytes) {
     b.written[size_t(g)] = {worker->clock, now};
 }
 void was_read(const void* data, int bytes) {
-  if (now->in->mbarriers.empty()) return;  // no TMA will fill it
+  if (now->in->mbarriers.empty()) return;  // without an mbarrier no TMA load can overwrite it
   Block& b = block_of(data, now->line);
   const int64_t begin = static_cast<const unsigned char*>(data) - b.shared;
   for (int64_t g = begin / kGranule; g <= (begin + bytes - 1) / kGranule; ++g)
@@ -61,17 +61,18 @@ void require(const void* view, int64_t has, int64_t needs, int align, const char
     stop(line, fmt::format("{} needs shared memory on a {}-byte boundary", what, align));
 }
 
-// Proxies. Ordinary accesses reach shared memory through the generic proxy, TMA and wgmma through the async
-// proxy, and barriers order accesses within the first only. What is asked for here:
-// - Written, then used by TMA or wgmma: a fence_proxy_async by the writing thread after its write and, where
-//   another thread starts the use, a barrier of any kind after the fence. The PTX manual has a proxy fence
-//   "take effect within a single thread" and gives no rule by which one thread's fence covers what another
-//   wrote; CUTLASS and the CUDA guide have every writer fence before the barrier.
-// - Read, then filled by TMA: after the read a barrier that waits for it (mbarrier_arrive, __syncthreads,
-//   barrier_sync, cluster_sync), or a fence. CUTLASS frees the stages of its pipelines by mbarrier_arrive
-//   alone. Program order and __syncwarp do not do: loads may be in flight when TMA starts. (By the letter of
-//   the manual's model reads would need the fence as well; no kernel that is known to us has it.)
-// - Used by TMA or wgmma and waited for, then read or written: nothing. Their completion is a proxy fence.
+// Proxies (PTX ISA, memory consistency model). Ordinary accesses reach shared memory through the generic
+// proxy, TMA and wgmma through the async proxy. Barriers order accesses of the generic proxy only. The
+// emulated device requires the following order:
+//   - Written, then used by TMA or wgmma: the writing thread calls fence_proxy_async after its write. If
+//     another thread starts the use, a barrier of any kind follows the fence. The PTX manual lets a proxy
+//     fence "take effect within a single thread" and gives no rule by which the fence of one thread covers
+//     the writes of another. In CUTLASS and the CUDA guide every writer calls the fence before the barrier.
+//   - Read, then overwritten by TMA: a barrier that waits for the read (mbarrier_arrive, __syncthreads,
+//     barrier_sync, cluster_sync) or a fence follows the read. CUTLASS frees the stages of its pipelines with
+//     mbarrier_arrive only. Program order and __syncwarp are not enough, because the loads may be in flight
+//     when TMA starts. (The manual's model requires the fence for reads too, but no known kernel calls it.)
+//   - Used by TMA or wgmma and waited for, then read or written: nothing. Their completion is a proxy fence.
 void require_fences(const void* p, int64_t bytes, bool overwrites, const char* what, Line line) {
   Block& b = block_of(p, line);
   const int64_t begin = static_cast<const unsigned char*>(p) - b.shared;

@@ -1,5 +1,5 @@
-// Shared memory of the emulated device: views that check every access; barriers of a part of the block. Part
-// of kernels/emulate/emulate.h.
+// Shared memory of the emulated device: the names of kernels/ptx.h as views that check every access, and
+// barriers of a part of the block. Part of kernels/emulate/emulate.h.
 #pragma once
 
 #include "kernels/emulate/language.h"

@@ -1,4 +1,4 @@
-// Tensor cores: what they compute, fragments, mma.
+// Tensor cores of the emulated device: their arithmetic, ldmatrix, stmatrix and mma.
 #include <algorithm>
 #include <cmath>
 
@@ -10,7 +10,8 @@ float half_value(uint16_t bits, bool bfloat) { return bfloat ? bf16_value(bits) 
 
 namespace {
 
-// Of 2, at least `least`, which subnormals share; of zero so small that it never counts.
+// Returns the exponent of 2 of x, but at least `least`, which is the exponent of subnormals. For zero it
+// returns a number so small that it is never the largest.
 int exponent(float x, int least) {
   const uint32_t bits = __float_as_uint(x) << 1;
   return bits == 0 ? -1000 : std::max(int(bits >> 24) - 127, least);
@@ -20,9 +21,10 @@ float towards_zero(double x) {
   return std::abs(double(f)) > std::abs(x) ? std::nextafter(f, 0.0f) : f;
 }
 
-// As measured on GPUs (Khattak and Mikaitis, arXiv 2512.07004; Xie et al., arXiv 2511.10909): the sum so far
-// and the products are aligned to the largest exponent, where a product's is the sum of its factors'; what
-// lies more than `bits` bits below it is cut off, the rest added without error and cut off to f32.
+// Adds `products` products to each d[c], with the arithmetic measured on GPUs (Khattak and Mikaitis, arXiv
+// 2512.07004; Xie et al., arXiv 2511.10909). The previous sum and the products are aligned to the largest
+// exponent, where the exponent of a product is the sum of the exponents of its factors. Bits more than `bits`
+// below it are truncated. The rest is added without error and truncated to f32.
 void add_truncated(float* d, int n, const float* x, int step, const float* y, int products, int bits,
                    int least) {
   for (int c = 0; c < n; ++c) {
@@ -32,7 +34,7 @@ void add_truncated(float* d, int n, const float* x, int step, const float* y, in
       top = std::max(top, exponent(x[k * step], least) + exponent(y[k * n + c], least));
       plain += x[k * step] * y[k * n + c];
     }
-    if (!std::isfinite(plain) || top < -500) {  // or all are zero
+    if (!std::isfinite(plain) || top < -500) {  // infinity or NaN, or all terms are zero
       d[c] = plain;
       continue;
     }
@@ -64,7 +66,8 @@ struct Matrices {
   int count;
   bool transpose, store;
 };
-// Lane l holds elements (l / 4, 2 (l % 4) + {0, 1}) of each 8x8 matrix, whose rows lanes 8 i to 8 i + 7 give.
+// ldmatrix and stmatrix. Lane l holds the elements (l / 4, 2 (l % 4) + {0, 1}) of each 8x8 matrix; lanes 8 i
+// to 8 i + 7 pass the addresses of the rows of matrix i.
 void move_matrices(void* const* lanes) {
   for (int l = 0; l < 32; ++l) {
     const Matrices& mine = *static_cast<Matrices*>(lanes[l]);

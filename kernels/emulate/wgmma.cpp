@@ -1,4 +1,4 @@
-// wgmma: products of a warpgroup, which happen when somebody waits for them.
+// wgmma on the emulated device: products of a warpgroup, which run when a thread waits for them.
 #include <algorithm>
 
 #include "kernels/emulate/cluster.h"
@@ -14,7 +14,8 @@ uint64_t operand(const void* tile, int64_t has, int64_t skip, int next_bytes, Li
 
 namespace {
 
-// Where element (row, k) of an operand lies in shared memory: row of a, or column of b.
+// Returns the offset in shared memory of element (row, k) of an operand, where `row` is a row of a or a
+// column of b. The layout is the 128-byte swizzle (PTX ISA, wgmma.mma_async, shared memory matrix layout).
 int64_t operand_address(uint64_t descriptor, bool transposed, int row, int k) {
   const int64_t start = int64_t(descriptor & 0x3fff) << 4, leading = int64_t(descriptor >> 16 & 0x3fff) << 4,
                 stride = int64_t(descriptor >> 32 & 0x3fff) << 4;
@@ -24,7 +25,7 @@ int64_t operand_address(uint64_t descriptor, bool transposed, int row, int k) {
   return address ^ (address >> 3 & 0x70);
 }
 
-// Rows first to first + rows - 1 of an operand, as (k, row).
+// Writes rows `first` to first + rows - 1 of an operand to out (16, rows), with the index (k, row).
 void read_operand(float* out, uint64_t descriptor, bool transposed, bool bfloat, int first, int rows) {
   const unsigned char* shared = now->in->shared;
   for (int k = 0; k < 16; ++k)
@@ -125,7 +126,7 @@ void run_wgmma(Warp& w, WgmmaOp& op, int64_t last) {
   }
 }
 
-// The number of the last wgmma that a wait for all but `groups` groups completes.
+// Returns the number of the last wgmma that a wait for all but the newest `groups` groups completes.
 int64_t last_awaited(const Warp& w, int groups) {
   int64_t last = 0;
   for (size_t i = 0; i + size_t(groups) < w.committed.size(); ++i)
@@ -140,7 +141,7 @@ void finish_wgmma(void* const* lanes) {
   Warp& w = my_warp();
   const int left = static_cast<WgmmaWait*>(lanes[0])->groups;
   const int64_t last = last_awaited(w, left);
-  for (int i = 0; last && i < 4; ++i) {  // the four warps' parts are one instruction
+  for (int i = 0; last && i < 4; ++i) {  // the parts of the four warps are one instruction
     Warp& other = now->in->warps[size_t(now->rank / 128 * 4 + i)];
     for (auto& group : other.committed)
       for (WgmmaOp& op : group) run_wgmma(other, op, last);

@@ -1,9 +1,9 @@
-// The products of matmul.h by cuBLASLt: the yardstick of the other variants, never a default. In this file
-// only if the build asks for it (-DDAE_CUBLAS=ON), by nvcc only. Row-major matrices are column-major ones
-// transposed: y^T = op(b)^T op(a)^T. Sums in f32, and of f32 in f32, not TF32. The first call of a shape
-// times up to eight of the algorithms that its heuristics offer and keeps the fastest, so it may not be in a
-// captured graph. An epilogue is a pass of ours over y, as cuBLASLt has no gate or SiLU. Not run yet: no GPU
-// was at hand.
+// The products of matmul.h by cuBLASLt, as a yardstick of the other variants; never a default. This file is
+// built only with -DDAE_CUBLAS=ON, by nvcc. cuBLASLt is column-major: a row-major matrix counts as its
+// transpose, so the file computes y^T = op(b)^T op(a)^T. Sums are in f32; products of f32 are in f32, not
+// TF32. The first call of a shape times up to eight algorithms that the heuristics offer and keeps the
+// fastest, so it cannot be captured in a graph. An epilogue is a separate pass over y, as cuBLASLt has no
+// gate and no SiLU. Not run on a GPU yet.
 #include <cublasLt.h>
 
 #include <map>
@@ -66,7 +66,7 @@ struct Plan {
   }
 };
 
-// Seconds, the fastest of three; `f` has run before.
+// Returns the shortest time of three calls of f, in seconds. f has been called once before.
 template <class F>
 double seconds(Cuda where, F f) {
   cudaEvent_t begin, end;
@@ -85,7 +85,8 @@ double seconds(Cuda where, F f) {
   return best * 1e-3;
 }
 
-// The fastest plan for a call; tried on `trial`, so that y keeps what beta may want.
+// Returns the fastest plan for a call. The algorithms write to `trial`, so that y keeps the values that beta
+// needs.
 template <class Y, class T>
 Plan make_plan(Cuda where, const T* a, const T* b, const MatmulShape& s, float beta, uint32_t y_alignment,
                void* scratch, Y* trial) {
@@ -141,7 +142,7 @@ __global__ void __launch_bounds__(256) finish_kernel(Finish<T> finish, const T* 
 template <class Y, class T>
 void matmul_cublas(Cuda where, Y* y, const T* a, const T* b, MatmulShape s, double beta) {
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, bool, bool, bool, uint32_t, uint32_t, uint32_t>;
-  static std::map<Key, Plan> plans;  // of these types
+  static std::map<Key, Plan> plans;  // for these types
   const Key key{s.batch,       s.m,       s.n,          s.k,          s.transpose_a,
                 s.transpose_b, beta == 0, alignment(a), alignment(b), alignment(y)};
   const auto found = plans.find(key);

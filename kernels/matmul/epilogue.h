@@ -1,4 +1,4 @@
-// The end of a product on CUDA: how a sum becomes an element of y, one by one or in the packs of a tile.
+// The end of a product on CUDA: how a sum becomes an element of y, one by one or in packs of a tile's row.
 #pragma once
 #include "kernels/activate.h"
 #include "kernels/map.h"
@@ -14,7 +14,7 @@ struct Blend {
   }
 };
 
-// The formula of Epilogue (matmul.h) for y (rows, n).
+// Applies the formula of Epilogue (matmul.h) to the sums of y (rows, n).
 template <class T>
 struct Finish {
   Epilogue<T> e;
@@ -33,7 +33,7 @@ struct Finish {
     const int64_t r = at / n;
     row(r, int(at - r * n), &sum, 1);
   }
-  // v[0 .. count) are the sums of row r from column c on, at most a pack of them.
+  // Finishes row r from column c on: v[0 .. count) are the sums, at most one pack.
   __device__ void row(int64_t r, int c, const float* v, int count) const {
     constexpr int kSize = Pack<T>::size;
     const int64_t at = r * n + c;

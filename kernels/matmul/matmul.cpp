@@ -8,7 +8,8 @@
 
 namespace {
 
-// Blocks of y that become tasks: halved until there are enough of them or they are small, by shape alone.
+// The blocks of y that become tasks. A block is halved until there are enough tasks or it is small; only the
+// shape decides.
 struct Blocks {
   Blocks(int64_t batch, int64_t m, int64_t n, int64_t k) : rows(m), columns(n) {
     constexpr int64_t kTasks = 32, kMultiplies = 1 << 21, kSide = 48;
@@ -23,7 +24,7 @@ struct Blocks {
   int64_t rows, columns, down = 0, across = 0;
 };
 
-// finish(row, column, rows, columns) for each block of y once it is there.
+// Multiplies by blocks of y, and calls finish(row, column, rows, columns) after each block.
 template <class T, class F>
 void multiply(T* y, const T* a, const T* b, int64_t batch, int64_t m, int64_t n, int64_t k, bool transpose_a,
               bool transpose_b, double beta, F finish) {
@@ -58,7 +59,7 @@ void batched_matmul(Cpu, T* y, const T* a, const T* b, int64_t batch, int64_t m,
   multiply(y, a, b, batch, m, n, k, transpose_a, transpose_b, 0, kAsItIs);
 }
 
-// A block is finished by the task that made it, while it is in its cache.
+// The task that makes a block also finishes it, while the block is in its cache.
 template <class T>
 void linear_forward(Cpu, T* y, const T* x, const T* w, int64_t rows, int64_t out, int64_t in,
                     const Epilogue<T>& e) {

@@ -1,4 +1,5 @@
-// The calls of matmul.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
+// The CUDA functions of matmul.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// caller.
 #include <algorithm>
 
 #include "kernels/activate.h"
@@ -18,7 +19,7 @@ MatmulVariant chosen(Cuda where, const T* a, const T* b, const MatmulShape& s) {
   return choose(defaults::kMatmul, s, [&](MatmulVariant v) { return matmul_takes(v, where, a, b, s); });
 }
 
-// The slope's product, and its sums down the columns.
+// Computes du = dy act'(u), and its sums down the columns.
 struct ActBackward {
   Act act;
   struct Column {
@@ -33,7 +34,7 @@ struct ActBackward {
 
 template <class T>
 bool matmul_takes(MatmulVariant variant, Cuda where, const T* a, const T* b, const MatmulShape& s) {
-  constexpr int64_t kMost = 0x7fffff00, kMostItems = 65535;  // z of a grid
+  constexpr int64_t kMost = 0x7fffff00, kMostItems = 65535;  // kMostItems: the limit of a grid's z
   if (variant == MatmulVariant::naive) return true;
   if (std::max({s.m, s.n, s.k}) > kMost || s.batch > kMostItems) return false;
   if (variant == MatmulVariant::mma) return true;

@@ -1,13 +1,12 @@
-// y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j] by tiles of 128 by 128, for any size and
-// transposition. Shapes as in matmul.h.
-//   bf16, f16   tensor cores of sm_80 (mma.h, mma_tiles): every element of a and b is read from global
-//   memory
-//               n / 128 and m / 128 times, 2 bytes each; 64 FLOPs a byte.
-//   f32         multiply-adds from registers (fma_tiles): exact products, no TF32; 32 FLOPs a byte.
-// Where y has few tiles and k is long, as in the gradient of a weight, the sum is cut into parts that fill
-// the device; their f32 results are added in order: 8 bytes more an element of y and part. Operands whose
-// rows are no multiple of 16 bytes are loaded element by element. An epilogue is applied to the sums on their
-// way out; it reads and writes what it names, and y is not read again. Not measured on a GPU yet.
+// Matrix products by tiles of 128 by 128, for any size and transposition (shapes: matmul.h):
+//   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j]
+//   bf16, f16   tensor cores of sm_80 (mma_tiles of mma.h): every element of a and b is read from global
+//               memory n / 128 and m / 128 times, 2 bytes each; 64 FLOPs a byte
+//   f32         multiply-adds from registers (fma_tiles): f32 products, no TF32; 32 FLOPs a byte
+// If y has few tiles and k is long, as in the gradient of a weight, the sum is cut into parts that fill the
+// device. Their f32 results are added in order: 8 more bytes for each element of y and part. Operands whose
+// rows are not a multiple of 16 bytes are loaded element by element. An epilogue is applied to the sums
+// before they are written, so that y is not read again. Not measured on a GPU yet.
 #include "kernels/matmul/mma.h"
 
 namespace {

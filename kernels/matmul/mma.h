@@ -1,17 +1,19 @@
-// Products of matrices that need not exist: y (m, n) = sum_p a(i, p) b(p, j), tile by tile of y, where a and
-// b are stored matrices or are gathered from images while they are loaded. Matmul and all three convolutions
-// are this product with different sources.
+// Tiled products y (m, n) = sum_p a(i, p) b(p, j). The matrices a and b are stored, or they are gathered from
+// images while they are loaded. Matmul and all three convolutions are this product with different sources.
 //
-// A source is a matrix of `rows` by `columns`, contiguous along its columns, zero outside:
-//   Row row(int), Column column(int)   what finds a row or column, apart, so that loops keep what stays the
-//   same const T* at(Row, Column)           the element, and if `aligned` 16 bytes from there on; null: zero
-// An operand is K-major if the columns of its source are p, otherwise its rows are.
+// A source is a matrix of `rows` by `columns`, contiguous along its columns and zero outside. It has:
+//   Row row(int), Column column(int)   what locates a row or a column; loops keep the one that stays the same
+//   const T* at(Row, Column)           the element; null stands for a zero. If `aligned`, 16 bytes can be
+//                                      read from there
+//   const T* data; bool aligned
+// An operand is K-major if p runs along the columns of its source (Major::k), otherwise p runs along its rows
+// (Major::mn).
 //
-// A problem has types Type and Out, constants kAMajor and kBMajor, and
-//   int items, m, n; item(z)           one of `items` products: sources a, b; m, n; range [begin, end) of p,
-//   where
-//                                      begin is a multiple of kTileK; and either Out* row(int) of its y,
-//                                      `beta`, `bias` and `aligned`, or `finish` (epilogue.h)
+// A problem has a type Type, constants kAMajor and kBMajor, and:
+//   int items, m, n   the number of products, and the most rows and columns that one of them has
+//   item(z)           product z: the sources a, b; m, n; the range [begin, end) of p, where begin is a
+//                     multiple of kTileK; and either Y* row(int), the row of y, with `beta`, `bias` and
+//                     `aligned`, or `finish` (epilogue.h)
 #pragma once
 #include <algorithm>
 
@@ -19,6 +21,7 @@
 
 enum class Major { k, mn };
 
+// A source: a row-major matrix in memory.
 template <class T>
 struct StoredMatrix {
   using Type = T;
@@ -34,7 +37,8 @@ struct StoredMatrix {
 
 constexpr int kTile = 128, kTileK = 32, kTileThreads = 256;
 
-// Tiles of y in groups of eight rows of tiles, so that tiles that run together share what they read.
+// Returns the tile with the given index. The order goes by groups of eight rows of tiles, so that tiles that
+// run at the same time share what they read.
 struct TileAt {
   int row, column;  // of the first element
 };
@@ -45,7 +49,7 @@ __device__ inline TileAt tile_at(int tile, int tiles_m, int tiles_n) {
   return {(first + in_group % height) * kTile, in_group / height * kTile};
 }
 
-// v (count values) of row r from column c on becomes y = v + bias + beta y.
+// Writes y = v + bias + beta y for `count` values of row r from column c on.
 template <class Item>
 __device__ inline void write_plain_row(const Item& item, int r, int c, const float* v, int count) {
   auto* y = item.row(r) + c;
@@ -70,25 +74,25 @@ __device__ inline void write_plain_row(const Item& item, int r, int c, const flo
     for (int e = 0; e < count && c + e < item.n; ++e) y[e] = value(e, item.beta == 0 ? 0.0f : float(y[e]));
   }
 }
-// The same, or what the item's `finish` makes of it.
+// Writes `count` values by the item's `finish` if it has one, otherwise by write_plain_row.
 template <class Item>
 __device__ inline void write_row(const Item& item, int r, int c, const float* v, int count) {
   if constexpr (requires { item.finish; }) item.finish.row(r, c, v, count);
   else write_plain_row(item, r, c, v, count);
 }
 
-// ---- 16-bit types: tensor cores of sm_80
+// ---- 16-bit types: tensor cores of sm_80 ----
 
-// One operand's tiles in shared memory, 128 by 32 (K-major) or 32 by 128. Chunks of 16 bytes change places
-// within a row, so that the eight rows that ldmatrix reads at once lie in different banks.
+// Loads the tiles of one operand into shared memory: 128 by 32 (K-major) or 32 by 128. The 16-byte chunks of
+// a row are swizzled, so that the eight rows that ldmatrix reads at once lie in different banks.
 template <class Source, Major kMajor>
 class MmaTile {
  public:
   using T = typename Source::Type;
-  static constexpr int kChunks = kMajor == Major::k ? kTileK / 8 : kTile / 8;  // in a row
-  static constexpr int kStep = kTileThreads / kChunks;  // rows between a thread's two chunks
+  static constexpr int kChunks = kMajor == Major::k ? kTileK / 8 : kTile / 8;  // of 16 bytes, in a row
+  static constexpr int kStep = kTileThreads / kChunks;  // rows between the two chunks of a thread
 
-  // first: of the tile's rows or columns of y.
+  // `first` is the first row (for a) or column (for b) of y in the tile.
   __device__ MmaTile(const Source& source, int first) : source_(source), first_(first) {
     if constexpr (kMajor == Major::k) {
 #pragma unroll
@@ -97,10 +101,11 @@ class MmaTile {
       column_ = source.column(first + my_chunk() * 8);
     }
   }
+  // Returns the offset of a chunk in the tile.
   __device__ static int place(int r, int chunk) {
     return kMajor == Major::k ? r * kTileK + (chunk ^ (r / 2 % 4)) * 8 : r * kTile + (chunk ^ (r % 8)) * 8;
   }
-  // Starts to bring columns (rows) k to k + 31 of the source to `tile`.
+  // Starts the copy of columns (K-major) or rows k to k + 31 of the source to `tile`.
   __device__ void load(Shared<T> tile, int k) {
     if constexpr (kMajor == Major::k) column_ = source_.column(k + my_chunk() * 8);
 #pragma unroll
@@ -122,13 +127,13 @@ class MmaTile {
       }
     }
   }
-  // a (16, 16) of mma_m16n8k16: rows m to m + 15 of the tile, columns 16 kk on.
+  // Loads operand a (16, 16) of mma_m16n8k16: rows m to m + 15 of the tile, p from 16 kk on.
   __device__ static void fragment_a(uint32_t (&f)[4], Shared<T> tile, int m, int kk) {
     const int lane = lane_of_warp();
     if constexpr (kMajor == Major::k) ldmatrix_x4(f, tile + place(m + lane % 16, 2 * kk + lane / 16));
     else ldmatrix_x4_trans(f, tile + place(16 * kk + lane % 8 + lane / 16 * 8, m / 8 + lane / 8 % 2));
   }
-  // Two b (16, 8): columns n to n + 15 of y.
+  // Loads two operands b (16, 8) of mma_m16n8k16: columns n to n + 15 of y, p from 16 kk on.
   __device__ static void fragment_b(uint32_t (&f)[2][2], Shared<T> tile, int n, int kk) {
     const int lane = lane_of_warp();
     uint32_t r[4];
@@ -148,12 +153,12 @@ class MmaTile {
 };
 
 constexpr int kMmaStages = 4, kMmaStage = kTile * kTileK;
-constexpr int kStagedStride = kTile + 4;  // floats; the rows of y that a warp writes at once share few banks
+constexpr int kStagedStride = kTile + 4;  // in floats; the padding spreads the rows of a warp over the banks
 constexpr int kMmaShared = kTile * kStagedStride * 4;
 static_assert(kMmaShared >= 2 * kMmaStages * kMmaStage * 2);
 
-// Eight warps, 64 by 32 of the tile each; a ring of four stages filled three ahead by cp.async; y leaves
-// through shared memory in rows of 16 bytes a thread.
+// Each of the eight warps makes 64 by 32 of the tile. cp.async fills a ring of four stages, three ahead. y
+// goes through shared memory, so that a thread writes eight consecutive values.
 template <class Problem>
 __global__ void __launch_bounds__(kTileThreads)
     mma_tiles(const __grid_constant__ Problem problem, int tiles_m, int tiles_n) {
@@ -174,7 +179,7 @@ __global__ void __launch_bounds__(kTileThreads)
     return ring.slice((step % kMmaStages * 2 + 1) * kMmaStage, kMmaStage);
   };
   const int steps = int(ceil_div(item.end - item.begin, kTileK));
-  const auto load = [&](int step) {  // an empty group past the end keeps the count
+  const auto load = [&](int step) {  // past the end it commits an empty group, so that the count stays right
     if (step < steps) {
       tile_a.load(stage_a(step), item.begin + step * kTileK);
       tile_b.load(stage_b(step), item.begin + step * kTileK);
@@ -188,7 +193,7 @@ __global__ void __launch_bounds__(kTileThreads)
   for (int s = 0; s < kMmaStages - 1; ++s) load(s);
   for (int step = 0; step < steps; ++step) {
     cp_async_wait<kMmaStages - 2>();
-    __syncthreads();  // this step's tiles are there, and the last step's are no longer read
+    __syncthreads();  // this step's tiles have arrived, and no warp reads the last step's any more
     load(step + kMmaStages - 1);
 #pragma unroll
     for (int kk = 0; kk < kTileK / 16; ++kk) {
@@ -226,11 +231,12 @@ __global__ void __launch_bounds__(kTileThreads)
   }
 }
 
-// ---- f32: multiply-adds
+// ---- f32: multiply-adds ----
 
 constexpr int kFmaK = 16, kFmaStride = kTile + 4;
 
-// One operand's tile, stored (16, 128) whatever its source; the next one waits in registers.
+// Loads the tiles of one operand, (16, 128) in shared memory whatever its source: `fetch` brings the next
+// tile to registers, `put` stores it.
 template <class Source, Major kMajor>
 class FmaTile {
  public:
@@ -284,7 +290,7 @@ class FmaTile {
   Pack<float> next_[2];
 };
 
-// A thread keeps 8 by 8 of y: four rows and columns, and four more 64 further on.
+// A thread makes 8 by 8 of y: four rows and four columns, and again those 64 further on.
 template <class Problem>
 __global__ void __launch_bounds__(kTileThreads)
     fma_tiles(const __grid_constant__ Problem problem, int tiles_m, int tiles_n) {
@@ -329,9 +335,9 @@ __global__ void __launch_bounds__(kTileThreads)
   }
 }
 
-// ---- launching
+// ---- launching ----
 
-// All items of the problem, by tensor cores where the type has them.
+// Runs all items of the problem: on tensor cores for 16-bit types, by fused multiply-adds for f32.
 template <class Problem>
 void multiply_tiles(Cuda where, const char* name, const Problem& problem) {
   const int tiles_m = int(ceil_div(problem.m, kTile)), tiles_n = int(ceil_div(problem.n, kTile));
@@ -341,8 +347,8 @@ void multiply_tiles(Cuda where, const char* name, const Problem& problem) {
   else launch(where, name, mma_tiles<Problem>, grid, kTileThreads, kMmaShared, problem, tiles_m, tiles_n);
 }
 
-// Into how many parts the sum over k of one product is cut where y has too few tiles to fill a device. By
-// shape alone, so that the order of the sums is the same on every device.
+// Into how many parts the sum over k of one product is cut. It is cut if y has too few tiles to fill a
+// device. The number depends on the shape alone, so that every device adds in the same order.
 struct Splits {
   Splits(int64_t batch, int64_t m, int64_t n, int64_t k) {
     constexpr int64_t kEnough = 128, kShortest = 512;
@@ -352,9 +358,10 @@ struct Splits {
     depth = int(ceil_div(ceil_div(k, wanted), 64) * 64);
     count = k > 0 ? int(ceil_div(k, depth)) : 1;
   }
-  int count, depth;  // parts of `depth`, a multiple of 64, the last one shorter
+  int count, depth;  // the number of parts and their length, a multiple of 64; the last part may be shorter
 };
 
+// Calls finish(i, sum over the parts of element i).
 template <class F>
 __global__ void __launch_bounds__(256)
     sum_splits_kernel(F finish, const float* partial, int64_t size, int splits) {
@@ -364,15 +371,15 @@ __global__ void __launch_bounds__(256)
   for (int s = 0; s < splits; ++s) sum += partial[s * size + i];
   finish(i, sum);
 }
-// finish(i, sum) for `size` elements, whose sums product(parts) leaves in parts (splits, size).
+// Calls product(parts), which writes parts (splits, size), then finish(i, sum of the parts) for each element.
 template <class F, class P>
 void add_splits(Cuda where, int64_t size, int splits, F finish, P product) {
   float* parts = static_cast<float*>(workspace(where, size_t(splits * size) * sizeof(float)));
   product(parts);
   launch(where, "sum_splits", sum_splits_kernel<F>, ceil_div(size, 256), 256, 0, finish, parts, size, splits);
 }
-// y (size) = product + beta y: product(to, beta) writes straight into y where there is one split, otherwise
-// all parts (splits, size) into f32 workspace, which are then added in order.
+// y (size) = product + beta y. With one split, product(y, beta) writes straight into y. Otherwise
+// product(parts, 0) writes all parts (splits, size) to an f32 workspace, and these are added in order.
 template <class Y, class F>
 void in_splits(Cuda where, Y* y, int64_t size, int splits, float beta, F product) {
   if (splits == 1) return product(y, beta);

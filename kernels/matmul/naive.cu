@@ -1,6 +1,7 @@
-// y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j], or an epilogue of the sum, a thread an
-// element of y: what the other variants are compared with, for any size. Shapes as in matmul.h. 2 m n k FLOPs
-// an item; a and b come from the caches, one element at a time. Not measured on a GPU yet.
+// Matrix products, one thread for each element of y, for any size (shapes: matmul.h):
+//   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j], or an epilogue of the sum
+// The other variants are compared with this one. 2 m n k FLOPs an item; a and b come from the caches, one
+// element at a time. Not measured on a GPU yet.
 #include "kernels/matmul/epilogue.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// Every call into oneDNN (2.6 and 3.x).
+// All calls to oneDNN (2.6 and 3.x).
 #ifdef DAE_ONEDNN
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -10,15 +10,16 @@
 
 namespace {
 
-// oneDNN splits some sums by the number of threads it sees; with one thread the bits are always the same.
+// oneDNN splits some sums by the number of threads that it sees. With one thread the bits are always the
+// same.
 struct OneThread {
   OneThread() : threads(omp_get_max_threads()) { omp_set_num_threads(1); }
   ~OneThread() { omp_set_num_threads(threads); }
   int threads;
 };
 
-// Up to 3.11 its generated sgemm keeps the stack pointer in a heap buffer (oneDNN issue 4845), below which
-// the kernel would write a signal's frame: signals wait until it has returned.
+// Blocks signals during a call. Up to version 3.11 the generated sgemm keeps the stack pointer in a heap
+// buffer (oneDNN issue 4845), and the kernel would write a signal's frame below it.
 struct NoSignals {
   NoSignals() {
     sigset_t all;

@@ -1,6 +1,6 @@
 // The innermost part of every product on the CPU: a tile of y, kRows x kColumns, that stays in registers
-// while it adds up `depth` terms of packed b and of rows of a that are read where they lie. 16 accumulators
-// of AVX-512 reach 95 % of the peak of a core (12 x 2 and 6 x 4 vectors: 92 to 94 %).
+// while it adds up `depth` terms. b is packed; the rows of a are read where they lie. 16 accumulators of
+// AVX-512 reach 95 % of the peak of a core (12 x 2 and 6 x 4 vectors: 92 to 94 %).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -34,9 +34,10 @@ inline constexpr int kLanes = kVectorBytes / sizeof(T);
 template <class T>
 inline constexpr int kColumns = 2 * kLanes<T>;
 
-// Terms of a sum that are packed at a time: a panel of b then stays in the first-level cache. Rows that are
-// multiplied by one panel after another: more of them, a power of two apart in memory, would push each other
-// out of the second-level cache. Columns that are packed at a time: they and the rows fill half of that
+// kDepth: the terms of a sum that are packed at a time, so that a panel of b stays in the first-level cache.
+// kBlockRows: the rows that one panel multiplies one after another. More of them, a power of two apart in
+//   memory, would push each other out of the second-level cache.
+// kBlockColumns: the columns that are packed at a time. They and the rows fill half of the second-level
 // cache.
 inline constexpr int64_t kDepth = 256, kBlockRows = 32 * kRows, kBlockColumns = 512;
 
@@ -64,9 +65,10 @@ void store(T* p, Vector<T> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// y[i][j] = beta y[i][j] + sum over runs t and terms p: a[t * kRows + i][p * step] panel[t * depth + p][j],
-// for i < rows and j < columns, the panel's rows `pitch` apart. All kRows pointers of y and a must be valid,
-// past the last row too. beta = 0 never reads y.
+// Makes one tile of y, for i < rows and j < columns:
+//   y[i][j] = beta y[i][j] + sum over runs t, terms p of a[t * kRows + i][p * step] panel[t * depth + p][j]
+// The panel's rows are `pitch` apart. All kRows pointers of y and of each run of a must be valid, also those
+// past the last row. beta = 0 never reads y.
 template <int step, class T>
 void tile(T* const* y, int64_t rows, int64_t columns, const T* const* a, int64_t runs, int64_t depth,
           const T* panel, int64_t pitch, T beta) {
@@ -81,7 +83,7 @@ void tile(T* const* y, int64_t rows, int64_t columns, const T* const* a, int64_t
       const V b0 = load(panel), b1 = load(panel + kLanes<T>);
 #pragma GCC unroll 8
       for (int i = 0; i < kRows; ++i) {
-        const V ai = row[i][p * step] - V{};  // the one broadcast that costs no addition: x - 0 is x
+        const V ai = row[i][p * step] - V{};  // a broadcast that costs no addition, as x - 0 is x
         sum[i][0] = multiply_add_vector(ai, b0, sum[i][0]);
         sum[i][1] = multiply_add_vector(ai, b1, sum[i][1]);
       }
@@ -103,8 +105,8 @@ void tile(T* const* y, int64_t rows, int64_t columns, const T* const* a, int64_t
     for (int64_t j = 0; j < columns; ++j) y[i][j] = beta == 0 ? out[i][j] : beta * y[i][j] + out[i][j];
 }
 
-// Panels of b (depth, columns): each (depth, kColumns), `stride` elements after the one before, the last one
-// filled up with zeros.
+// Packs b (depth, columns) into panels (depth, kColumns), each `stride` elements after the one before. The
+// last panel is filled up with zeros.
 template <class T>
 void pack_columns(T* panels, int64_t stride, const T* b, int64_t ldb, int64_t depth, int64_t columns) {
   for (int64_t j = 0; j < columns; j += kColumns<T>, panels += stride)
@@ -123,13 +125,14 @@ V interleave(V a, V b, bool high, std::integer_sequence<int, lane...>) {
               : __builtin_shufflevector(a, b, (lane / 2 + lane % 2 * n)...);
 }
 
-// The same of b stored transposed: column j at b + j * ldb.
+// Packs b as pack_columns does, for b stored transposed: column j is at b + j * ldb.
 template <class T>
 void pack_columns_transposed(T* panels, int64_t stride, const T* b, int64_t ldb, int64_t depth,
                              int64_t columns) {
   constexpr int lanes = kLanes<T>;
   for (int64_t j = 0; j < columns; j += kColumns<T>, panels += stride, b += kColumns<T> * ldb) {
-    int64_t whole = 0;  // squares of vectors are transposed in registers by log2(lanes) perfect shuffles
+    // Full squares of vectors are transposed in registers, by log2(lanes) perfect shuffles.
+    int64_t whole = 0;
     if (columns - j >= kColumns<T>)
       for (; whole + lanes <= depth; whole += lanes)
         for (int half = 0; half < 2; ++half) {
@@ -152,8 +155,8 @@ void pack_columns_transposed(T* panels, int64_t stride, const T* b, int64_t ldb,
   }
 }
 
-// Rows of a that is stored transposed, (depth, lda): panels (depth, kRows) for step = kRows,
-// row_stride(depth) elements apart. Rows past the last are zero.
+// Packs rows of a, which is stored transposed, (depth, lda), into panels (depth, kRows) for step = kRows. The
+// panels are row_stride(depth) elements apart. Rows past the last are zero.
 template <class T>
 int64_t row_stride(int64_t depth) {  // not a power of two, so that the panels lie in different cache sets
   return depth * kRows + 2 * kLanes<T>;

@@ -1,9 +1,9 @@
 // The kernels behind matmul and linear on CUDA, by name, for kernels/defaults.h, tests and benchmarks. All
 // give the same result up to rounding.
-//   naive   a thread an element of y, any size; the oracle of the others
-//   mma     tensor cores of sm_80 for bf16 and f16, multiply-adds for f32; sizes of 32 bits
-//   wgmma   sm_90a, bf16 and f16; operands that TMA can read
-//   cublas  cuBLASLt, the yardstick; built with -DDAE_CUBLAS=ON
+//   naive    one thread for each element of y; any size; the oracle of the others
+//   mma      bf16 and f16 on tensor cores of sm_80, f32 by fused multiply-adds; sizes below 2^31
+//   wgmma    sm_90a, bf16 and f16; operands that TMA can read
+//   cublas   cuBLASLt, the yardstick; built with -DDAE_CUBLAS=ON
 #pragma once
 #include "kernels/matmul/matmul.h"
 
@@ -20,8 +20,8 @@ struct MatmulShape {
   bool transpose_a, transpose_b;
 };
 
-// Whether a variant can multiply a and b, and the product by it. linear_by: the same with an epilogue, for
-// the shape of x w^T: one item, b transposed.
+// matmul_takes returns whether a variant can multiply a and b; matmul_by multiplies by that variant.
+// linear_by does the same with an epilogue, for the shape of x w^T: batch 1, b transposed.
 template <class T>
 bool matmul_takes(MatmulVariant variant, Cuda, const T* a, const T* b, const MatmulShape& shape);
 template <class Y, class T>

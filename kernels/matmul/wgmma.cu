@@ -1,13 +1,13 @@
-// y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j] on Hopper, bf16 and f16 (wgmma.h),
-// plainly or through an epilogue. Shapes as in matmul.h. a and b are read n / 128 and m / 128 times, mostly
-// from the second-level cache, 2 bytes an element; 64 FLOPs a byte. Long sums over few tiles are cut into
-// parts as in mma.cu. TMA asks for operands on 16-byte boundaries with rows of a multiple of 16 bytes. Not
-// measured on a GPU yet.
+// Matrix products on Hopper (wgmma.h), bf16 and f16 (shapes: matmul.h):
+//   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j], or an epilogue of the sum
+// a is read n / 128 times and b m / 128 times, mostly from the second-level cache, 2 bytes an element; 64
+// FLOPs a byte. Long sums over few tiles are cut into parts as in mma.cu. TMA needs operands on 16-byte
+// boundaries, with rows that are a multiple of 16 bytes. Not measured on a GPU yet.
 #include "kernels/matmul/wgmma.h"
 
 namespace {
 
-// Where sums go: into y (items or parts, m, n), plainly ...
+// The destination of the sums: y (items or parts, m, n) itself, or ...
 template <class Y>
 struct Plain {
   Y* y;
@@ -18,7 +18,7 @@ struct Plain {
   __device__ Plain of(int64_t z, int m) const { return {y + z * m * n, n, beta, aligned, bias}; }
   __device__ Y* row(int r) const { return y + int64_t(r) * n; }
 };
-// ... or through an epilogue.
+// ... y through an epilogue.
 template <class T>
 struct Finished {
   Finish<T> finish;
@@ -29,7 +29,7 @@ template <class Out, class T, Major kA, Major kB>
 struct Product {
   using Type = T;
   static constexpr Major kAMajor = kA, kBMajor = kB;
-  struct Part {  // one tile of one item's or part's y
+  struct Part {  // one tile of y of one item or part
     TileAt at;
     int z, q, begin, steps;
   };

@@ -1,17 +1,19 @@
-// Products on Hopper, bf16 and f16: y (m, n) = sum_p a(i, p) b(p, j) by tiles of 128 by 128. Beside the
-// portable way (mma.h) it keeps the tensor cores fed without threads that copy: TMA brings 64 of p at a time
-// to a ring of four stages; warpgroup 0 only asks for them, warpgroups 1 and 2 multiply 64 rows each from
-// shared memory by wgmma, one group of instructions always in flight. Blocks stay and take every gridDim-th
-// tile, so that the next tile's loads run under this one's epilogue. Matmul and all three convolutions are
-// this product with different boxes.
+// Matrix products on Hopper, bf16 and f16: y (m, n) = sum_p a(i, p) b(p, j) by tiles of 128 by 128. The
+// kernel is persistent and warp-specialised, so that, unlike in mma.h, no thread that multiplies also copies:
+//   warpgroup 0          one thread asks TMA for 64 of p at a time, into a ring of four stages
+//   warpgroups 1 and 2   multiply 64 rows each from shared memory by wgmma; one group of instructions is
+//                        always in flight
+// A block takes every gridDim-th tile, so that the next tile's loads run during this tile's epilogue. Matmul
+// and all three convolutions are this product with different boxes.
 //
-// A problem has a Type, constants kAMajor and kBMajor (mma.h), and
-//   units()        tiles of y, over all products
-//   part(unit)     one of them, with `steps` of 64 of p
-//   load(a, b, full, part, step)    asks for both tiles, kWgmmaStage elements each, counted at mbarrier
-//   `full`:
-//                  (128, 64) if K-major, otherwise two of (64 of p, 64), one after the other
-//   write(part, r, c, v)            takes y of the tile's row r, eight columns from c on, where there are any
+// A problem has a Type, constants kAMajor and kBMajor (mma.h), and:
+//   units()                        the number of tiles of y, over all products
+//   part(unit)                     one of these tiles, with `steps` of 64 of p
+//   load(a, b, full, part, step)   asks for both tiles of a step, kWgmmaStage elements each, and counts them
+//                                  at mbarrier `full`. A tile is (128, 64) if K-major, otherwise two of
+//                                  (64 of p, 64), one after the other
+//   write(part, r, c, v)           takes y of the tile's row r, eight columns from c on; it leaves out
+//                                  elements past the end
 #pragma once
 #include "kernels/matmul/mma.h"
 
@@ -20,7 +22,7 @@ constexpr int kWgmmaStagedRows = 64 * kStagedStride;  // of a consumer's y, in f
 constexpr size_t kWgmmaShared =
     2 * kWgmmaStages * kWgmmaStage * 2 + 2 * kWgmmaStagedRows * 4 + 2 * kWgmmaStages * sizeof(Mbarrier);
 
-// Rows (columns) from `first` on of a tile, 16 of p from p on.
+// Returns the wgmma operand of rows (or columns) from `first` on of a tile, 16 of p from p on.
 template <Major kMajor, class T>
 __device__ inline auto wgmma_operand(Shared<T> tile, int first, int p) {
   if constexpr (kMajor == Major::k) return operand_k_major(tile + first * kWgmmaDepth, p);
@@ -45,7 +47,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1) wgmma_tiles(const __grid_con
   if (group == 0) {
     setmaxnreg_decrease<40>();
     if (warp_of_block() != 0 || !elect_one()) return;
-    int i = 0;  // steps over all tiles
+    int i = 0;  // counts the steps of all tiles
     for (int unit = int(blockIdx.x); unit < units; unit += int(gridDim.x)) {
       const auto part = problem.part(unit);
       for (int step = 0; step < part.steps; ++step, ++i) {
@@ -82,7 +84,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1) wgmma_tiles(const __grid_con
     wgmma_wait<0>(d);
     if (part.steps > 0 && releases) mbarrier_arrive(empty + (i - 1) % kStages);
 
-    barrier_sync(group, 128);  // the last tile's rows have been read
+    barrier_sync(group, 128);  // every thread has read the last tile's rows
     const int row = threadIdx.x % 128 / 32 * 16 + lane / 4;
 #pragma unroll
     for (int j = 0; j < kTile / 2; ++j)

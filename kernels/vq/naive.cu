@@ -1,5 +1,5 @@
-// The nearest code as the definition reads; the oracle. A warp a row; channels (codes + 1) elements read and
-// 2 codes channels FLOP in f64 a row. Not measured on a GPU.
+// The nearest code (vq.h) as its definition reads; the oracle of the other variant. A warp takes one row. A
+// row reads channels (codes + 1) elements and costs 2 codes channels FLOP in f64. Not measured on a GPU.
 #include "kernels/device.h"
 #include "kernels/vq/nearest.h"
 #include "kernels/vq/variants.h"

@@ -1,15 +1,16 @@
-// The nearest code by a product on tensor cores whose result never leaves the registers.
+// The nearest code (vq.h) by a product on tensor cores, whose result stays in registers.
 //
-// Each factor is written as the sum of two bf16 numbers, x = high + low + r with |r| <= 2^-18 |x|, so
-// z e = high high + high low + low high is exact to about 2^-16 |z| |e| (z in bf16 has no low part, and needs
-// two products). A block takes 128 rows and goes through the codes by 128; both come in slices of 32 channels
-// through two buffers of shared memory. Its epilogue adds |e|^2 and keeps, for each row, the two best codes
-// and the third best score. Where the second is within the rounding error of the first, the two are measured
-// in f64; where the third is too, all codes are.
-//   bytes: z once from memory (again from L2 for every 128 codes), the codebook from L2; 8 written a row. In
-//   f32
-//          and f16, z is split beforehand: s + 4 bytes more an element (s = sizeof(T)), then 4 read for s.
-//   FLOP:  2 rows codes channels, times 2 (bf16) or 3 on the tensor cores.
+// Each factor is written as the sum of two bf16 numbers, x = high + low + r with |r| <= 2^-18 |x|. Then
+//   z e = high high + high low + low high
+// is exact to about 2^-16 |z| |e|. (z in bf16 has no low part and needs two products.) A block takes 128 rows
+// and goes through the codes 128 at a time. Both come in slices of 32 channels through two buffers of shared
+// memory. The epilogue adds |e|^2 and keeps, for each row, the two best codes and the third best score. If
+// the second score is within the rounding error of the first, both distances are computed in f64; if the
+// third is too, all distances of the row are.
+//   bytes: z once from memory (and from L2 for every 128 codes), the codebook from L2; 8 written a row.
+//          In f32 and f16, z is split first: this reads s bytes and writes 4 an element, s = sizeof(T), and
+//          then 4 are read instead of s.
+//   FLOP:  2 rows codes channels, times 2 (bf16) or 3 on the tensor cores
 // Not measured on a GPU.
 #include "kernels/device.h"
 #include "kernels/vq/nearest.h"
@@ -18,17 +19,17 @@
 namespace {
 
 constexpr int kRows = 128, kCodes = 128, kSlice = 32, kStride = kSlice + 8;
-constexpr int kTile = kRows * kStride;  // of a slice in shared memory, rows 16 bytes longer than need be
-constexpr int kThreads = 256;           // warps: 4 times 32 rows, 2 times 64 codes
+constexpr int kTile = kRows * kStride;  // of a slice in shared memory, with rows padded by 16 bytes
+constexpr int kThreads = 256;           // 4 x 2 warps, each 32 rows by 64 codes
 
-// A matrix (rows, channels) in two halves, channels a multiple of 8; without low if that is zero.
+// A matrix (rows, channels) in two halves. channels is a multiple of 8; low is unused if it is zero.
 struct Halves {
   const bf16 *high, *low;
   int rows, channels;
 };
 
-// high + low = x (rows, channels), zeros up to `padded` channels, and the norm of each row; a warp a row.
-// high and low may be null.
+// Splits x (rows, channels) into high + low, filled up with zeros to `padded` channels, and writes the norm
+// of each row. A warp takes one row. high and low may be null.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     split(bf16* high, bf16* low, float* norm, const T* x, int rows, int channels, int padded) {
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   if (lane_of_warp() == 0) norm[row] = sqrtf(sum);
 }
 
-// The best codes of a row so far; scores are |e|^2 - 2 z e.
+// The best codes of a row so far, by the score |e|^2 - 2 z e: first, second and third are the lowest scores.
 struct Best {
   float first = INFINITY, second = INFINITY, third = INFINITY;
   int code = 0, other = 0;
@@ -73,7 +74,8 @@ __device__ inline Best from_lane(const Best& b, int distance) {
   return r;
 }
 
-// tile (128, 32) = rows from `row`, channels from `channel` of x, zeros outside; asynchronously.
+// Starts the asynchronous copy tile (128, 32) = rows from `row` and channels from `channel` of x; zeros
+// outside.
 __device__ inline void load_slice(Shared<bf16> tile, const bf16* x, const Halves& of, int row, int channel) {
 #pragma unroll
   for (int e = int(threadIdx.x); e < kRows * kSlice / 8; e += kThreads) {
@@ -84,9 +86,10 @@ __device__ inline void load_slice(Shared<bf16> tile, const bf16* x, const Halves
   }
 }
 
-// How far apart two scores may be whose codes could be in the other order: twice the error of each. A score
-// is off by 2 |z| |e| (3 2^-18 for the halves, 2^-19 for each sum of 16 products that the tensor cores may
-// cut off) and a few roundings; the norms by less than a thousandth.
+// Returns the margin of the scores: if two scores differ by more, their order is right. It is twice the error
+// of one score: 2 |z| |e| times the error of the product (3 2^-18 for the halves, 2^-19 for each sum of 16
+// products that the tensor cores may truncate), and a few roundings. The norms are off by less than a
+// thousandth.
 __device__ inline float margin(float z, float e, int channels) {
   const float product = 3 * 0x1p-18f + float(3 * (channels / 16 + 1)) * 0x1p-19f;
   return 2 * (2 * z * e * product + (e * e + 2 * z * e) * 0x1p-20f + (z + e) * (z + e) * 0x1p-40f) * 1.01f;
@@ -98,7 +101,7 @@ __global__ void __launch_bounds__(kThreads)
             const float* e_exact, int64_t channels) {
   DynamicShared memory;
   const Shared<bf16> tiles =
-      memory.take<bf16>(2 * (Low ? 4 : 3) * kTile);  // (buffer, e high, e low, z high, z low)
+      memory.take<bf16>(2 * (Low ? 4 : 3) * kTile);  // two buffers of e high, e low, z high, z low
   SHARED(float, longest, 1);
   const int lane = lane_of_warp(), warp = warp_of_block(), begin = int(blockIdx.x) * kRows;
   const int my_row = warp / 2 * 32, my_code = warp % 2 * 64;
@@ -120,7 +123,7 @@ __global__ void __launch_bounds__(kThreads)
 
   const int a_at = (my_row + lane % 16) * kStride + lane / 16 * 8;
   const int b_at = (my_code + lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8;
-  Best best[4];  // rows my_row + lane / 4 + 8 i
+  Best best[4];  // of the rows my_row + lane / 4 + 8 i
   float acc[2][8][4] = {};
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
@@ -170,7 +173,7 @@ __global__ void __launch_bounds__(kThreads)
       }
   }
 
-  // The four lanes of a row, then the two warps of it.
+  // Merges the four lanes of a row, then its two warps.
   DynamicShared again;
   const Shared<Best> of_row = again.take<Best>(2 * kRows);
 #pragma unroll
@@ -185,7 +188,7 @@ __global__ void __launch_bounds__(kThreads)
     b.add(of_row[kRows + r]);
     const float limit = b.first + margin(z_norm[begin + r], longest[0], z.channels);
     int found = b.code;
-    if (!(b.second > limit)) {  // NaN: measure too
+    if (!(b.second > limit)) {  // also true for NaN, which is measured too
       const bool all = !(b.third > limit);
       Nearest nearest;
       for (int i = lane; i < (all ? e.rows : 2); i += 32)

@@ -1,7 +1,7 @@
 // The kernels behind nearest_code on CUDA, by name, for kernels/defaults.h, tests and benchmarks. Both give
 // the same indices and take every shape.
-//   naive   a warp a row, all distances in f64; the oracle of the other
-//   tensor  z e^T on tensor cores with each factor in two halves of bf16
+//   naive    one warp for each row, all distances in f64; the oracle of the other
+//   tensor   z e^T on tensor cores, with each factor split into two halves of bf16
 #pragma once
 #include "kernels/vq/vq.h"
 
@@ -13,6 +13,7 @@ struct NearestShape {
   int64_t rows, codes, channels;
 };
 
+// Runs nearest_code by the given variant.
 template <class T>
 void nearest_code_by(NearestVariant variant, Cuda where, int64_t* index, const T* z, const float* codebook,
                      const NearestShape& shape);

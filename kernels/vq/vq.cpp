@@ -11,7 +11,7 @@
 
 namespace {
 
-// A block of scores stays in the second-level cache.
+// A block of scores, kRows by kCodes, stays in the second-level cache.
 constexpr int64_t kRows = 128, kCodes = 256;
 
 template <class T>
@@ -19,9 +19,9 @@ double square_norm(const T* x, int64_t n) {
   return lane_sum(0, n, [=](int64_t i) { return double(x[i]) * double(x[i]); });
 }
 
-// How far apart two computed scores 2 z e - |e|^2 may be whose codes' distances in f64 are in the other
-// order. A sum of n products is off by at most n units of the sum of their magnitudes, which is |z| |e| at
-// most; a few more units are for the roundings around it.
+// Returns the margin of the scores 2 z e - |e|^2: if two computed scores differ by more, their order agrees
+// with that of the distances in f64. The rounding error of a sum of n products is at most n units of the sum
+// of their magnitudes, which is at most |z| |e|; a few more units cover the roundings around it.
 template <class T>
 T margin(double z, double e, int64_t n) {
   const double unit = 0.5 * double(std::numeric_limits<T>::epsilon());
@@ -38,7 +38,7 @@ double distance(const T* z, const T* e, int64_t channels) {
   return d;
 }
 
-// The codes that may be nearest to one row.
+// Collects the codes that may be nearest to one row.
 template <class T>
 struct Nearest {
   struct Code {
@@ -46,7 +46,7 @@ struct Nearest {
     T score;
   };
   T best, margin;
-  std::vector<Code> near;  // no further than `margin` below the best score so far
+  std::vector<Code> near;  // the codes with a score of at least best - margin
 
   void start(T m) { best = -std::numeric_limits<T>::infinity(), margin = m, near.clear(); }
   void add(const T* score, int64_t first, int64_t n) {
@@ -93,7 +93,7 @@ void nearest_code(Cpu, int64_t* index, const T* z, const Wide<T>* codebook, int6
     }
     for (int64_t r = begin; r < end; ++r) {
       const auto& near = nearest[r - begin].near;
-      index[r] = near.empty() ? 0 : near[0].code;  // none: NaN
+      index[r] = near.empty() ? 0 : near[0].code;  // empty if all scores are NaN
       if (near.size() < 2) continue;
       double best = std::numeric_limits<double>::infinity();
       for (const auto& [code, unused] : near)

@@ -1,11 +1,12 @@
-// The calls of vq.h on CUDA: by a variant of choice, and by that which kernels/defaults.h lists first.
+// The CUDA functions of vq.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// caller.
 #include "kernels/defaults.h"
 #include "kernels/gpu.h"
 #include "kernels/vq/vq.h"
 
 namespace {
 
-// Sums of integers have no order, so these may be atomic.
+// Counts the codes. Sums of integers are exact in any order, so they may be atomic.
 __global__ void __launch_bounds__(256) usage(unsigned long long* count, const int64_t* index, int64_t n,
                                              int64_t codes, WrongIndex* wrong, const char* op) {
   const int64_t i = int64_t(blockIdx.x) * 256 + threadIdx.x;

@@ -4,8 +4,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string content(reinterpret_cast<const char*>(data), size);
-  // Large pictures are slow under sanitizers and reach no other code: PNG's width and height stand at
-  // byte 16.
+  // Skips large PNGs: they are slow under sanitizers and reach no other code. Width and height stand at byte
+  // 16.
   if (size > 24 && content[0] == '\x89' && (data[16] | data[17] | data[20] | data[21])) return 0;
   read_image(content);
   return 0;
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 
-// PNG chunks end in a CRC; it is made right again, or no change would get past it.
+// A PNG chunk ends in a CRC. The mutator corrects it; otherwise the check would refuse every mutation.
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned) {
   size = LLVMFuzzerMutate(data, size, most);
   if (size < 8 || std::memcmp(data, "\x89PNG", 4) != 0) return size;

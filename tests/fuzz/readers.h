@@ -1,5 +1,5 @@
-// What the fuzzers and the test of their corpus do with bytes from anywhere: read them as a file, and touch
-// all that came out. A refusal is an Error with Fault::data; anything else is a bug.
+// Used by the fuzzers and the test of their corpus: reads any bytes as a file and touches everything that the
+// reader returns. A file may be refused with Fault::data; any other error is a bug.
 #pragma once
 #include <cstdlib>
 
@@ -17,7 +17,7 @@ void refused_or_read(F&& read) {
   }
 }
 
-// Every byte that an entry claims must be there.
+// Reads every byte of every entry.
 inline void touch(const std::vector<TensorEntry>& entries) {
   uint32_t crc = 0;
   for (const TensorEntry& e : entries) {

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Fuzzes the readers of files, one after another, from the corpus beside it: tests/fuzz/run.sh [SECONDS each, 60] [TARGET].
-# Needs clang (Debian: apt-get install clang). A crash leaves its input in build-fuzz/ and ends the run with an error;
-# what was found new stays in build-fuzz/corpus. `make test` runs the corpus through the readers without clang.
+# Fuzzes the readers of files, one after another, from the corpus in this folder:
+#   tests/fuzz/run.sh [SECONDS for each reader, 60] [TARGET]
+# Needs clang (Debian: apt-get install clang). A crash leaves its input in build-fuzz/ and ends the run with
+# an error. New inputs of interest stay in build-fuzz/corpus. `make test` runs the corpus through the readers
+# without clang.
 set -eu
 cd "$(dirname "$0")/../.."
 mkdir -p build-fuzz

@@ -1,10 +1,10 @@
-"""Records what public implementations of the metrics give, for test_eval.cpp. Development only.
+"""Records the results of public implementations of the metrics, for test_eval.cpp. For development only.
 
     pip install torch torchvision scipy scikit-image safetensors pytorch-fid torch-fidelity lpips
     python tests/golden/make_eval_golden.py
 
-Weights, images and features are computed by both sides, from `pattern` of make_golden.py; nothing is downloaded.
-Convolutions get 2.5 times its formula, which keeps activations of one size through 48 layers.
+Weights, images and features are computed by both sides, from `pattern` of make_golden.py; nothing is
+downloaded. Convolutions get 2.5 times its formula, which keeps activations of one size through 48 layers.
 """
 import os
 import re
@@ -50,7 +50,7 @@ def network_formula(name, shape):
     return w * 2.5 if len(shape) == 4 else w
 
 
-# ---- resizing, to 13 x 13
+# ---- resizing, to 13 x 13 ----------------------------------------------------------------------------------
 for name, h, w in (("small", 7, 11), ("large", 29, 17)):
     x = nchw(image(name, h, w))
     out[f"prepare.pytorch-fid.{name}"] = (
@@ -58,12 +58,12 @@ for name, h, w in (("small", 7, 11), ("large", 29, 17)):
     out[f"prepare.torch-fidelity.{name}"] = (
         interpolate_bilinear_2d_like_tensorflow1x(x.float(), size=(13, 13), align_corners=False) - 128) / 128
 
-# ---- Inception
+# ---- Inception ---------------------------------------------------------------------------------------------
 
 with tempfile.NamedTemporaryFile(suffix=".pth") as file:
     state = {}
     real_load = torch.nn.Module.load_state_dict
-    torch.nn.Module.load_state_dict = lambda self, *a, **k: None  # to learn names and shapes
+    torch.nn.Module.load_state_dict = lambda self, *a, **k: None  # only names and shapes are needed
     torch.save({}, file.name)
     shapes = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=file.name).state_dict()
     torch.nn.Module.load_state_dict = real_load
@@ -88,7 +88,7 @@ with torch.no_grad():
     for width, value in zip((64, 192, 768, 2048), fid_net(x.float() / 255)):
         out[f"inception.pytorch-fid.{width}"] = value.mean((2, 3))
 
-# ---- LPIPS, with the gradient of the first image
+# ---- LPIPS, with the gradient with respect to the first image ----------------------------------------------
 for net in ("vgg", "alex", "squeeze"):
     model = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
     for name, t in model.state_dict().items():
@@ -104,7 +104,7 @@ for net in ("vgg", "alex", "squeeze"):
     out[f"lpips.{net}"] = value.detach().flatten()
     out[f"lpips.{net}.gradient"] = a.grad
 
-# With the published weights, if they are at hand; on TorchMetrics' example they give its 0.1008.
+# Uses the published weights too, if they are present. On TorchMetrics' example they give its 0.1008.
 published = os.path.join(HERE, "../../../shared/data/lpips/lpips-squeeze-v0.1.safetensors")
 if os.path.exists(published):
     model = lpips.LPIPS(net="squeeze", pretrained=False, pnet_rand=True, verbose=False).eval()
@@ -118,14 +118,14 @@ if os.path.exists(published):
         a, b = (nchw(image(n, 100, 100)).float() / 127.5 - 1 for n in ("first", "second"))
         out["lpips.published"] = model(a, b).flatten()
 
-# ---- pairs
+# ---- pairs -------------------------------------------------------------------------------------------------
 a, b = image("first", 45, 39), image("second", 45, 39)
 b = (a.astype(int) + b // 8 - 16).clip(0, 255).astype(np.uint8)
 out["ssim"] = number(structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
                                            channel_axis=2, data_range=255))
 out["psnr"] = number(peak_signal_noise_ratio(a, b, data_range=255))
 
-# ---- scores of features
+# ---- scores of features ------------------------------------------------------------------------------------
 a, b, few = rows("samples", 50, 16), rows("reference", 45, 16, 1.1), rows("few", 9, 16)
 
 

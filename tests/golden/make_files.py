@@ -1,8 +1,9 @@
-"""Small files as NumPy and PyTorch write them, for the tests of the readers. Development only.
+"""Writes small files with NumPy and PyTorch, for the tests of the readers. For development only.
 
     python tests/golden/make_files.py        (torch, numpy)
 
-Every array and tensor holds 0, 1, 2, ... in its logical order (booleans: odd), so that the tests know the values.
+Every array and tensor holds 0, 1, 2, ... in its logical order (booleans: whether odd), so the tests know the
+values.
 """
 import collections
 import os
@@ -34,7 +35,7 @@ def record_numpy():
 
 
 def state():
-    """A state_dict with its attributes, as a module gives it, and tensors of every kind."""
+    """Returns a state_dict with the attributes that a module's has, and tensors of every kind."""
     t = lambda *shape, dtype=torch.float32: torch.from_numpy(count(*shape, dtype="f8")).to(dtype)
     out = collections.OrderedDict()
     for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,

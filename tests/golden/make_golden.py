@@ -1,11 +1,12 @@
-"""Records from PyTorch what the C++ tests compare with. Development only: nothing needs it to build or test.
+"""Records the results of PyTorch that the C++ tests compare with. For development only: the build and the
+tests do not need it.
 
     python tests/golden/make_golden.py        (torch, numpy, safetensors; the version is in each file's metadata)
 
-Tensors are in PyTorch's layout and under PyTorch's names. Weights are too many to store (the discriminator has no
-small version), so both sides compute them: `formula` here, `formula_values` in tests/golden.h.
-Every array of a parameter's size is stored as three numbers, `summary`: Frobenius norm, signed sum, and the dot
-product with the formula's pattern, which sees a transposition that the other two miss.
+Tensors have PyTorch's layout and names. The weights are too many to store (the discriminator has no small
+version), so both sides compute them: `formula` here, `formula_values` in tests/golden.h. An array of a
+parameter's size is stored as three numbers, `summary`: Frobenius norm, signed sum, and the dot product with
+the formula's pattern, which detects a transposition that the other two miss.
 """
 import math
 import os
@@ -21,7 +22,8 @@ BATCH, Z, WIDTH, STEPS = 4, 8, 1 / 16, 10
 
 
 def pattern(name, count):
-    """Element i in [-1, 1): murmur3's finalizer of FNV-1a(name) + i * 0x9E3779B9, its upper 24 bits. Exact."""
+    """Returns numbers in [-1, 1), exactly: element i is the upper 24 bits of murmur3's finalizer of
+    FNV-1a(name) + i * 0x9E3779B9."""
     seed = 2166136261
     for byte in name.encode():
         seed = (seed ^ byte) * 16777619 % 2**32
@@ -33,8 +35,9 @@ def pattern(name, count):
 
 
 def formula(name, shape):
-    """Rank 2 and 4: pattern / sqrt(size / shape[0]), PyTorch's default bound. Vectors: 0.2 * pattern, plus 1 for a
-    norm's gain and its running variance. Computed in f64, rounded to f32."""
+    """Returns a parameter's values, computed in f64 and rounded to f32. Rank 2 and 4: pattern / sqrt(size /
+    shape[0]), PyTorch's default bound. Vectors: 0.2 * pattern, plus 1 for a norm's gain and its running
+    variance."""
     u = pattern(name, math.prod(shape))
     if len(shape) > 1:
         u = u / math.sqrt(math.prod(shape) / shape[0])
@@ -59,7 +62,7 @@ def save(file, tensors):
     save_file(tensors, os.path.join(HERE, file), {"torch": torch.__version__})
 
 
-# ---- single layers -------------------------------------------------------------------------------------------------
+# ---- single layers -----------------------------------------------------------------------------------------
 
 
 def record_ops():
@@ -70,7 +73,8 @@ def record_ops():
         return torch.rand(shape, generator=rng, dtype=torch.float64) * (high - low) + low
 
     def record(case, f, **inputs):
-        """y = f of the inputs in order; dy at random; the gradients of every floating-point input, dx for x and so on."""
+        """Records y = f(inputs in order), a random dy, and the gradient of every floating-point input: dx for
+        x and so on."""
         leaves = {k: v.requires_grad_() for k, v in inputs.items() if v.is_floating_point()}
         y = f(*inputs.values())
         dy = uniform(*y.shape)
@@ -126,7 +130,7 @@ def record_ops():
     save("ops.safetensors", out)
 
 
-# ---- models --------------------------------------------------------------------------------------------------------
+# ---- models ------------------------------------------------------------------------------------------------
 
 
 def scaled(channels, width=WIDTH):
@@ -148,7 +152,8 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Has a width of its own. Returns the logit and the feature layer: the output of main.5, before its activation."""
+    """The discriminator, with a width of its own. Returns the logit and the feature layer: the output of
+    main.5 before its activation."""
 
     def __init__(self, width=1):
         super().__init__()
@@ -192,7 +197,7 @@ def kl_normal(mu, logvar):
 
 
 class Model:
-    """Named networks, an Adam for each, and a tap on the gradients of the first step."""
+    """Named networks with an Adam for each. Keeps the gradients of the first step."""
 
     def __init__(self, dtype, lr=2e-4, betas=(0.5, 0.9), **networks):
         self.networks = {name: net.to(dtype) for name, net in networks.items()}
@@ -205,7 +210,7 @@ class Model:
         return self.networks[name]
 
     def update(self, name, loss, keep=False):
-        """Gradients of the network `name` alone; applied by apply()."""
+        """Computes the gradients of the network `name` alone; apply() applies them."""
         params = dict(self.networks[name].named_parameters())
         for p, (path, g) in zip(params.values(), zip(params, torch.autograd.grad(loss, list(params.values()),
                                                                                  retain_graph=keep))):
@@ -238,7 +243,8 @@ class Dcgan(Model):
 
 
 class Vaegan(Model):
-    """Stage 1, and the joint model. The weights of the losses differ from each other so that a swap shows."""
+    """Stage 1, and the joint model. The weights of the losses differ from each other, so that a swap is
+    detected."""
     noise_rows = 2 * BATCH
     recipe = {"loss.kl": 0.01, "loss.feature": 1.5, "loss.feature_generator": 0.5, "loss.adversarial": 0.75}
     stage = 1
@@ -263,7 +269,7 @@ class Vaegan(Model):
         costs = bce(real, 1.0), 0.5 * (bce(rec, 0.0) + bce(prior, 0.0))
         loss_d = sum(costs)
         rest = []
-        if w["balance"]:  # Larsen's rule, as in the authors' code
+        if w["balance"]:  # the rule of Larsen et al., as in the authors' code
             rest += ["discriminator"] if min(costs) < 0.68 - w["balance"] else []
             rest += ["generator"] if max(costs) > 0.68 + w["balance"] else []
             rest = [] if len(rest) == 2 else rest
@@ -290,20 +296,22 @@ class Vaegan(Model):
 
 
 class VaeganKeys(Vaegan):
-    """What the paper's recipe leaves at its default: a narrow discriminator, a pixel term, one pass of the generator
-    over both kinds of latents, and the balance rule, at a margin at which each side rests in some of the steps."""
+    """VAEGAN with the settings that the paper's recipe leaves at their defaults: a narrow discriminator, a
+    pixel term, one pass of the generator over both kinds of latents, and the balance rule, with a margin at
+    which each side pauses in some of the steps."""
     recipe = Vaegan.recipe | {"model.discriminator_width": 0.125, "model.generator_passes": 1,
                               "loss.reconstruction": 0.8, "loss.balance": 0.02}
 
 
 class VaeganStageTwo(Vaegan):
-    """Encoder frozen and in eval mode, posterior mean, no KL; a step draws z_p only."""
+    """Stage 2: the encoder is frozen and in eval mode, z is the posterior mean, there is no KL; a step draws
+    z_p only."""
     noise_rows = BATCH
     stage = 2
 
 
 class Vae(Model):
-    """Encoder and generator alone, from pixels."""
+    """Encoder and generator alone, with a loss on pixels."""
     noise_rows = BATCH
     recipe = {"loss.reconstruction": 1.3, "loss.kl": 0.02}
 
@@ -341,9 +349,14 @@ class Toy(Model):
 
 
 def record_model(file, kind, images):
-    """`images` are walked round and round, BATCH a step; `noise` row by row in the order of the draws.
-    losses.NAME: ten of f64; first.NAME: the first of f32; grad.PARAM: of the first step; final.PARAM and final.BUFFER:
-    after the last. recipe.KEY: what differs from the shipped recipe."""
+    """Records ten steps. A step takes the next BATCH of `images`, again from the first after the last, and
+    the next rows of `noise` in the order of the draws. Writes:
+        losses.NAME                  the ten losses in f64
+        first.NAME                   the first loss in f32
+        grad.PARAM                   the gradients of the first step
+        final.PARAM, final.BUFFER    the values after the last step
+        recipe.KEY                   what differs from the shipped recipe
+    """
     noise = torch.randn(STEPS * kind.noise_rows, Z, generator=torch.Generator().manual_seed(3))
     out = {"images": images, "noise": noise}
     for dtype, steps in ((torch.float32, 1), (torch.float64, STEPS)):
@@ -358,7 +371,7 @@ def record_model(file, kind, images):
             out[("losses." if steps > 1 else "first.") + name] = torch.tensor(values, dtype=torch.float64)
     assert not model.rested or set(model.rested) == {"", "discriminator", "generator"}, model.rested
     for name, g in model.grads.items():
-        if not model.rested or name.split(".")[0] != model.rested[0]:  # who rests has no moments to show them by
+        if not model.rested or name.split(".")[0] != model.rested[0]:  # a network that pauses has no moments
             out["grad." + name] = summary(name, g)
     for network, module in model.networks.items():
         for path, t in module.state_dict().items():
@@ -371,7 +384,7 @@ def record_model(file, kind, images):
 
 
 def forward(networks, x, z):
-    """What `dae forward` writes, in eval mode."""
+    """Returns what `dae forward` writes, in eval mode."""
     out = {}
     with torch.no_grad():
         for name in ("generator", "decoder"):
@@ -388,8 +401,8 @@ def forward(networks, x, z):
 
 
 def record_forward(pictures):
-    """forward-NAME.safetensors: x and z under in., the outputs under out.; weights by formula. toy.pth, toy-legacy.pth and
-    toy.ckpt: the toy model's weights, as a state_dict and nested."""
+    """Writes forward-NAME.safetensors: x and z under in., the outputs under out., with weights by formula.
+    Writes the toy model's weights to toy.pth, toy-legacy.pth and toy.ckpt, as a state_dict and nested."""
     x, z = pictures[:2], torch.randn(3, Z, generator=torch.Generator().manual_seed(5))
     vectors = torch.randn(2, 10, generator=torch.Generator().manual_seed(6))
     for name, kind, inputs in (("dcgan", Dcgan, x), ("vaegan", Vaegan, x), ("toy", Toy, vectors)):

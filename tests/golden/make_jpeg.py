@@ -1,9 +1,9 @@
-"""Small JPEG files of every kind, and the pixels that Pillow reads from them. Development only.
+"""Writes small JPEG files of every kind, and the pixels that Pillow reads from them. For development only.
 
     python tests/golden/make_jpeg.py        (pillow, numpy, safetensors)
 
-Writes jpeg.safetensors: NAME.jpg, the bytes of a file, and NAME.rgb, uint8 (H, W, 3), Image.convert("RGB") of it. Made
-with Pillow 13.0.0, which decodes with libjpeg-turbo 3.2.0.
+Writes jpeg.safetensors: NAME.jpg, the bytes of a file, and NAME.rgb, uint8 (H, W, 3), Image.convert("RGB") of
+it. Made with Pillow 13.0.0, which decodes with libjpeg-turbo 3.2.0.
 """
 import io
 import os
@@ -16,7 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def picture(height, width, channels):
-    """Gradients, an edge of saturated colours and some noise, so that upsampled chroma is put to the test."""
+    """Returns a picture with gradients, an edge of saturated colours and some noise, to test the upsampling
+    of chroma."""
     y, x = np.mgrid[0:height, 0:width]
     planes = [127 + 120 * np.sin(x / (5 + c) + y / (9 - c) + c) for c in range(channels)]
     image = np.stack(planes, -1)

@@ -1,5 +1,5 @@
-"""Records what the tests of SimCLR compare with: its training in PyTorch, its augmentation in torchvision and Pillow.
-Development only, as make_golden.py, whose formulas it shares.
+"""Records the results that the tests of SimCLR compare with: its training in PyTorch, its augmentation in
+torchvision and Pillow. For development only, like make_golden.py, whose formulas it shares.
 
     python tests/golden/make_simclr.py        (torch, torchvision, pillow, numpy, safetensors)
 """
@@ -59,7 +59,8 @@ class Simclr(nn.Module):
 
 
 def nt_xent(a, b):
-    """As a mean over rows of -log of the partner's share among all others, not as a cross entropy."""
+    """Returns NT-Xent, written as the mean over rows of -log of the partner's share among all others, and not
+    as a cross entropy."""
     z = F.normalize(torch.cat([a, b]), dim=1)
     e = torch.exp(z @ z.T / TEMPERATURE)
     others = e.sum(1) - e.diagonal()
@@ -113,16 +114,17 @@ def augment(image, size, crop, flip=False, factors=None, order=(0, 1, 2, 3), gre
     if flip:
         image = T.hflip(image)
     for what in order if factors else ():
-        if factors[what] != NEUTRAL[what]:  # else Pillow would still bring the hue into a byte and back
+        if factors[what] != NEUTRAL[what]:  # otherwise Pillow would convert the hue to a byte and back
             image = ADJUST[what](image, factors[what])
     return T.rgb_to_grayscale(image, 3) if grey else image
 
 
 def record_augmentation():
-    """image: (H, W, 3) in [0, 1]. Of a case: how = (top, left, height, width, flip, jitter, four factors, their order,
-    grey), as torchvision's floats and as Pillow's bytes make it."""
+    """Records the image, (H, W, 3) in [0, 1], and for each case how = (top, left, height, width, flip,
+    jitter, four factors, their order, grey), with the results of torchvision on floats and of Pillow on
+    bytes."""
     size = (16, 12)
-    # Smooth, with hues of all kinds, as a photo is; and one pixel of grey, whose hue is not defined.
+    # Smooth, with all kinds of hues, like a photo. One pixel is grey, and its hue is not defined.
     coarse = torch.from_numpy(pattern("augment", 3 * 5 * 4)).reshape(1, 3, 5, 4) / 2 + 0.5
     image = F.interpolate(coarse, size, mode="bicubic", align_corners=True).clamp(0, 1)[0]
     image[:, 3, 5] = 0.4
@@ -151,7 +153,7 @@ def record_augmentation():
         out[name + ".floats"] = augment(image, size, **how).permute(1, 2, 0)
         bytes_ = T.pil_to_tensor(augment(T.to_pil_image((255 * image).round().to(torch.uint8)), size, **how))
         out[name + ".bytes"] = bytes_.permute(1, 2, 0)
-    # Crops as they are drawn: mean and deviation of top, left, height, width.
+    # Drawn crops: mean and deviation of top, left, height, width.
     torch.manual_seed(1)
     drawn = torch.tensor([RandomResizedCrop.get_params(torch.empty(3, 32, 32), (0.08, 1.0), (3 / 4, 4 / 3))
                           for _ in range(100_000)], dtype=torch.float64)

@@ -4,7 +4,8 @@
 
 namespace {
 
-// By plain ops: heads to the front, the whole score matrix, -1e30 where a key is not visible.
+// Attention by plain ops: the heads become the first dimension, the whole score matrix is computed, and a key
+// that is not visible has the score -1e30.
 Tensor plain(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& o) {
   const int64_t batch = q.dim(0), queries = q.dim(1), keys = k.dim(1), d = q.dim(2) / o.heads;
   auto heads = [&](const Tensor& x) {

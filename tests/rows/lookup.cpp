@@ -8,7 +8,7 @@ std::vector<Row> lookup_rows() {
        {{{5, 37}}, {{3, 7}, 0, 0, false, 5}},
        [](V x) { return embedding(x[0], x[1]); },
        {}},
-      // As class labels do: few entries occur, and on CUDA their rows are cut into chunks.
+      // Few entries occur, as with class labels; on CUDA their rows are cut into chunks.
       {"embedding",
        "few entries, chunks of rows",
        {{{19, 8}}, {{1301}, 0, 0, false, 3}},

@@ -39,7 +39,7 @@ std::vector<Row> loss_rows() {
        {{odd, -3, 3}},
        [](V x) { return hinge_loss(x[0], -1); },
        [](V x) { return mean(relu(shift(x[0], 1))); }},
-      // z and kl each by itself, then a loss of both: their gradients come from one pass.
+      // A loss of z alone, of kl alone, and of both: the gradients come from one pass.
       {"sample_normal",
        "z, eps given",
        {{{5, 7}}, {{5, 7}, -3, 2}, {{5, 7}, -2, 2, false}},

@@ -23,7 +23,7 @@ std::vector<Row> random_rows() {
        {{{3, 5, 2, 7}}},
        [=](const In& in) { return channel_dropout(in[0], 0.4, key); },
        {}},
-      // One position an image: a mask value per element, so both kinds agree.
+      // An image has one position, so each element has a mask value and both kinds of dropout agree.
       {"channel_dropout",
        "(N, C)",
        {{{5, 13}}},

@@ -4,7 +4,7 @@
 
 namespace {
 
-// The distances one by one, in f64.
+// Returns the nearest codes by computing every distance in f64.
 Tensor nearest_by_scan(const Tensor& z, const Tensor& codebook) {
   const auto x = z.values(), e = codebook.values();
   const size_t n = size_t(z.dim(1));
@@ -35,9 +35,9 @@ Row nearest(const char* label, Shape z, Shape codebook, Row::Function change = {
 
 std::vector<Row> vq_rows() {
   using V = const std::vector<Tensor>&;
-  // Every code three times: the first of the three is nearest, as far as f32 or f64 can tell.
+  // Every code occurs three times, and the first of the three counts as nearest.
   auto threefold = [](V x) { return concat({x[1], x[1], x[1]}, 0); };
-  // Far from zero, where 2 z e - |e|^2 in f32 no longer tells the codes apart.
+  // Codes far from zero, where 2 z e - |e|^2 in f32 cannot tell them apart.
   auto far = [](V x) { return shift(scale(x[1].to(Dtype::f32), 1e-4), 1).to(x[1].dtype()); };
   return {
       nearest("prime", {13, 7}, {5, 7}),

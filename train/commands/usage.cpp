@@ -1,4 +1,4 @@
-// What the program says of a command line that it does not understand, and the help of its verbs.
+// The message for a command line that the program does not understand, and the help of its verbs.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,7 +16,7 @@ std::vector<std::string> subcommands(const CLI::App& app) {
   return names;
 }
 
-// Of the subcommand and of those above it, whose options it takes as well.
+// Returns the options of the subcommand and of those above it, whose options it accepts too.
 std::vector<std::string> options(const CLI::App* app) {
   std::vector<std::string> names;
   for (; app; app = app->get_parent())

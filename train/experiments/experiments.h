@@ -1,7 +1,8 @@
-// The experiments by model, for make_experiment() (train/experiment.h).
+// The experiments of the models; make_experiment() (train/experiment.h) chooses among them.
 #pragma once
 #include "train/experiment.h"
 
+// Returns the optimizer's options that the recipe asks for.
 AdamOptions adam_options(const Recipe& recipe);
 
 std::unique_ptr<Experiment> make_toy(const Recipe& recipe, int stage);

@@ -1,5 +1,5 @@
-// The steps of DCGAN, with latents of a Gaussian or of a SimCLR encoder, and of VAEGAN on 32x32 images, and
-// VAEGAN's DAE schedule.
+// Experiments on 32x32 images: DCGAN with Gaussian latents or with those of a SimCLR encoder, VAE and VAEGAN,
+// and the DAE schedule of the last two.
 #include "models/losses.h"
 #include "models/vaegan.h"
 #include "train/encoder.h"
@@ -29,7 +29,7 @@ Discriminator::Output evaluate(Discriminator& discriminator, const Tensor& x) {
   discriminator.train(true);
   return out;
 }
-// A discriminator's part of a model's forward().
+// Adds the discriminator's outputs to those of a model's forward().
 void evaluate(Discriminator& discriminator, const NamedTensors& in, NamedTensors& out) {
   if (!in.contains("x")) return;
   const auto [logits, features] = evaluate(discriminator, in.at("x"));
@@ -53,7 +53,8 @@ class Dcgan : public Experiment {
   }
 
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
-  // One discriminator step on B real and B generated images, passed separately; then a generator step on 2B.
+  // Takes a discriminator step on B real and B generated images, in separate passes, then a generator step on
+  // 2B generated images.
   Losses step(const Tensor& x, Noise& noise) override {
     const Latents z = latents(x, noise);
     Tensor fake;
@@ -61,7 +62,7 @@ class Dcgan : public Experiment {
       NoGrad off;
       fake = generator_(z.discriminator);
     }
-    // Statements, not operands of a sum: the order of the passes decides the running statistics.
+    // These are statements, not operands of a sum: the order of the passes decides the running statistics.
     const Tensor real_term = bce_with_logits(discriminator_(x).logits, 1);
     const Tensor fake_term = bce_with_logits(discriminator_(fake).logits, 0);
     const Tensor loss_d = real_term + fake_term;
@@ -104,12 +105,13 @@ class Dcgan : public Experiment {
 
  protected:
   struct Latents {
-    Tensor discriminator, generator;  // (B, z_dim), (2B, z_dim): what a step on B images generates from
+    Tensor discriminator, generator;  // (B, z_dim), (2B, z_dim): the latents of a step on B images
   };
   virtual Latents latents(const Tensor& x, Noise& noise) {
     const int64_t batch = x.dim(0), z = recipe_.model.z_dim;
     const Tensor first =
-        noise.normal({batch, z}, dtype_);  // a statement: the discriminator's are drawn first
+        // A statement of its own: the discriminator's latents are drawn first.
+        noise.normal({batch, z}, dtype_);
     return {first, noise.normal({2 * batch, z}, dtype_)};
   }
   Recipe recipe_;
@@ -120,9 +122,10 @@ class Dcgan : public Experiment {
   AdamW generator_optimizer_, discriminator_optimizer_;
 };
 
-// A DCGAN whose latents are the projections of real images: an empirical distribution in place of a Gaussian,
-// and no reconstruction term. The discriminator's step generates from the batch; the generator's, which takes
-// twice as many latents, from the batch and its mirror images, which are as much images of the data.
+// A DCGAN whose latents are SimCLR's projections of real images: an empirical distribution instead of a
+// Gaussian, and no reconstruction term. The discriminator's step generates from the batch. The generator's
+// step needs twice as many latents; it generates from the batch and its mirror images, which are images of
+// the data too.
 class DcganSimclr : public Dcgan {
  public:
   explicit DcganSimclr(const Recipe& r) : Dcgan(r), encoder_(load_encoder(r)) {}
@@ -136,7 +139,7 @@ class DcganSimclr : public Dcgan {
     const NoGrad off;
     return (*encoder_)(x).features;
   }
-  // From training images drawn at random.
+  // Generates from training images drawn at random.
   Tensor sample(int64_t count, Noise& noise) override {
     if (!images_) images_ = std::make_unique<Examples>(recipe_);
     return reconstruct(images_->draw(count, noise.key()).x);
@@ -149,17 +152,19 @@ class DcganSimclr : public Dcgan {
   }
 
  private:
-  static Tensor mirrored(const Tensor& x) {  // (N, H, W, C), left to right
+  static Tensor mirrored(const Tensor& x) {  // x (N, H, W, C), mirrored left to right
     const NoGrad off;
     std::vector<Tensor> columns = split(x, 2, int(x.dim(2)));
     std::reverse(columns.begin(), columns.end());
     return concat(columns, 2);
   }
   std::unique_ptr<Simclr> encoder_;
-  std::unique_ptr<Examples> images_;  // opened when first drawn from
+  std::unique_ptr<Examples> images_;  // opened at the first draw
 };
 
-// An encoder and a generator that learn from pixels: loss = reconstruction * mean (x - xhat)^2 + kl * KL.
+// An encoder and a generator that learn from pixels. The loss is
+//   reconstruction * mean (x - xhat)^2 + kl * KL.
+// Stage 2 decodes the posterior mean and has no KL term.
 class Vae : public Experiment {
  public:
   explicit Vae(const Recipe& r)
@@ -170,7 +175,8 @@ class Vae : public Experiment {
         optimizer_(adam_options(r)) {
     encoder_.name_params("encoder");
   }
-  // The rest of the construction: the generator draws from init_ after what a derived model drew.
+  // Completes the construction. It is not in the constructor, because the generator draws its weights from
+  // init_ after the members of a derived model.
   void begin(int at_stage) {
     make_generator(init_, true);
     optimizer_.add_group(group(recipe_, "encoder", encoder_.params()));
@@ -224,7 +230,7 @@ class Vae : public Experiment {
     encoder_.train(false);
     if (recipe_.schedule.weak == "width") {
       Rng fresh(recipe_.seed, kSecondDecoderStep);
-      auto old = std::move(generator_);  // lives until the optimizer has let go of it
+      auto old = std::move(generator_);  // must outlive the optimizer's references to it
       make_generator(fresh, false);
       optimizer_.rebuild("generator", generator_->params());
     } else {
@@ -257,7 +263,8 @@ class Vae : public Experiment {
   AdamW optimizer_;
 };
 
-// A VAE whose generator also faces a discriminator, in whose features the reconstruction is compared.
+// A VAE with a discriminator. The reconstruction is compared in the discriminator's features, and the
+// generator also has an adversarial loss (Larsen et al. 2016).
 class Vaegan : public Vae {
  public:
   explicit Vaegan(const Recipe& r) : Vae(r), discriminator_optimizer_(adam_options(r)) {
@@ -274,7 +281,7 @@ class Vaegan : public Vae {
     const Tensor prior = noise.normal({batch, z_dim}, dtype_);
     const auto [xhat, xp] = generate(z, prior, masks);
 
-    // Discriminator: x, xhat, x_p in separate passes, so that batch statistics are of one kind.
+    // Discriminator: x, xhat and x_p go in separate passes, so that batch statistics are of one kind.
     const Tensor real = bce_with_logits((*discriminator_)(x).logits, 1);
     const Tensor false_rec = bce_with_logits((*discriminator_)(xhat.detach()).logits, 0);
     const Tensor false_prior = bce_with_logits((*discriminator_)(xp.detach()).logits, 0);
@@ -287,7 +294,7 @@ class Vaegan : public Vae {
     backward(discriminator_optimizer_.scaled(loss_d), discriminator_optimizer_.trainable());
     discriminator_optimizer_.step();
 
-    // Encoder and generator, each for its own loss, against the updated discriminator.
+    // Encoder and generator: each has its own loss, computed with the updated discriminator.
     Tensor target;
     {
       NoGrad off;
@@ -344,10 +351,10 @@ class Vaegan : public Vae {
   }
 
  private:
-  // The images of two latents of one shape: passes of their own keep batch statistics of one kind.
+  // Returns the images of two latents of one shape. Separate passes keep the batch statistics of one kind.
   std::pair<Tensor, Tensor> generate(const Tensor& z, const Tensor& prior, const Masks& masks) {
     if (recipe_.model.generator_passes == 2) {
-      Tensor xhat = (*generator_)(z, masks);  // a statement: the order of the passes
+      Tensor xhat = (*generator_)(z, masks);  // a statement of its own: the order of the passes
       return {xhat, (*generator_)(prior, masks)};
     }
     const std::vector<Tensor> halves = split((*generator_)(concat({z, prior}, 0), masks), 0, 2);

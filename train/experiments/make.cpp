@@ -51,7 +51,7 @@ int64_t switch_step(const Recipe& recipe) {
 
 double lr_factor(const Recipe& recipe, int64_t step, int64_t stage_two) {
   if (recipe.optimizer.decay != "linear") return 1;
-  int64_t begin = 0, end = recipe.train.steps;  // of what decays
+  int64_t begin = 0, end = recipe.train.steps;  // the steps over which the rate decays
   if (recipe.schedule.rates == "restart") {
     if (stage_two >= 0) begin = stage_two;
     else if (recipe.schedule.kind == "dae") end = switch_step(recipe);

@@ -1,4 +1,4 @@
-// The step of SimCLR on two views of each image.
+// SimCLR on two views of each image.
 #include "models/simclr.h"
 
 #include "train/experiments/experiments.h"
@@ -15,8 +15,8 @@ class SimclrExperiment : public Experiment {
     optimizer_.add_group({"encoder", model_.params(), r.optimizer.lr, r.optimizer.weight_decay});
   }
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
-  // x (2B, 32, 32, 3): the first view of each image, then the second, passed separately, so that batch
-  // statistics are of B different images.
+  // x is (2B, 32, 32, 3): the first view of each image, then the second view of each. The two halves go in
+  // separate passes, so that batch statistics are of B different images.
   Losses step(const Tensor& x, Noise&) override {
     const auto views = split(x, 0, 2);
     const Tensor first = model_(views[0]).projection, second = model_(views[1]).projection;

@@ -1,4 +1,6 @@
-// The vanilla VAE on vectors: loss = c |x - xhat|^2 + KL, sums over dimensions, mean over the batch.
+// The vanilla VAE on vectors. The loss is
+//   c |x - xhat|^2 + KL,
+// summed over dimensions, mean over the batch. Stage 2 decodes the posterior mean and has no KL term.
 #include "models/toy_vae.h"
 #include "train/experiments/experiments.h"
 
@@ -71,7 +73,7 @@ class Toy : public Experiment {
     optimizer_.freeze("encoder");
     if (recipe_.schedule.weak == "width") {
       Rng fresh(recipe_.seed, kSecondDecoderStep);
-      auto old = std::move(model_.decoder);  // lives until the optimizer has let go of it
+      auto old = std::move(model_.decoder);  // must outlive the optimizer's references to it
       model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
       optimizer_.rebuild("decoder", model_.decoder->params());
     } else {

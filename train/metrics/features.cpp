@@ -17,7 +17,7 @@ uint32_t crc_of_image(const Image& image, uint32_t start) {
 
 Features extract_features(const InceptionNetwork& network, ImageSet& images, const Protocol& protocol,
                           const std::vector<InceptionLayer>& layers, int64_t count, bool quiet) {
-  // Fixed, so that results do not depend on anything but the images.
+  // The batch is fixed, so that results depend on the images alone.
   constexpr int64_t kBatch = 32, kSide = kInceptionSide;
   for (const InceptionLayer layer : layers) network.require(layer);
   if (count == 0) count = images.size();

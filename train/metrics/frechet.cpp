@@ -12,12 +12,13 @@ extern "C" void dsyevd_(const char* jobz, const char* uplo, const int* n, double
 
 namespace {
 
-// Looked up, so that a LAPACK that is not OpenBLAS will do.
+// The function is looked up at run time, so that a LAPACK other than OpenBLAS works too.
 void lapack_on_one_thread() {
   if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) reinterpret_cast<void (*)(int)>(set)(1);
 }
 
-// Eigenvalues of the symmetric a (n, n), ascending; with `vectors`, row i of a becomes the i-th eigenvector.
+// Returns the eigenvalues of the symmetric a (n, n), ascending. With `vectors`, row i of a becomes the i-th
+// eigenvector.
 std::vector<double> symmetric_eigen(std::vector<double>& a, int n, bool vectors) {
   lapack_on_one_thread();
   const int lwork = vectors ? 1 + 6 * n + 2 * n * n : 2 * n + 1, liwork = vectors ? 3 + 5 * n : 1;

@@ -10,7 +10,8 @@
 
 namespace {
 
-// The first module of each layer that the one before it does not need.
+// For each layer the modules that it needs and the layer before it does not. A file reaches a layer if it
+// holds the last of them.
 const std::map<InceptionLayer, std::vector<std::string>> kNeeds = {
     {InceptionLayer::pool64, {"Conv2d_1a", "Conv2d_2a", "Conv2d_2b"}},
     {InceptionLayer::pool192, {"Conv2d_3b", "Conv2d_4a"}},
@@ -24,7 +25,7 @@ const std::map<InceptionLayer, std::vector<std::string>> kNeeds = {
 
 bool begins_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
 
-// A file's tensors under the names of the model's parameters.
+// A file's tensors by the names of the model's parameters.
 using Renamed = std::map<std::string, const TensorEntry*>;
 
 void fill(Param& p, const TensorFile& file, const TensorEntry* entry) {
@@ -75,7 +76,7 @@ InceptionNetwork load_inception(const std::string& path, Device device) {
       std::make_unique<Inception>(Build{Dtype::f32, &init, device}), {}, path, crc32, device};
   out.model->name_params("");
   const std::vector<Param*> state = out.model->state();
-  // Where the file ends: the first layer none of whose own modules is in it.
+  // The file ends before the first layer whose last module it does not hold.
   for (const auto& [layer, modules] : kNeeds) {
     const auto in_file = [&](const std::string& module) {
       for (const TensorEntry& entry : file.entries())

@@ -1,4 +1,4 @@
-// The networks that judge, from weight files.
+// Inception and LPIPS, loaded from weight files.
 #pragma once
 #include <memory>
 #include <string>
@@ -7,15 +7,16 @@
 #include "models/lpips.h"
 
 struct InceptionNetwork {
-  std::unique_ptr<Inception> model;    // batch norm folded, frozen
-  std::vector<InceptionLayer> layers;  // that the file's weights reach, in order
+  std::unique_ptr<Inception> model;    // frozen, with batch norm folded into the convolutions
+  std::vector<InceptionLayer> layers;  // the layers that the file has weights for, in order
   std::string path, crc32;
   Device device;
-  // Fault::usage, one line that says what the file can do instead.
+  // Throws Fault::usage where the file does not reach `layer`; the line says which layers it serves.
   void require(InceptionLayer layer) const;
 };
-// pytorch-fid's names. A file may end early, at a layer boundary. Fault::data, naming the first tensor that
-// is missing or of another shape.
+// Returns Inception with the weights of a file that uses pytorch-fid's names. A file may end early, at the
+// boundary of a layer. Throws Fault::data, with the name of the first tensor that is missing or has another
+// shape.
 InceptionNetwork load_inception(const std::string& path, Device device);
 
 struct LpipsNetwork {
@@ -24,8 +25,10 @@ struct LpipsNetwork {
   std::string path, crc32;
   Device device;
 };
-// The trunk is the one whose weights are there: heads lin{i}.model.1.weight and torchvision's features.{i}.*,
-// or the lpips package's net.slice{j}.{i}.*.
+// Returns LPIPS with the weights of a file, which decide whether the trunk is VGG16, AlexNet or SqueezeNet
+// 1.1. The file holds the heads lin{i}.model.1.weight and the trunk under torchvision's names,
+// features.{i}.*, or under those of the lpips package, net.slice{j}.{i}.*. Throws Fault::data as
+// load_inception() does.
 LpipsNetwork load_lpips(const std::string& path, Device device, Dtype dtype = Dtype::f32);
 
-const char* name(InceptionLayer layer);  // "64", "192", "spatial", "768", ...
+const char* name(InceptionLayer layer);  // returns "64", "192", "spatial", "768", ...

@@ -24,7 +24,7 @@ std::array<double, kWindow> gaussian() {
   return weight;
 }
 
-// Weighted means over all windows inside: (h, w) -> (h - 10, w - 10).
+// Returns the weighted means over all windows inside the image: (h, w) -> (h - 10, w - 10).
 std::vector<double> blur(const std::vector<double>& x, int64_t h, int64_t w) {
   static const std::array<double, kWindow> weight = gaussian();
   const int64_t oh = h - kWindow + 1, ow = w - kWindow + 1;
@@ -53,7 +53,8 @@ std::string stem(const std::string& name) { return std::filesystem::path(name).r
 
 bool same_size(const Image& a, const Image& b) { return a.height == b.height && a.width == b.width; }
 
-// The smallest side that is left with a pixel after all of the trunk's strides.
+// Returns the smallest side of an image that the metric can take. For LPIPS one pixel must be left after all
+// strides of the trunk.
 int64_t smallest_side(PairMetric metric, const LpipsNetwork* network) {
   if (metric == PairMetric::psnr) return 1;
   if (metric == PairMetric::ssim) return kWindow;
@@ -140,7 +141,7 @@ PairScores compare_pairs(PairMetric metric, ImageSet& a, ImageSet& b, const Lpip
     reading += progress.seconds() - began;
     double* const values = out.values.data() + done;
     if (metric == PairMetric::lpips)
-      for (int64_t i = 0, end = 1; i < n; i = end++) {  // pairs of one size together
+      for (int64_t i = 0, end = 1; i < n; i = end++) {  // pairs of one size go in one batch
         while (end < n && same_size(y[size_t(i)], y[size_t(end)])) ++end;
         const std::vector<double> some =
             lpips(*network, {x.begin() + i, x.begin() + end}, {y.begin() + i, y.begin() + end});

@@ -30,7 +30,7 @@ const Protocol& protocol_named(const std::string& name) {
 void prepare(const Protocol& protocol, const Image& image, int64_t side, float* out) {
   struct Tap {
     int64_t low, high;
-    float share;  // of the high one
+    float share;  // the weight of the high pixel
   };
   const auto taps = [&](int64_t size) {
     std::vector<Tap> all;
@@ -44,7 +44,7 @@ void prepare(const Protocol& protocol, const Image& image, int64_t side, float* 
     return all;
   };
   const std::vector<Tap> rows = taps(image.height), columns = taps(image.width);
-  // PyTorch's networks are given values in [0, 1]; the order of roundings is theirs too.
+  // PyTorch's networks take values in [0, 1]. The order of the roundings follows theirs.
   float value[256];
   for (int b = 0; b < 256; ++b) value[b] = protocol.tensorflow ? float(b) : float(b) / 255;
   for (const Tap& y : rows) {

@@ -35,7 +35,7 @@ std::vector<int64_t> in_order(int64_t count) {
   return order;
 }
 
-// The exponent's mean over images [begin, end) of log-probabilities.
+// Returns the score of the images [begin, end): the exponential of the mean KL divergence.
 double split_score(const Tensor& logits, const std::vector<int64_t>& order, int64_t begin, int64_t end) {
   const int64_t classes = logits.dim(1), count = end - begin;
   std::vector<double> log_p = some_rows(logits, order, begin, end), mean(size_t(classes), 0);
@@ -58,7 +58,8 @@ double split_score(const Tensor& logits, const std::vector<int64_t>& order, int6
   return std::exp(divergence / double(count));
 }
 
-// The sum of (x.y / d + 1)^3 over pairs; `others`: without those of an index with itself.
+// Returns the sum of (x.y / d + 1)^3 over the pairs of a row of x and a row of y. others: without the pairs
+// of equal index.
 double kernel_sum(const std::vector<double>& x, const std::vector<double>& y, int64_t n, int64_t d,
                   bool others) {
   std::vector<double> k(size_t(n * n), 0);
@@ -75,7 +76,8 @@ double kernel_sum(const std::vector<double>& x, const std::vector<double>& y, in
   return sum;
 }
 
-// Calls f(i, distances) with the squared distances from row i of x to all rows of y; f on several threads.
+// Calls f(i, distances) with the squared distances from row i of x to all rows of y. f runs on several
+// threads.
 template <class F>
 void each_distances(const Tensor& x, const Tensor& y, F&& f) {
   constexpr int64_t kRows = 256;
@@ -98,7 +100,7 @@ void each_distances(const Tensor& x, const Tensor& y, F&& f) {
   }
 }
 
-// The squared distance of each row to its k-th nearest other one.
+// Returns the squared distance of each row to its k-th nearest other row.
 std::vector<double> radii(const Tensor& x, int64_t k) {
   std::vector<double> out(size_t(x.dim(0)), 0);
   each_distances(x, x, [&](int64_t i, double* distances) {
@@ -109,7 +111,7 @@ std::vector<double> radii(const Tensor& x, int64_t k) {
   return out;
 }
 
-// The share of rows of x that lie within the radius of a row of y.
+// Returns the share of the rows of x that lie within the radius of a row of y. Radii are squared.
 double covered(const Tensor& x, const Tensor& y, const std::vector<double>& radius) {
   std::vector<char> inside(size_t(x.dim(0)), 0);
   each_distances(x, y, [&](int64_t i, const double* distances) {

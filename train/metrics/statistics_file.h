@@ -1,7 +1,9 @@
-// Saved statistics of features: .npz with mu (d) and sigma (d, d), and of sFID's spatial features mu_s and
-// sigma_s, as pytorch-fid and the ADM evaluator read and write them; besides, `provenance`: JSON, as bytes,
-// with protocol, layer (of mu), the weights' CRC-32 and count, without which numbers of two files cannot be
-// compared.
+// Files with statistics of features. They are .npz files as pytorch-fid and the ADM evaluator read and write
+// them:
+//   mu (d), sigma (d, d)      of pooled features
+//   mu_s (d), sigma_s (d, d)  of sFID's spatial features
+//   provenance                JSON as bytes: protocol, layer of mu, CRC-32 of the weights, count
+// Without the provenance the numbers of two files cannot be compared.
 #pragma once
 #include <optional>
 #include <string>
@@ -11,11 +13,12 @@
 
 struct SavedStatistics {
   Statistics statistics;
-  std::string protocol, weights;  // name; CRC-32 of the network's file. Empty: the file does not say
+  std::string protocol, weights;  // the protocol's name; CRC-32 of the weight file. Empty: not in the file
 };
 
-// Nothing if `path` is no .npz with statistics of either kind. Fault::data for one that lacks the layer's.
+// Returns the statistics of `layer`, or nothing if `path` is not an .npz file with statistics. Throws
+// Fault::data if it has statistics but not those of the layer, and Fault::usage if it names another layer.
 std::optional<SavedStatistics> read_statistics(const std::string& path, InceptionLayer layer);
-// pooled, of `layer`, or spatial may be null.
+// Writes the statistics `pooled`, of `layer`, and `spatial`. One of the two may be null.
 void save_statistics(const std::string& path, const Statistics* pooled, InceptionLayer layer,
                      const Statistics* spatial, const std::string& protocol, const std::string& weights);

@@ -27,8 +27,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The paper's table (section 6.2). What is judged: draws from the prior, or reconstructions of training
-// images (of DCGAN-SimCLR: the generator on SimCLR's projections of them).
+// A row of the paper's table (section 6.2). Judged are draws from the prior or, with `reconstructions`,
+// reconstructions of training images. For DCGAN-SimCLR these are the generator's images of SimCLR's
+// projections.
 struct PaperRow {
   const char *name, *recipe;
   bool reconstructions;
@@ -38,15 +39,16 @@ constexpr PaperRow kRows[] = {{"DCGAN", "dcgan-cifar10", false, 5.68, 51.76},
                               {"DCGAN-SimCLR", "dcgan-simclr-cifar10", true, 3.93, 168.23},
                               {"VAEGAN", "vaegan-cifar10", true, 5.82, 48.11},
                               {"DAE-VAEGAN", "dae-vaegan-cifar10", true, 6.16, 46.12}};
-// What its rows say, by row: the first is better, its FID lower and its Inception Score higher.
+// What the paper's table says, as pairs of rows: the first is better, with a lower FID and a higher Inception
+// Score.
 constexpr size_t kClaims[][2] = {{3, 2}, {2, 0}, {0, 1}};
 
 struct Budget {
-  std::vector<std::string> gan, simclr;  // settings of the recipes
-  int64_t images;                        // judged, of each row and of the reference
+  std::vector<std::string> gan, simclr;  // --set values for the recipes
+  int64_t images;                        // images judged per row, and of the reference
 };
 Budget budget_named(const std::string& name) {
-  if (name == "paper") return {{}, {}, 50000};  // what the recipes say
+  if (name == "paper") return {{}, {}, 50000};  // the settings of the recipes
   return {{"model.width=0.25", "model.discriminator_width=0.25", "train.batch=32", "train.steps=400",
            "train.log_every=10", "train.checkpoint_every=100", "train.sample_every=100"},
           {"model.width=0.25", "train.batch=64", "train.steps=300", "train.log_every=10",
@@ -54,15 +56,15 @@ Budget budget_named(const std::string& name) {
           1000};
 }
 
-// A run by its numbers; NaN: not measured.
+// The measurements of a run; NaN: not measured.
 struct Judged {
-  double error = NAN;  // of reconstructions of held-out images: mean square of a value in [-1, 1]
+  double error = NAN;  // mean squared error of a value in [-1, 1], held-out images
   double fid = NAN, inception_score = NAN;
-  std::string crc32;  // of the images judged
+  std::string crc32;  // of the images that were judged
 };
 
-// What judges a run. Without weights of Inception no FID and no Inception Score is measured; those that a run
-// was given before, for as many images under the same protocol, are shown.
+// Judges runs. Without Inception weights it measures no FID and no Inception Score. It then shows those that
+// the run has from before, if they are for as many images and the same protocol.
 class Judge {
  public:
   Judge(const Cifar10Arguments& arguments, int64_t images, const Options& options)
@@ -83,10 +85,10 @@ class Judge {
   }
   bool has_fid() const { return of_.contains("metric"); }
   std::string fid_name() const { return of_.value("metric", "FID"); }
-  // By what the table's figures came about.
+  // Returns what the table's figures depend on: protocol, weights, reference.
   const ordered_json& provenance() const { return of_; }
-  // A finished run's images. What it finds is kept in the run folder, beside what was found by other means,
-  // and read back by the same.
+  // Returns the measurements of a finished run. They are kept in the run folder, beside those made by other
+  // means, and read back if they were made by the same means.
   Judged operator()(const Contender& run, bool reconstructions) {
     const std::string file = run.run + "/judged.json";
     ordered_json all = ordered_json::array();
@@ -121,7 +123,7 @@ class Judge {
     write_file(file, all.dump() + "\n");
     return out;
   }
-  static ordered_json to_json(const Judged& judged) {  // a number that is none is null
+  static ordered_json to_json(const Judged& judged) {  // NaN becomes null
     return {{"error_held_out", judged.error},
             {"fid", judged.fid},
             {"inception_score", judged.inception_score},
@@ -143,7 +145,8 @@ class Judge {
     if (has_score_) layers.push_back(InceptionLayer::unbiased);
     return extract_features(*network_, images, protocol_, layers, images_, quiet_);
   }
-  // By the first run: measured now, or, without weights, as the last figures were that a run was given.
+  // Sets of_ at the first run: what is measured now or, without weights, what the last figures of the run
+  // were measured with.
   void identify(const Recipe& recipe, const ordered_json& kept) {
     if (!of_.is_null() && (network_ || has_fid())) return;
     of_ = {{"images", images_}};
@@ -163,8 +166,8 @@ class Judge {
     of_["weights_crc32"] = network_->crc32;
     of_["reference_crc32"] = fmt::format("{:08x}", crc);
   }
-  // Statistics of the first images of the training data, the same for all rows: kept in the table's folder
-  // under a hash of what they are.
+  // Returns the statistics of the first training images, the same for all rows. They are kept in the table's
+  // folder under a hash of what they depend on.
   const Statistics& reference(const Recipe& recipe) {
     if (reference_) return *reference_;
     const std::string file = fmt::format("{}/reference-{:08x}.npz", folder_, crc_of(of_.dump()));
@@ -182,13 +185,13 @@ class Judge {
   bool quiet_, has_score_ = false;
   std::string folder_;
   InceptionLayer layer_ = InceptionLayer::pool768;
-  ordered_json of_;  // null before the first run
+  ordered_json of_;  // what the figures depend on; null before the first run
   std::optional<Statistics> reference_;
 };
 
 struct Row {
   const PaperRow* paper;
-  std::vector<Contender> runs;  // by seed
+  std::vector<Contender> runs;  // one per seed
   std::vector<Judged> judged;
   std::vector<double> all(double Judged::*which) const {
     std::vector<double> out;
@@ -245,7 +248,7 @@ std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& argum
   return out;
 }
 
-// Before hours of training: each setting has an effect on a row.
+// Checks before hours of training that each setting has an effect on a row.
 void check_sets(const Cifar10Arguments& arguments, const std::vector<std::string>& data, Device device) {
   const auto recipe_of = [&](const std::string& recipe, std::vector<std::string> sets) {
     sets.insert(sets.begin(), data.begin(), data.end());
@@ -271,7 +274,8 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
   const char* verb = "reproduce cifar10";
   const Budget budget = budget_named(arguments.budget);
   const int64_t images = arguments.images.value_or(budget.images);
-  Judge judge(arguments, images, options);  // first: what is missing is said before hours of training
+  // first, so that a missing file is reported before hours of training
+  Judge judge(arguments, images, options);
   const std::vector<std::string> data = find_data(verb, arguments.settings);
   check_sets(arguments, data, options.device);
   const uint64_t first = options.seed.value_or(0);
@@ -294,7 +298,7 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
         fail(Fault::usage, "{}: data: expected cifar10 with its test batch, or procedural, found {}", verb,
              out.recipe.data.kind);
       check_same_settings(verb, {out});
-      if (!lock) lock.emplace(arguments.out);  // once nothing speaks against the table
+      if (!lock) lock.emplace(arguments.out);  // after the checks of the table
       return out;
     };
     std::string encoder = arguments.encoder;

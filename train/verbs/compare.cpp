@@ -1,5 +1,5 @@
-// `dae compare A B`: two recipes, or one in two settings, trained on the same budget and seeds, and what
-// their paired differences say.
+// `dae compare A B` trains two recipes, or one recipe with two settings, on the same budget and seeds, and
+// prints statistics of their paired differences.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,18 +20,18 @@ using nlohmann::ordered_json;
 
 struct Measure {
   std::string name;
-  const char* better;        // "lower", "higher", or "": a value that says nothing of quality by itself
-  std::vector<double> a, b;  // by seed
+  const char* better;        // "lower", "higher", or "": the value alone says nothing about quality
+  std::vector<double> a, b;  // one per seed
 };
 
-// A metric that the run logged to its end; null: one of stage 1 alone, or none.
+// Returns a metric that the run logged up to its end; null if it has none, or only in stage 1.
 const Series* find(const RunRecord& run, const std::string& name) {
   for (const Series& series : run.metrics)
     if (series.name == name && !series.x.empty() && int64_t(series.x.back()) == run.step) return &series;
   return nullptr;
 }
 
-double step_seconds(const RunRecord& run) {  // a step, over all stages
+double step_seconds(const RunRecord& run) {  // returns the mean over all stages
   double seconds = 0;
   int64_t steps = 0;
   for (const StageCost& stage : run.stages) {
@@ -41,13 +41,15 @@ double step_seconds(const RunRecord& run) {  // a step, over all stages
   return seconds / double(std::max<int64_t>(1, steps));
 }
 
-// Of what a run logs: an error is better lower, an accuracy higher. Adversarial losses are a game's, features
-// and sums are on a scale of their own in either run.
+// Returns which direction of a logged metric is better: lower for an error, higher for an accuracy. The
+// others have none: adversarial losses depend on the opponent, and the scales of features and sums differ
+// between runs.
 const char* better(const std::string& metric) {
   return metric == "loss_rec" ? "lower" : metric == "knn" ? "higher" : "";
 }
 
-// What both sides can be measured by. runs: a, b of the first seed, a, b of the next.
+// Returns everything that both sides can be measured by. runs: a and b of the first seed, then a and b of the
+// next.
 std::vector<Measure> measure(const std::vector<Contender>& runs, const std::vector<RunRecord>& records,
                              int64_t images) {
   std::vector<Measure> out;

@@ -1,4 +1,5 @@
-// convert: weights of any format into safetensors, renamed, and compared with a model's state.
+// `dae convert` writes weights of any format as safetensors, renames them, and compares them with a model's
+// state.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -22,7 +23,7 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
   std::vector<TensorEntry> entries = weight_entries(file, arguments.prefixes, arguments.only);
   if (entries.empty())
     fail(Fault::data, "convert: {}: expected tensors, found none; see dae inspect", arguments.in);
-  std::vector<Tensor> converted;  // alive until the file is written
+  std::vector<Tensor> converted;  // keeps the tensors alive until the file is written
   size_t bytes = 0;
   for (TensorEntry& e : entries) {
     if (!arguments.dtype.empty() && floating(e)) {

@@ -1,4 +1,4 @@
-// eval: one metric of a set of images, by itself or beside a reference.
+// `dae eval` prints one metric of a set of images, alone or against a reference.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -17,15 +17,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Which weights of a run, and which noise.
+// Returns which weights of a run and which noise made the images.
 Json origin(const Trained& run) {
   return {{"step", run.at.step}, {"seed", run.recipe.seed}, {"averaged", run.averages != nullptr}};
 }
 
 struct Inputs {
-  std::unique_ptr<ImageSet> a, b;  // either null: saved statistics, or not given
+  std::unique_ptr<ImageSet> a, b;  // null: saved statistics, or not given
   int64_t count, reference_count;
-  Json run_a = Json::object(), run_b = run_a;  // of a run: step, seed, which weights
+  Json run_a = Json::object(), run_b = run_a;  // the origin of a run's images; empty: no run
 };
 
 Trained load(const std::string& path, const EvalArguments& arguments, const Options& options, Json& of) {
@@ -70,7 +70,7 @@ template <class Network>
 Json described(const Network& network) {
   return {{"path", network.path}, {"crc32", network.crc32}};
 }
-// Where the reference comes from.
+// Returns where the reference comes from, for messages.
 std::string reference_path(const EvalArguments& arguments) {
   return arguments.b.empty() ? "the data of " + arguments.a : arguments.b;
 }
@@ -95,7 +95,7 @@ InceptionLayer layer_named(const std::string& name) {
   fail(Fault::usage, "--layer: expected 64, 192, 768, 1280 or 2048, found {}", name);
 }
 
-// "FID", but "FID-768": numbers of different layers cannot be compared.
+// Returns the metric's name: "FID", but "FID-768", because numbers of different layers cannot be compared.
 std::string named(const std::string& metric, InceptionLayer layer) {
   return layer == InceptionLayer::pool2048 ? metric : metric + "-" + name(layer);
 }
@@ -111,7 +111,7 @@ const std::string& weights_of(const EvalArguments& arguments, const char* of) {
   return arguments.weights;
 }
 
-// A set's statistics, and the entry of the provenance.
+// The statistics of a set, and its entry in the provenance.
 struct Fitted {
   Statistics statistics;
   Json source;
@@ -126,8 +126,9 @@ void check_count(const Fitted& fitted, InceptionLayer layer) {
          fitted.source["path"].get<std::string>(), width, name(layer), count);
 }
 
-// Statistics made otherwise than what they meet give a number that means nothing. `weights`: the CRC-32 of
-// those in use, from `path_of_weights`; empty: none yet, and `saved` names them from here on.
+// Checks that saved statistics were made with the same protocol and weights; otherwise the result means
+// nothing. `weights` is the CRC-32 of the weights in use, read from `path_of_weights`. Empty: none are in use
+// yet, and `saved` sets it.
 void check_saved(const std::string& path, const SavedStatistics& saved, const Protocol& protocol,
                  const std::string& path_of_weights, std::string& weights, const Options& options) {
   if (saved.protocol.empty()) {
@@ -158,7 +159,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
   const Inputs in = open_both(arguments, options, saved_a.has_value(), saved_b.has_value());
   std::optional<InceptionNetwork> network;
   Json provenance{{"protocol", protocol.name}, {"layer", name(layer)}};
-  std::string weights;  // CRC-32 of those in use
+  std::string weights;  // CRC-32 of the weights in use
   if (in.a || in.b) {
     network = load_inception(weights_of(arguments, "Inception"), options.device);
     provenance["weights"] = described(*network);
@@ -168,14 +169,14 @@ int frechet(const EvalArguments& arguments, const Options& options) {
   if (saved_a) check_saved(arguments.a, *saved_a, protocol, from, weights, options);
   if (saved_b) check_saved(arguments.b, *saved_b, protocol, from, weights, options);
   std::vector<InceptionLayer> layers = {layer};
-  // Both kinds go into saved statistics, as far as the weights and the images reach.
+  // Saved statistics get both kinds, pooled and spatial, as far as weights and images allow.
   const InceptionLayer other = spatial ? layer_named(arguments.layer) : InceptionLayer::spatial;
   const auto fit = [&](const std::string& path, std::optional<SavedStatistics>& saved, ImageSet* images,
                        int64_t count, bool save) {
     if (saved) {
       const std::string crc = fmt::format("{:08x}", crc_of(read_file(path)));
       Fitted out{std::move(saved->statistics), described(path, saved->statistics.count, crc)};
-      if (!out.statistics.count) out.source["count"] = nullptr;  // not known
+      if (!out.statistics.count) out.source["count"] = nullptr;  // the count is not known
       check_count(out, layer);
       if (save)
         fail(Fault::usage, "--save-stats: expected images, found {}, which is saved statistics already",
@@ -185,7 +186,7 @@ int frechet(const EvalArguments& arguments, const Options& options) {
     const int64_t available = count ? count : images->size();
     Fitted out{{}, described(path, available, "", images == in.a.get() ? in.run_a : in.run_b)};
     out.statistics.count = available;
-    check_count(out, layer);  // before the work
+    check_count(out, layer);  // before the features are computed
     std::vector<InceptionLayer> wanted = {layer};
     const auto& reach = network->layers;
     if (save && available > kInceptionWidths[size_t(other)] &&
@@ -222,7 +223,8 @@ int frechet(const EvalArguments& arguments, const Options& options) {
 
 int inception(const EvalArguments& arguments, const Options& options) {
   const Protocol& protocol = protocol_named(arguments.protocol);
-  if (protocol.splits == Protocol::Splits::none) inception_score(Tensor({1, 1}), protocol);  // says so
+  // This call throws the error.
+  if (protocol.splits == Protocol::Splits::none) inception_score(Tensor({1, 1}), protocol);
   const Inputs in = open_both(arguments, options, false, false);
   const InceptionNetwork network = load_inception(weights_of(arguments, "Inception"), options.device);
   const Features features =
@@ -237,7 +239,7 @@ int inception(const EvalArguments& arguments, const Options& options) {
       fmt::format("{:.6g} +- {:.3g}  ({}, {} images)", score.mean, score.std, protocol.name, features.count));
 }
 
-// Metrics of the features of either set: kid, precision-recall.
+// Prints a metric of the features of both sets: kid or precision-recall.
 int of_features(const EvalArguments& arguments, const Options& options) {
   const Protocol& protocol = protocol_named(arguments.protocol);
   const InceptionLayer layer = layer_named(arguments.layer);
@@ -247,7 +249,7 @@ int of_features(const EvalArguments& arguments, const Options& options) {
   const bool kid = arguments.metric == "kid";
   const auto features_of = [&](ImageSet& images, int64_t count) {
     const int64_t n = count ? count : images.size();
-    if (kid && n < arguments.subset_size)  // before the work
+    if (kid && n < arguments.subset_size)  // before the features are computed
       fail(Fault::usage,
            "kid: expected at least {} images, the size of a subset, found {}; see --subset-size",
            arguments.subset_size, n);

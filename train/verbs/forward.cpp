@@ -1,4 +1,5 @@
-// forward: a model's networks on tensors of a file, so that anyone can compare them with another framework's.
+// `dae forward` runs a model's networks on the tensors of a file, so that they can be compared with another
+// framework's.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,9 +13,10 @@
 
 namespace {
 
-constexpr int64_t kChunk = 100;  // rows at a time
+constexpr int64_t kChunk = 100;  // rows per call
 
-// As the model takes it: (N, H, W, C) from PyTorch's (N, C, H, W), bytes (N, H, W, C) to [-1, 1].
+// Returns a tensor in the form that the model takes: (N, H, W, C) from PyTorch's (N, C, H, W), or from bytes
+// (N, H, W, C), which are scaled to [-1, 1].
 Tensor from_file(const std::string& path, const TensorEntry& entry, const std::vector<int64_t>& example,
                  Dtype dtype) {
   Tensor t = tensor_of(path, entry);
@@ -38,7 +40,7 @@ NamedTensors read_inputs(const std::string& path, const Experiment& experiment, 
   NamedTensors out;
   for (const TensorEntry& entry : file.entries()) {
     const bool images =
-        entry.name == "images" || entry.name == "arr_0";  // as data sets and samples call them
+        entry.name == "images" || entry.name == "arr_0";  // the names in data sets and sample files
     const std::string name = images ? "x" : entry.name;
     const auto found =
         std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == name; });
@@ -56,7 +58,8 @@ NamedTensors read_inputs(const std::string& path, const Experiment& experiment, 
 
 NamedTensors run(Experiment& experiment, const NamedTensors& in, Device device) {
   std::map<std::string, std::vector<Tensor>> parts;
-  for (const auto& [name, x] : in)  // one input at a time: the rows of two need not belong together
+  // One input at a time, because the rows of two inputs need not belong together.
+  for (const auto& [name, x] : in)
     for (int64_t begin = 0; begin < x.dim(0); begin += kChunk) {
       const Tensor rows = slice(x, 0, begin, std::min(x.dim(0), begin + kChunk)).to(device);
       for (const auto& [output, y] : experiment.forward({{name, rows}}))

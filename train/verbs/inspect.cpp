@@ -1,4 +1,4 @@
-// inspect: what a file of tensors holds, and two such files compared.
+// `dae inspect` prints what a file of tensors holds; `dae inspect compare` compares two such files.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ struct Statistics {
   double least = 0, most = 0, mean = 0, deviation = 0;
   int64_t not_finite = 0;
 };
-// Of the finite values.
+// Returns the statistics of the finite values.
 Statistics statistics(const std::vector<double>& values) {
   Statistics out;
   double sum = 0, squares = 0;
@@ -40,7 +40,7 @@ Statistics statistics(const std::vector<double>& values) {
   return out;
 }
 
-// JSON has no infinities; text from files may be no UTF-8.
+// JSON has no infinities, and text in files may be invalid UTF-8.
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 std::string shape_text(const TensorEntry& e) { return fmt::format("({})", fmt::join(e.shape, ", ")); }
@@ -136,7 +136,7 @@ int inspect_compare(const InspectArguments& arguments, const Options& options) {
       largest = std::isnan(d) ? INFINITY : std::max(largest, d);
       difference += d * d, norm += v[i] * v[i];
     }
-    double relative = difference == 0 ? 0 : std::sqrt(difference / norm);  // of zeros: infinite
+    double relative = difference == 0 ? 0 : std::sqrt(difference / norm);  // infinite where b is zero
     if (std::isnan(relative)) relative = INFINITY;
     const bool within = relative <= arguments.tolerance;
     good = good && within, worst = std::max(worst, relative);

@@ -1,4 +1,4 @@
-// inspect latent: the latents of runs, or features from files, side by side.
+// `dae inspect latent` prints statistics of the latents of runs, or of latents in files, side by side.
 #include "train/latent.h"
 
 #include <algorithm>
@@ -62,7 +62,7 @@ LatentReport of_file(const std::string& path, int64_t count, int64_t neighbours)
   return examine_latents(path, x, labels, neighbours);
 }
 
-// How many of the largest eigenvalues make up a share of their sum.
+// Returns how many of the largest eigenvalues make up the given share of their sum.
 int64_t directions(const LatentReport& r, double share) {
   const double all = std::accumulate(r.spectrum.begin(), r.spectrum.end(), 0.0);
   double sum = 0;
@@ -82,7 +82,7 @@ nlohmann::ordered_json to_json(const LatentReport& r) {
   return out;
 }
 
-// "5-NN accuracy, Euclidean"; fewer where a half is not so many.
+// Returns "5-NN accuracy, Euclidean". The number is smaller where half of the latents are fewer.
 std::string neighbours_name(const std::vector<LatentReport>& reports) {
   int64_t least = reports.front().neighbours, most = least;
   for (const LatentReport& r : reports)

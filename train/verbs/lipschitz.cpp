@@ -1,4 +1,4 @@
-// inspect lipschitz: how much the encoder and the decoder of a run stretch.
+// `dae inspect lipschitz` prints how much the encoder and the decoder of a run stretch distances.
 #include "train/lipschitz.h"
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@
 
 namespace {
 
-// Two different examples, uniformly.
+// Returns the numbers of two different examples, drawn uniformly.
 std::pair<int64_t, int64_t> pair_of(uint64_t seed, int64_t index, int64_t size) {
   const Bits4 bits = random4({seed, kPairStep, 0}, uint64_t(index));
   const auto below = [](uint32_t high, uint32_t low, int64_t n) {

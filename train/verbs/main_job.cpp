@@ -1,6 +1,9 @@
-// `dae reproduce main`: the paper's claim in a few minutes, from what is certain to what is short: theory,
-// the toy table, a VAE beside a DAE that learn from pixels, a VAEGAN beside a DAE-VAEGAN, and a page that
-// shows all of it.
+// `dae reproduce main` shows the paper's claim in a few minutes, in four parts, and writes a page with all of
+// them:
+//   1. theory
+//   2. the toy table
+//   3. a VAE beside a DAE that learn from pixels
+//   4. a VAEGAN beside a DAE-VAEGAN
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -21,7 +24,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Chosen for two cores: all runs together take about three minutes. --set comes after them.
+// Settings for two cores: all runs together take about three minutes. --set is applied after them.
 const std::vector<std::string> kPixels = {
     "model.width=0.125",     "model.z_dim=8",     "train.batch=32",     "train.steps=800",
     "loss.kl=1e-4",          "optimizer.lr=2e-3", "train.log_every=10", "train.checkpoint_every=200",
@@ -29,18 +32,20 @@ const std::vector<std::string> kPixels = {
 const std::vector<std::string> kAdversarial = {"model.width=0.25",          "train.batch=32",
                                                "train.steps=200",           "train.log_every=5",
                                                "train.checkpoint_every=50", "train.sample_every=50"};
-// A stage 2 this short needs rates of its own, and a discriminator that the fresh generator can face.
+// A stage 2 this short needs learning rates of its own, and a discriminator that the fresh generator can
+// face.
 const std::vector<std::string> kPixelsDae = {"schedule.kind=dae", "schedule.rates=restart"};
 const std::vector<std::string> kAdversarialDae = {"schedule.rates=restart", "schedule.discriminator=fresh"};
-constexpr int64_t kPixelSeeds = 3;  // at most
+constexpr int64_t kPixelSeeds = 3;  // the pixel runs have at most so many seeds
 
 struct Side {
   Contender of;
-  double held_out = 0, training = 0;  // mean squared error of a value
+  double held_out = 0, training = 0;  // mean squared errors of a value
   RunRecord record = {};
 };
 
-// Two arms trained alike, one run of each a seed: a, b of the first seed, a, b of the next.
+// Two arms, trained alike, with one run each per seed. sides: a and b of the first seed, then a and b of the
+// next.
 struct Pair {
   std::string title, label;
   std::vector<std::string> names;
@@ -96,7 +101,7 @@ std::string error_note(int64_t images) {
       images);
 }
 
-// What needs no training first, then each arm.
+// Returns the table of errors: first the baselines, which need no training, then each arm.
 Table error_table(const Pair& pair) {
   const Baselines& b = pair.baselines;
   const auto cell = [](double error) { return fmt::format("{:.4f}", error); };
@@ -111,7 +116,7 @@ Table error_table(const Pair& pair) {
   return table;
 }
 
-// Where an arm stands among what needs no training, and the two beside each other.
+// Returns sentences that compare each arm with the baselines, and the two arms with each other.
 std::vector<std::string> verdicts(const Pair& pair) {
   const Baselines& b = pair.baselines;
   const Paired p = pair.difference();
@@ -240,7 +245,7 @@ void add_toy(Report& page, const ToyTable& toy) {
   page.table(extra);
 }
 
-// Curves and pictures of the first seed; the other seeds are in the table.
+// Adds curves and pictures of the first seed. The other seeds are in the table.
 void add_pair(Report& page, const Pair& pair, int64_t images) {
   page.section(pair.title);
   page.text(pair.label);
@@ -296,7 +301,7 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
     sets.insert(sets.end(), arguments.sets.begin(), arguments.sets.end());
     Contender out{name, arguments.out + "/" + folder,
                   load_recipe(recipe, sets, options.device, Sets::shared)};
-    // The discriminator is as wide as what it faces, unless it is said how wide.
+    // The discriminator is as wide as the generator, unless --set gives its width.
     const auto says = [](const std::string& set) { return set.starts_with("model.discriminator_width="); };
     if (std::none_of(arguments.sets.begin(), arguments.sets.end(), says))
       out.recipe.model.discriminator_width = out.recipe.model.width;

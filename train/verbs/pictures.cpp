@@ -1,4 +1,4 @@
-// sample and reconstruct: pictures from the last checkpoint of a run.
+// `dae sample` and `dae reconstruct` write pictures from a checkpoint of a run.
 #include "train/pictures.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// --seed draws other noise, and other data where that is drawn.
+// Loads the run. --seed changes the noise, and the data where they are drawn.
 Trained load(const PictureArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
   if (options.seed) sets.push_back(fmt::format("seed={}", *options.seed));
@@ -26,7 +26,7 @@ Trained load(const PictureArguments& arguments, const Options& options) {
 
 enum class Form { grid, arrays, files };
 
-// By the name. A folder has to be new or empty, so that it holds nothing but these images.
+// Returns the form that the name asks for. A folder must be new or empty, so that it holds only these images.
 Form form_of(const std::string& path) {
   const std::string ending = fs::path(path).extension();
   std::error_code none;
@@ -40,7 +40,7 @@ Form form_of(const std::string& path) {
   return Form::files;
 }
 
-// Where the images go; refused before they are made if they cannot be written there.
+// Returns where the images go. Throws before they are made if they cannot be written there.
 std::string output_path(const PictureArguments& arguments, const Trained& run, const char* name, Form form) {
   const std::string path =
       arguments.out.empty() ? fmt::format("{}/samples/{}.png", run.folder, name) : arguments.out;
@@ -90,7 +90,8 @@ int sample(const PictureArguments& arguments, const Options& options) {
   return 0;
 }
 
-// Beside the reconstructions lie the originals: in a grid, in a file NAME-originals.npz, in a second folder.
+// The originals are written with the reconstructions: in the same grid, in a file NAME-originals.npz, or in a
+// second folder.
 int reconstruct(const PictureArguments& arguments, const Options& options) {
   const Form form = arguments.out.empty() ? Form::grid : form_of(arguments.out);
   const Trained run = load(arguments, options);

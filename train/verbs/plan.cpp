@@ -1,4 +1,4 @@
-// train --plan: what a recipe will take, without training it.
+// `dae train --plan` prints what a recipe will take, without training it.
 #include "train/plan.h"
 
 #include <nlohmann/json.hpp>

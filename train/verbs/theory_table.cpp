@@ -1,4 +1,4 @@
-// `dae reproduce theory`: the paper's statements, expected beside found.
+// `dae reproduce theory` prints the paper's statements, expected beside found.
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>

@@ -37,22 +37,22 @@ Scatter scatter_of(const ToyResult& result) {
   return out;
 }
 
-// Two decimals hide nothing the table could show and make the JSON readable.
+// Rounds to two decimals: the table shows no more, and the JSON stays readable.
 double rounded(double percent) { return std::round(100 * percent) / 100; }
 
-// A row of the paper's table and which run of ours stands beside it.
+// A row of the paper's table, and the run of ours beside it.
 struct PaperRow {
   const char* name;
   double ToyAccuracy::*which;
-  size_t config;  // of toy_configs()
+  size_t config;  // index into toy_configs()
   ToyTable::Summary paper;
 };
 const PaperRow kPaperRows[] = {{"latent", &ToyAccuracy::latent, 0, {80.6, 7.0}},
                                {"latent", &ToyAccuracy::latent, 1, {87.8, 5.8}},
                                {"reconstruction", &ToyAccuracy::reconstruction, 2, {92.2, 6.1}},
                                {"reconstruction", &ToyAccuracy::reconstruction, 3, {98.0, 1.3}}};
-// Weights c of the reconstruction term. Not in the paper: tuned by us so that each half of its table is at
-// work.
+// Weights c of the reconstruction term. They are not in the paper; they were tuned here so that each half of
+// its table shows its effect.
 constexpr double kLatentWeight = 0.5, kReconstructionWeight = 1.4;
 constexpr double kPaperVariance = 0.25;
 
@@ -151,7 +151,7 @@ ordered_json to_json(const ToyTable& table) {
 }
 
 std::string text(const ToyTable::Summary& summary) {
-  return std::isnan(summary.std) ? fmt::format("{:.1f} (-)", summary.mean)  // of one run
+  return std::isnan(summary.std) ? fmt::format("{:.1f} (-)", summary.mean)  // one run has no deviation
                                  : fmt::format("{:.1f} ({:.1f})", summary.mean, summary.std);
 }
 

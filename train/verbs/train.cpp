@@ -20,7 +20,7 @@ int list_recipes(const Options& options) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (const ShippedRecipe& recipe : kShippedRecipes) {
     const std::string text = recipe.text;
-    const std::string what = text.substr(2, text.find('\n') - 2);  // its first line, a comment
+    const std::string what = text.substr(2, text.find('\n') - 2);  // the recipe's first line, a comment
     if (options.json) out.push_back({{"name", recipe.name}, {"what", what}});
     else fmt::print("{:<22} {}\n", recipe.name, what);
   }
