@@ -34,4 +34,4 @@ install: all
 
 format:
 	@./setup.sh format
-	git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format -i
+	git ls-files '*.h' '*.cuh' '*.cpp' '*.cu' | xargs clang-format -i

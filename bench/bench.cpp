@@ -17,12 +17,14 @@
 #include <regex>
 #include <set>
 
-#include "data/file.h"
+#include "data/files/file.h"
 #include "engine/graph.h"
-#include "kernels/error.h"
-#include "kernels/parallel.h"
-#include "train/environment.h"
-#include "train/verbs.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/device/error.h"
+#include "train/machine/environment.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace bench {
 namespace {
@@ -370,3 +372,5 @@ int compare_bench(const BenchArguments& arguments, const Options& options) {
                std::exp(logs / double(matched)));
   return 0;
 }
+
+}  // namespace dae

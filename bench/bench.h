@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "engine/memory.h"
-#include "train/machine.h"
+#include "train/machine/ceilings.h"
+
+namespace dae {
 
 namespace bench {
 
@@ -44,7 +46,7 @@ struct Row {
 std::vector<Row> op_rows(Device device, Dtype dtype);
 std::vector<Row> step_rows(Device device, Dtype dtype);
 // Returns the rows of the heavy kernels on CUDA: for each shape of the models, every variant
-// (kernels/defaults.h) that supports it.
+// (kernels/variants.h) that supports it.
 std::vector<Row> kernel_rows(Dtype dtype);
 // Returns how many sets of inputs, each of `bytes` bytes, fill the footprint.
 int64_t sets_for(Device device, double bytes);
@@ -54,3 +56,5 @@ std::string variant_name(const std::string& variant, Dtype dtype);  // "wgmma bf
 Timing time_gpu(const std::function<void(int64_t)>& run, double seconds);
 
 }  // namespace bench
+
+}  // namespace dae

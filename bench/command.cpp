@@ -1,4 +1,6 @@
-#include "train/commands.h"
+#include "train/verbs/commands.h"
+
+namespace dae {
 
 void add_bench(Commands& commands) {
   CLI::App* bench =
@@ -22,3 +24,5 @@ void add_bench(Commands& commands) {
   compare->callback(
       [&commands, b] { commands.verb = [&commands, b] { return compare_bench(*b, commands.options); }; });
 }
+
+}  // namespace dae

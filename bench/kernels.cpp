@@ -6,9 +6,11 @@
 
 #include "bench/bench.h"
 #include "engine/ops.h"
-#include "kernels/defaults.h"
-#include "kernels/error.h"
-#include "kernels/gpu.h"
+#include "kernels/device/error.h"
+#include "kernels/device/gpu.h"
+#include "kernels/variants.h"
+
+namespace dae {
 
 namespace bench {
 namespace {
@@ -248,7 +250,7 @@ Timing time_gpu(const std::function<void(int64_t)>& run, double seconds) {
 int64_t sets_for(Device device, double bytes) {
   return std::clamp<int64_t>(int64_t((device == Device::cpu ? kFootprint : kGpuFootprint) / bytes), 2, 64);
 }
-std::string variant_name(const std::string& variant, Dtype dtype) { return variant + ' ' + ::name(dtype); }
+std::string variant_name(const std::string& variant, Dtype dtype) { return variant + ' ' + dae::name(dtype); }
 
 std::vector<Row> kernel_rows(Dtype dtype) {
   if constexpr (kHasCuda) {
@@ -275,3 +277,5 @@ Ceiling measure_gpu_ceiling() {
 }
 
 }  // namespace bench
+
+}  // namespace dae

@@ -6,7 +6,9 @@
 #include "engine/nn.h"
 #include "engine/optimizer.h"
 #include "kernels/matmul/gemm.h"
-#include "kernels/optim.h"
+#include "kernels/optim/optim.h"
+
+namespace dae {
 
 namespace bench {
 namespace {
@@ -323,3 +325,5 @@ std::vector<Row> op_rows(Device device, Dtype dtype) {
 }
 
 }  // namespace bench
+
+}  // namespace dae

@@ -3,9 +3,11 @@
 
 #include "bench/bench.h"
 #include "engine/ops.h"
-#include "train/experiment.h"
-#include "train/feed.h"
-#include "train/stepper.h"
+#include "train/feed/feed.h"
+#include "train/learners/learner.h"
+#include "train/run/stepper.h"
+
+namespace dae {
 
 namespace bench {
 namespace {
@@ -53,7 +55,7 @@ Row step(Device device, Dtype dtype, const std::string& kind, const std::string&
     recipe.model.kind = kind;
     if (kind == "toy") recipe.model.z_dim = 2;
     recipe.train.batch = batch;
-    recipe.device = device, recipe.dtype = ::name(dtype);
+    recipe.device = device, recipe.dtype = dae::name(dtype);
     recipe.train.graph = device == Device::cuda;
     if (tiny) recipe.model.width = 0.05;
     std::shared_ptr<Experiment> experiment = make_experiment(recipe, stage);
@@ -95,3 +97,5 @@ std::vector<Row> step_rows(Device device, Dtype dtype) {
 }
 
 }  // namespace bench
+
+}  // namespace dae

@@ -1,7 +1,9 @@
-// The `step` of the Key (kernels/philox.h) of every stream of random numbers outside training steps. They
+// The `step` of the Key (kernels/device/philox.h) of every stream of random numbers outside training steps. They
 // stand in one place so that no two are equal. Training steps count from 1.
 #pragma once
 #include <cstdint>
+
+namespace dae {
 
 enum RandomStream : uint32_t {
   // Initial weights. The toy study trains nothing with its own seed and draws the seeds of its runs here.
@@ -21,3 +23,5 @@ enum RandomStream : uint32_t {
   kFlipStep = 0xFFFFFFFE,                 // data.flip
   kPictureStep = 0xFFFFFFFF,              // noise of samples
 };
+
+}  // namespace dae

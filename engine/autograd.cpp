@@ -8,6 +8,8 @@
 #include "engine/dry_run.h"
 #include "engine/ops.h"
 
+namespace dae {
+
 namespace {
 
 std::atomic<uint64_t> next_number{1};
@@ -168,3 +170,5 @@ void backward(const Tensor& loss, std::span<Param* const> wrt, const GradOptions
     if (dry_run && wrt[i]->grad) dry_run->is_parameter_gradient(wrt[i]->grad);
   }
 }
+
+}  // namespace dae

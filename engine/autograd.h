@@ -10,6 +10,8 @@
 
 #include "engine/tensor.h"
 
+namespace dae {
+
 using Needs = std::vector<bool>;    // for each input: is its gradient asked for?
 using Grads = std::vector<Tensor>;  // for each input: its gradient; no tensor if not needed or zero
 using Backward = std::function<Grads(const Tensor& dy, const Needs& need)>;
@@ -62,3 +64,5 @@ void backward(const Tensor& loss, std::span<Param* const> wrt, const GradOptions
 
 // Returns how many nodes grad() has run on this thread so far. For tests.
 int64_t nodes_run();
+
+}  // namespace dae

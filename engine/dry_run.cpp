@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+namespace dae {
+
 DryRun::DryRun() : layers_{""} {
   if (dry_run) fail(Fault::internal, "dry run: there is one already");
   dry_run = this;
@@ -46,7 +48,7 @@ std::shared_ptr<Block> DryRun::allocate(Device device, size_t size, const Shape&
       mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     fail(Fault::internal, "dry run: {} bytes of addresses asked for, for {} {}, and the system has no more",
-         size, ::name(dtype), shape.str());
+         size, dae::name(dtype), shape.str());
   block->data = data;
   block->dry = int64_t(entries_.size());
   Entry& e = entries_.emplace_back();
@@ -153,3 +155,5 @@ DryRun::Gradients::Gradients() : before(dry_run && std::exchange(dry_run->gradie
 DryRun::Gradients::~Gradients() {
   if (dry_run) dry_run->gradients_ = before;
 }
+
+}  // namespace dae

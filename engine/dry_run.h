@@ -11,6 +11,8 @@
 
 #include "engine/module.h"
 
+namespace dae {
+
 class DryRun {
  public:
   DryRun();
@@ -92,3 +94,5 @@ class DryRun {
 inline void count_flops(double flops) {
   if (dry_run) dry_run->multiplied(flops);
 }
+
+}  // namespace dae

@@ -7,8 +7,10 @@
 #include <string>
 #include <type_traits>
 
-#include "kernels/device.h"
-#include "kernels/error.h"
+#include "kernels/device/device.h"
+#include "kernels/device/error.h"
+
+namespace dae {
 
 enum class Dtype : uint8_t { f32, f64, bf16, f16, i64 };
 const char* name(Dtype dtype);              // "f32"
@@ -46,3 +48,5 @@ decltype(auto) visit(Dtype dtype, F&& f) {
   }
   fail(Fault::internal, "dtype: {} is none", int(dtype));
 }
+
+}  // namespace dae

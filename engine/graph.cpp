@@ -1,7 +1,9 @@
 #include "engine/graph.h"
 
 #include "engine/memory.h"
-#include "kernels/error.h"
+#include "kernels/device/error.h"
+
+namespace dae {
 
 Graph::~Graph() {
   if constexpr (kHasCuda)
@@ -31,3 +33,5 @@ void Graph::record(const std::function<void()>& work) {
 void Graph::launch() {
   if constexpr (kHasCuda) gpu_launch(graph_);
 }
+
+}  // namespace dae

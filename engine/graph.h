@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 
-#include "kernels/gpu.h"
+#include "kernels/device/gpu.h"
+
+namespace dae {
 
 struct Arena;  // memory.h
 
@@ -25,3 +27,5 @@ class Graph {
   GpuGraph* graph_ = nullptr;
   std::shared_ptr<Arena> arena_;
 };
+
+}  // namespace dae

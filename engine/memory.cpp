@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "engine/dry_run.h"
-#include "kernels/gpu.h"
+#include "kernels/device/gpu.h"
+
+namespace dae {
 
 using Kept = std::unordered_map<size_t, std::vector<void*>>;  // by block size
 struct Arena {
@@ -218,3 +220,5 @@ void limit_memory(Device device, int64_t bytes) {
   std::lock_guard lock(pools().mutex);
   pools().of[int(device)].limit = bytes;
 }
+
+}  // namespace dae

@@ -8,6 +8,8 @@
 #include "engine/dtype.h"
 #include "engine/shape.h"
 
+namespace dae {
+
 enum class Device : uint8_t { cpu, cuda };
 const char* name(Device device);  // "cpu"
 
@@ -57,3 +59,5 @@ void reset_peak();  // for every device
 // nobody wrote. limit_memory sets the most bytes that a device may take from the system; 0: no limit.
 void poison_allocations(bool on);
 void limit_memory(Device device, int64_t bytes);
+
+}  // namespace dae

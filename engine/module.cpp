@@ -4,6 +4,8 @@
 
 #include "engine/ops.h"
 
+namespace dae {
+
 namespace {
 // kToFile permutes (a, kh, kw, b) to PyTorch's (a, b, kh, kw); kFromFile permutes it back.
 const std::vector<int> kToFile = {0, 3, 1, 2}, kFromFile = {0, 2, 3, 1};
@@ -121,3 +123,5 @@ void Module::add_constant(Param& p, const std::string& name, const Shape& shape,
   p.buffer = buffer;
   add(p, name, Layout::same);
 }
+
+}  // namespace dae

@@ -7,6 +7,8 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 
+namespace dae {
+
 // How the shape of a tensor in memory differs from its shape in PyTorch's files.
 //   same   no difference
 //   conv   (a, kh, kw, b) in memory, (a, b, kh, kw) in files
@@ -84,3 +86,5 @@ class Module {
   Build build_;
   bool training_ = true;
 };
+
+}  // namespace dae

@@ -6,6 +6,8 @@
 #include "engine/module.h"
 #include "engine/ops.h"
 
+namespace dae {
+
 // y = act(x weight^T + bias): x (..., in) -> y (..., out); weight (out, in), bias (out).
 // Initial weight and bias: uniform in +-1/sqrt(in).
 struct Linear : Module {
@@ -124,3 +126,5 @@ struct LayerNorm : Module {
   Param weight, bias;
   double eps;
 };
+
+}  // namespace dae

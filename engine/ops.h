@@ -15,7 +15,9 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
-#include "kernels/act.h"
+#include "kernels/activation/act.h"
+
+namespace dae {
 
 // ---- elementwise (engine/ops/elementwise.cpp): same shapes in and out -------------------------------------
 Tensor add(const Tensor& a, const Tensor& b);
@@ -126,7 +128,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
 
 // ---- normalisation (engine/ops/norm.cpp), the activation fused --------------------------------------------
 // Each returns act((x - mean) / sqrt(var + eps) weight + bias). The ops differ in what the statistics cover.
-// Act (kernels/act.h): none, relu, leaky_relu with slope 0.2, silu, gelu, gelu_tanh.
+// Act (kernels/activation/act.h): none, relu, leaky_relu with slope 0.2, silu, gelu, gelu_tanh.
 
 // Statistics of each channel: x (..., C); weight, bias (C). Training uses the statistics of the batch and
 // updates the running ones in place, the variance in its unbiased form:
@@ -173,3 +175,5 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook);
 Tensor code_usage(const Tensor& index, int64_t codes);
 // Returns the values of `quantized`, but passes the gradient on to z unchanged (van den Oord et al. 2017).
 Tensor straight_through(const Tensor& z, const Tensor& quantized);
+
+}  // namespace dae

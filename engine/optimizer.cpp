@@ -4,13 +4,15 @@
 
 #include "engine/dry_run.h"
 #include "engine/ops.h"
-#include "kernels/optim.h"
+#include "kernels/optim/optim.h"
+
+namespace dae {
 
 namespace {
 
 constexpr int64_t kBoundary = 64;  // elements; every parameter begins at a cache line
 
-// Returns a tensor of device memory that holds a struct of kernels/optim.h.
+// Returns a tensor of device memory that holds a struct of kernels/optim/optim.h.
 template <class S>
 Tensor make_struct(const S& value) {
   static_assert(sizeof(S) % sizeof(int64_t) == 0);
@@ -233,3 +235,5 @@ void AdamW::set_loss_scale(const LossScale& scale) {
   scale_.copy_from(Tensor::full({}, scale.scale));
   control_.copy_from(make_struct(AdamControl{lr_factor_, int32_t(scale.good), 0}));
 }
+
+}  // namespace dae

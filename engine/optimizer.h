@@ -11,6 +11,8 @@
 
 #include "engine/module.h"
 
+namespace dae {
+
 struct Group {
   std::string name;
   std::vector<Param*> params;
@@ -82,7 +84,7 @@ class AdamW {
   struct Flat {  // the blocks of a group
     Tensor value, m, v, ema;
     std::vector<int64_t> begin;  // where each parameter begins, in elements
-    Tensor state;                // on CUDA: an AdamState (kernels/optim.h), with the number of updates
+    Tensor state;                // on CUDA: an AdamState (kernels/optim/optim.h), with the number of updates
     int64_t steps = 0;           // on the CPU: the number of updates
   };
   size_t index(std::string_view name) const;
@@ -99,3 +101,5 @@ class AdamW {
   Tensor control_;  // on CUDA: an AdamControl
   Tensor scale_;    // on CUDA, one element: the loss scale; no tensor without loss scaling
 };
+
+}  // namespace dae

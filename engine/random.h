@@ -1,7 +1,9 @@
 // The state of the random numbers: a seed, the step and the number of the next draw within the step. A
 // resumed run therefore draws the same numbers.
 #pragma once
-#include "kernels/philox.h"
+#include "kernels/device/philox.h"
+
+namespace dae {
 
 class Rng {
  public:
@@ -19,3 +21,5 @@ class Rng {
  private:
   Key key_;
 };
+
+}  // namespace dae

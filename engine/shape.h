@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <string>
 
+namespace dae {
+
 class Shape {
  public:
   static constexpr int kMaxRank = 6;
@@ -32,3 +34,5 @@ class Shape {
   int64_t dims_[kMaxRank] = {};
   int rank_ = 0;
 };
+
+}  // namespace dae

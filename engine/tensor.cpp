@@ -2,8 +2,10 @@
 
 #include <cstring>
 
-#include "kernels/convert.h"
-#include "kernels/gpu.h"
+#include "kernels/convert/convert.h"
+#include "kernels/device/gpu.h"
+
+namespace dae {
 
 void Shape::push_back(int64_t d) {
   if (rank_ == kMaxRank) fail(Fault::internal, "shape: more than {} dimensions", int(kMaxRank));
@@ -161,3 +163,5 @@ void Tensor::misused(Dtype asked) const {
   fail(Fault::internal, "tensor of shape {}: it holds {} on {}, asked for as {} on {}", shape_.str(),
        name(dtype_), name(device()), name(asked), name(reachable));
 }
+
+}  // namespace dae

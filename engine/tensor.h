@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "engine/memory.h"
-#include "kernels/gpu.h"
+#include "kernels/device/gpu.h"
+
+namespace dae {
 
 // The device whose memory data() may return on this thread: the CPU, or inside dispatch() the kernel's
 // device.
@@ -121,3 +123,5 @@ void dispatch(const Tensor& x, F&& f) {
        "dispatch: expected f32 or f64 on the CPU or f32, bf16 or f16 on CUDA, found {} on {}",
        name(x.dtype()), name(x.device()));
 }
+
+}  // namespace dae

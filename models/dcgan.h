@@ -5,6 +5,8 @@
 #include "models/weakness.h"
 #include "models/width.h"
 
+namespace dae {
+
 // Maps z (N, z_dim) to images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256,
 // 128.
 struct Generator : Module {
@@ -81,3 +83,5 @@ struct Discriminator : Module {
   BatchNorm norm10;
   Linear head;
 };
+
+}  // namespace dae

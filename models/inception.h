@@ -6,6 +6,8 @@
 
 #include "engine/nn.h"
 
+namespace dae {
+
 // The outputs of the network, in the order in which they are computed.
 //   pool64, pool192   (N, 64), (N, 192): the mean over all positions after the first and the second max pool
 //   spatial           (N, 2023): the first 7 channels of Mixed_6d.branch1x1, (row, column, channel), for sFID
@@ -203,3 +205,5 @@ struct Inception : Module {
   InceptionE mixed_7b{this, "Mixed_7b", 1280, false}, mixed_7c{this, "Mixed_7c", 2048, true};
   Linear fc{this, "fc", 2048, 1008};
 };
+
+}  // namespace dae

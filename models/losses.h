@@ -2,6 +2,8 @@
 #pragma once
 #include "engine/ops.h"
 
+namespace dae {
+
 // Returns VQGAN's weight of the adversarial loss (Esser et al. 2021, equation 7, as in the released code):
 //   clamp(|a| / (|b| + 1e-4), 0, 1e4), with Frobenius norms
 // where a = d_reconstruction and b = d_adversarial are the gradients of the two losses with respect to the
@@ -37,3 +39,5 @@ inline Balance balance(const Tensor& true_cost, const Tensor& generated_cost, do
   const Tensor all_rest = mul(negated(discriminator), negated(generator));
   return {add(discriminator, all_rest), add(generator, all_rest)};
 }
+
+}  // namespace dae

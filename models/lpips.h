@@ -7,6 +7,8 @@
 
 #include "engine/nn.h"
 
+namespace dae {
+
 // Returns the activations that are compared, from fine to coarse. The parameters have torchvision's names:
 // features.0, features.3, ...
 struct LpipsTrunk : Module {
@@ -143,3 +145,5 @@ struct Lpips : Module {
     return div(x, linear(reshape(length, {x.dim(0), x.dim(1), x.dim(2), 1}), ones));
   }
 };
+
+}  // namespace dae

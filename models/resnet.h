@@ -6,6 +6,8 @@
 #include "engine/nn.h"
 #include "models/width.h"
 
+namespace dae {
+
 // Two 3x3 convolutions with batch norm, added to a shortcut:
 // x (N, H, W, in) -> (N, H / stride, W / stride, out).
 struct BasicBlock : Module {
@@ -63,3 +65,5 @@ struct ResNet18 : Module {
   Layer layer3{this, "layer3", 2 * base, 4 * base, 2};
   Layer layer4{this, "layer4", 4 * base, 8 * base, 2};
 };
+
+}  // namespace dae

@@ -4,6 +4,8 @@
 #pragma once
 #include "models/resnet.h"
 
+namespace dae {
+
 // Returns x / max(|x|, 1e-12) for each row of x (N, C). One product with a matrix of ones both sums the
 // squares and copies the sum to the whole row.
 inline Tensor l2_normalize(const Tensor& x) {
@@ -78,3 +80,5 @@ class NtXent {
   double temperature_;
   Tensor mask_, partner_;
 };
+
+}  // namespace dae

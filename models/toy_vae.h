@@ -6,6 +6,8 @@
 #include "engine/nn.h"
 #include "models/weakness.h"
 
+namespace dae {
+
 // x (N, in) -> (N, out), with two hidden layers of `hidden` units.
 struct Mlp : Module {
   Mlp(const Build& build, int64_t in, int64_t hidden, int64_t out, Weakness weak = {})
@@ -56,3 +58,5 @@ struct ToyVae {
   Mlp encoder;
   std::unique_ptr<Mlp> decoder;
 };
+
+}  // namespace dae

@@ -2,6 +2,8 @@
 #pragma once
 #include "models/dcgan.h"
 
+namespace dae {
+
 // A diagonal Gaussian over the latent: mean and log-variance, (N, z_dim) each.
 struct Posterior {
   Tensor mu, logvar;
@@ -37,3 +39,5 @@ struct Encoder : Module {
   BatchNorm norm9;
   Conv2d conv11;
 };
+
+}  // namespace dae

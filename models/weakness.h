@@ -5,6 +5,8 @@
 
 #include "engine/ops.h"
 
+namespace dae {
+
 using Masks = std::function<Key()>;  // gives dropout its next key; may be empty if nothing is dropped
 
 struct Weakness {
@@ -15,3 +17,5 @@ struct Weakness {
     return channels ? channel_dropout(h, drop, masks()) : dropout(h, drop, masks());
   }
 };
+
+}  // namespace dae

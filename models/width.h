@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+namespace dae {
+
 inline int64_t scaled(int64_t channels, double width) {
   return std::max<int64_t>(1, std::llround(double(channels) * width));
 }
+
+}  // namespace dae

@@ -29,7 +29,7 @@ mutant() {  # file, line that is changed (a basic regular expression), sed comma
 }
 overflow='AddressSanitizer: .*overflow\|runtime error: \(index\|load\|store\)'
 mutant kernels/conv/naive.cu 'element >= s.n \* oh' 's/>=/>/' test_variants 'convolution*' "$overflow"
-mutant kernels/loss.cu 'noise\[e\] = float(given' 's/< kSize/<= kSize/' test_twin '*losses*,*random*' "$overflow"
-mutant kernels/resample.cu 'sum\[e\] += weight' 's/< kSize/<= kSize/' test_twin '*resampling*' "$overflow"
-mutant kernels/convert.cu 'first + e < n) y\[first + e\] = To' 's/< n/<= n/' test_twin 'tensors move*' "$overflow"
+mutant kernels/loss/loss.cu 'noise\[e\] = float(given' 's/< kSize/<= kSize/' test_twin '*losses*,*random*' "$overflow"
+mutant kernels/resample/resample.cu 'sum\[e\] += weight' 's/< kSize/<= kSize/' test_twin '*resampling*' "$overflow"
+mutant kernels/convert/convert.cu 'first + e < n) y\[first + e\] = To' 's/< n/<= n/' test_twin 'tensors move*' "$overflow"
 exit $lived

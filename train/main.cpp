@@ -7,10 +7,12 @@
 #include <filesystem>
 
 #include "engine/tensor.h"
-#include "kernels/error.h"
-#include "kernels/parallel.h"
-#include "train/commands.h"
-#include "train/signals.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/device/error.h"
+#include "train/run/signals.h"
+#include "train/verbs/commands.h"
+
+using namespace dae;
 
 namespace {
 

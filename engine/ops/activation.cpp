@@ -1,6 +1,8 @@
-#include "kernels/activation.h"
+#include "kernels/activation/activation.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -33,3 +35,5 @@ Tensor silu(const Tensor& x) { return activation("silu", Activation::silu, x); }
 Tensor gelu(const Tensor& x) { return activation("gelu", Activation::gelu, x); }
 Tensor gelu_tanh(const Tensor& x) { return activation("gelu_tanh", Activation::gelu_tanh, x); }
 Tensor softplus(const Tensor& x) { return activation("softplus", Activation::softplus, x); }
+
+}  // namespace dae

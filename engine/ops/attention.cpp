@@ -3,6 +3,8 @@
 #include "engine/dry_run.h"
 #include "engine/ops.h"
 
+namespace dae {
+
 namespace {
 
 // Returns the multiplications and additions of the two products q k^T and p v. Pairs that the causal mask
@@ -78,3 +80,5 @@ Tensor attention(const Tensor& qkv, const AttentionOptions& o) {
   check(s, channels);
   return attend({qkv, qkv, qkv, channels, 2 * channels}, {qkv}, s);
 }
+
+}  // namespace dae

@@ -3,6 +3,8 @@
 #include "engine/dry_run.h"
 #include "engine/ops.h"
 
+namespace dae {
+
 namespace {
 
 // Returns the multiplications and additions of the formula. Taps that lie on the padding count. Each of the
@@ -92,3 +94,5 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
       });
   return bias ? add_bias(y, bias) : y;
 }
+
+}  // namespace dae

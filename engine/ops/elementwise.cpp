@@ -1,6 +1,8 @@
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -155,3 +157,5 @@ Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& x) {
                   return {dy, dgate, dx};
                 });
 }
+
+}  // namespace dae

@@ -1,7 +1,9 @@
-#include "kernels/lookup.h"
+#include "kernels/lookup/lookup.h"
 
 #include "engine/ops.h"
 #include "engine/ops/indices.h"
+
+namespace dae {
 
 Tensor embedding(const Tensor& table, const Tensor& index) {
   if (table.rank() != 2)
@@ -25,3 +27,5 @@ Tensor embedding(const Tensor& table, const Tensor& index) {
     return {dtable};
   });
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/loss.h"
+#include "kernels/loss/loss.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -96,3 +98,5 @@ NormalSample sample_normal(const Tensor& mu, const Tensor& logvar, const Tensor&
   same_shape("sample_normal", mu, eps);
   return draw(mu, logvar, eps, {});
 }
+
+}  // namespace dae

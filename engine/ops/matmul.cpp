@@ -2,7 +2,9 @@
 
 #include "engine/dry_run.h"
 #include "engine/ops.h"
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
+
+namespace dae {
 
 namespace {
 
@@ -160,3 +162,5 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
                   return {da, db};
                 });
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/norm.h"
+#include "kernels/norm/norm.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -114,3 +116,5 @@ Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale,
         return {dx, dshift, dscale};
       });
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/random.h"
+#include "kernels/random/random.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 void check(const char* op, double p) {
@@ -59,3 +61,5 @@ Tensor channel_dropout(const Tensor& x, double p, Key key) {
   return record("channel_dropout", drop_channels(x, p, key), {x},
                 [p, key](const Tensor& dy, const Needs&) -> Grads { return {drop_channels(dy, p, key)}; });
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/reduce.h"
+#include "kernels/reduce/reduce.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -73,3 +75,5 @@ Tensor sum_rows(const Tensor& x) {
                   return {dx};
                 });
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/resample.h"
+#include "kernels/resample/resample.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -78,3 +80,5 @@ Tensor global_avg_pool(const Tensor& x) {
   }
   return reshape(avg_pool(x, x.dim(1), 1, 0, true), {x.dim(0), x.dim(3)});
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/shape.h"
+#include "kernels/shape/shape.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 namespace {
 
@@ -121,3 +123,5 @@ std::vector<Tensor> split(const Tensor& x, int axis, int parts) {
   for (int64_t i = 0; i < parts; ++i) out.push_back(slice(x, axis, i * size, (i + 1) * size));
   return out;
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
-#include "kernels/softmax.h"
+#include "kernels/softmax/softmax.h"
 
 #include "engine/ops.h"
+
+namespace dae {
 
 Tensor softmax(const Tensor& x) {
   Tensor y = x.like();
@@ -43,3 +45,5 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels) {
                   return {dx};
                 });
 }
+
+}  // namespace dae

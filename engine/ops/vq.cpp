@@ -4,6 +4,8 @@
 #include "engine/ops.h"
 #include "engine/ops/indices.h"
 
+namespace dae {
+
 Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
   if (z.rank() != 2 || codebook.rank() != 2 || z.dim(1) != codebook.dim(1) || codebook.dim(0) < 1)
     fail(Fault::internal, "nearest_code: expected (R, D) and (K, D), found {} and {}", z.shape().str(),
@@ -38,3 +40,5 @@ Tensor straight_through(const Tensor& z, const Tensor& quantized) {
   return record("straight_through", quantized.detach(), {z},
                 [](const Tensor& dy, const Needs&) -> Grads { return {dy}; });
 }
+
+}  // namespace dae

@@ -2,11 +2,13 @@
 
 #include <cmath>
 
+#include "kernels/cpu/ordered_sums.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/simd_math.h"
 #include "kernels/matmul/gemm.h"
-#include "kernels/parallel.h"
-#include "kernels/rows.h"
-#include "kernels/scratch.h"
-#include "kernels/vmath.h"
+
+namespace dae {
 
 namespace {
 
@@ -160,3 +162,5 @@ void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const
                                    const T*, const AttentionShape&);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

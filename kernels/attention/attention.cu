@@ -1,8 +1,10 @@
-// The CUDA functions of attention.h: each runs the variant that kernels/defaults.h chooses, or one given by
+// The CUDA functions of attention.h: each runs the variant that kernels/variants.h chooses, or one given by
 // the caller.
 #include "kernels/attention/attention.h"
-#include "kernels/defaults.h"
-#include "kernels/device.h"
+#include "kernels/device/device.h"
+#include "kernels/variants.h"
+
+namespace dae {
 
 template <class Call>
 bool attention_takes(AttentionVariant variant, Cuda where, const Call& call) {
@@ -60,3 +62,5 @@ void attention_backward(Cuda where, T* dq, T* dk, T* dv, const T* dy, const T* y
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -16,8 +16,10 @@
 #pragma once
 #include <cstdint>
 
-#include "kernels/device.h"
-#include "kernels/host_device.h"
+#include "kernels/device/device.h"
+#include "kernels/device/host_device.h"
+
+namespace dae {
 
 // The sizes and the token strides (in elements) of one call.
 struct AttentionShape {
@@ -58,3 +60,5 @@ void attention_backward(Cpu, T* dq, T* dk, T* dv, const T* dy, const T* y, const
 template <class T>
 void attention_backward(Cuda, T* dq, T* dk, T* dv, const T* dy, const T* y, const Wide<T>* lse, const T* q,
                         const T* k, const T* v, const AttentionShape& shape);
+
+}  // namespace dae

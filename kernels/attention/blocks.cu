@@ -10,7 +10,9 @@
 // Each block of queries reads the keys and values again, mostly from the L2 cache: the one head of a VQGAN,
 // 512 wide over 256 tokens, has 0.5 MB of them. Not measured on a GPU.
 #include "kernels/attention/variants.h"
-#include "kernels/device.h"
+#include "kernels/device/device.h"
+
+namespace dae {
 
 namespace {
 
@@ -388,3 +390,5 @@ void attention_blocks(Cuda where, const AttentionBackward<T>& a) {
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -4,7 +4,9 @@
 // Every block reads all keys (or queries) of its head again: 4 head_dim FLOP a score for 2 head_dim elements
 // read. Not measured on a GPU.
 #include "kernels/attention/variants.h"
-#include "kernels/device.h"
+#include "kernels/device/device.h"
+
+namespace dae {
 
 namespace {
 
@@ -120,3 +122,5 @@ void attention_naive(Cuda where, const AttentionBackward<T>& a) {
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -18,7 +18,9 @@
 //   FLOP:  10 heads queries keys head_dim an image
 #include <algorithm>
 
-#include "kernels/attention/fragments.h"
+#include "kernels/attention/fragments.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -262,3 +264,5 @@ void attention_tiled(Cuda where, const AttentionBackward<T>& a) {
   template void attention_tiled(Cuda, const AttentionBackward<T>&);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

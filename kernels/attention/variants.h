@@ -1,4 +1,4 @@
-// The kernels behind attention_forward and attention_backward on CUDA, by name, for kernels/defaults.h, tests
+// The kernels behind attention_forward and attention_backward on CUDA, by name, for kernels/variants.h, tests
 // and benchmarks. All give the same result up to rounding.
 //   naive    any type and head_dim. A block takes one query (in the backward pass a query, then a key). The
 //            oracle of the others.
@@ -9,6 +9,8 @@
 //   whole    as tiled, for up to 256 tokens, with all keys and values of a head in shared memory.
 #pragma once
 #include "kernels/attention/attention.h"
+
+namespace dae {
 
 enum class AttentionVariant { naive, blocks, tiled, whole };
 inline constexpr AttentionVariant kAttentionVariants[] = {AttentionVariant::naive, AttentionVariant::blocks,
@@ -80,3 +82,5 @@ template <class T>
 void attention_whole(Cuda where, const AttentionForward<T>& a);
 template <class T>
 void attention_whole(Cuda where, const AttentionBackward<T>& a);
+
+}  // namespace dae

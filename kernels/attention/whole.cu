@@ -17,7 +17,9 @@
 // more than 128 keys). Not measured on a GPU.
 #include <algorithm>
 
-#include "kernels/attention/fragments.h"
+#include "kernels/attention/fragments.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -292,3 +294,5 @@ void attention_whole(Cuda where, const AttentionBackward<T>& a) {
   template void attention_whole(Cuda, const AttentionBackward<T>&);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

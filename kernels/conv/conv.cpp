@@ -1,6 +1,8 @@
 // Chooses the kernel that computes a convolution on the CPU.
 #include "kernels/conv/conv.h"
 
+namespace dae {
+
 template <class T>
 void conv_forward(Cpu, T* y, const T* x, const T* weight, const T* bias, ConvShape s) {
   if (conv_pays_winograd(s)) conv_forward_winograd(Cpu{}, y, x, weight, bias, s);
@@ -25,3 +27,5 @@ void conv_backward_weight(Cpu, T* dw, const T* dy, const T* x, ConvShape s) {
   template void conv_backward_weight(Cpu, T*, const T*, const T*, ConvShape);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

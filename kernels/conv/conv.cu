@@ -1,9 +1,11 @@
-// The CUDA functions of conv.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// The CUDA functions of conv.h: each runs the variant that kernels/variants.h chooses, or one given by the
 // caller.
 #include <algorithm>
 
-#include "kernels/defaults.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/variants.h"
+
+namespace dae {
 
 namespace {
 
@@ -107,3 +109,5 @@ void conv_backward_weight(Cuda where, Wide<T>* dw, const T* dy, const T* x, Conv
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -11,7 +11,9 @@
 #pragma once
 #include <cstdint>
 
-#include "kernels/device.h"
+#include "kernels/device/device.h"
+
+namespace dae {
 
 struct ConvShape {
   int64_t n, h, w, ci, co, kh, kw, stride, pad_top, pad_left, pad_bottom, pad_right;
@@ -63,3 +65,5 @@ template <class T>
 void conv_backward_input_winograd(Cpu, T* dx, const T* dy, const T* weight, ConvShape shape);
 template <class T>
 void conv_backward_weight_winograd(Cpu, T* dw, const T* dy, const T* x, ConvShape shape);
+
+}  // namespace dae

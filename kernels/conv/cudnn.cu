@@ -10,8 +10,10 @@
 #include <map>
 
 #include "kernels/conv/variants.h"
-#include "kernels/convert.h"
-#include "kernels/map.h"
+#include "kernels/convert/convert.h"
+#include "kernels/cuda/map.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -155,3 +157,5 @@ void conv_backward_weight_cudnn(Cuda where, Wide<T>* dw, const T* dy, const T* x
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

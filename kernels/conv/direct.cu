@@ -1,6 +1,6 @@
 // Convolutions with at most four channels on one side, as in first and last layers. The images lie in shared
 // memory as they are, so that no patch is gathered element by element from memory, and no tile of 128
-// channels stays nearly empty. The forward pass and the gradient of the input (classes.h) are the same sum:
+// channels stays nearly empty. The forward pass and the gradient of the input (stride_phases.h) are the same sum:
 //   result[i, j, o] = bias[o] + sum_{a, b, k} source[i stride + a, j stride + b, k] weight[a, b, k, o]
 // Two kernels compute it, by tiles of 128 result pixels:
 //   few_sources    at most 4 channels k. The weights of 64 o stay in shared memory, and a block goes from
@@ -11,12 +11,14 @@
 //                  for all classes, 64 (f32: 32) channels k at a time. 16-bit types: ldmatrix takes the rows
 //                  of a product 8 wide straight from the image. The source is read 1.1 to 1.4 times.
 // f32 is computed by multiply-adds of f32 products. Not measured on a GPU yet.
-#include "kernels/conv/direct.h"
-#include "kernels/matmul/mma.h"
+#include "kernels/conv/direct.cuh"
+#include "kernels/matmul/mma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
-// The item of write_row (mma.h) for one pixel of the result.
+// The item of write_row (mma_tile.cuh) for one pixel of the result.
 template <class T>
 struct OnePixel {
   T* y;
@@ -289,3 +291,5 @@ void conv_backward_input_direct(Cuda where, T* dx, const T* dy, const T* weight,
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -2,7 +2,7 @@
 //   dw[o, (tap, k)] = sum over pixels p of many[p, o] few[patch of p, tap, k]
 //   first layer   many = dy (n, oh, ow, co), few = x (n, h, w, ci)
 //   last layer    many = x (n, h, w, ci), few = dy (n, oh, ow, co), gathered as in the gradient of the input:
-//                 class by class (classes.h), each with taps of its own
+//                 class by class (stride_phases.h), each with taps of its own
 // A block takes 64 channels o, 48 columns (tap, k) and a share of the tiles of 128 pixels. The tile of `many`
 // and the patch of `few` that it meets lie in shared memory. A warp multiplies 16 pixels, and the sums of the
 // eight warps are added in order at the end. Each share writes an f32 part, and the parts are added in order.
@@ -11,8 +11,10 @@
 //   FLOP:  2 pixels channels taps few
 // 16-bit types run on tensor cores, which read `many` by transposing ldmatrix and pick `few` from the patch
 // by offsets; f32 runs by multiply-adds. Not measured on a GPU.
-#include "kernels/conv/direct.h"
-#include "kernels/matmul/mma.h"
+#include "kernels/conv/direct.cuh"
+#include "kernels/matmul/mma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -202,3 +204,5 @@ void conv_backward_weight_direct(Cuda where, Wide<T>* dw, const T* dy, const T* 
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -5,12 +5,14 @@
 // tasks, and one task makes each sum in one order.
 #include <algorithm>
 
-#include "kernels/conv/classes.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/stride_phases.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/matmul/gemm.h"
-#include "kernels/matmul/tile.h"
-#include "kernels/parallel.h"
-#include "kernels/scratch.h"
+#include "kernels/matmul/simd_tile.h"
+
+namespace dae {
 
 namespace {
 
@@ -227,7 +229,7 @@ void conv_forward_implicit(Cpu, T* y, const T* x, const T* weight, const T* bias
   });
 }
 
-// One class of input pixels by row and by column (classes.h): where it begins, and the window of dy that it
+// One class of input pixels by row and by column (stride_phases.h): where it begins, and the window of dy that it
 // sees.
 struct InputClass {
   InputClass(const ConvShape& s, int64_t iy, int64_t ix)
@@ -362,3 +364,5 @@ void conv_backward_weight_implicit(Cpu, T* dw, const T* dy, const T* x, ConvShap
   template void conv_backward_weight_implicit(Cpu, T*, const T*, const T*, ConvShape);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

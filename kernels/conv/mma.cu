@@ -1,7 +1,7 @@
-// The three convolutions of conv.h as products (kernels/matmul/mma.h) of matrices that are gathered while
+// The three convolutions of conv.h as products (kernels/matmul/mma_tile.cuh) of matrices that are gathered while
 // they are loaded, so that no matrix of patches is ever written. P = n oh ow is the number of output pixels:
 //   forward           y (P, co) = patches of x (P, kh kw ci) w^T (kh kw ci, co) + bias
-//   backward_input    for each class of pixels (classes.h):
+//   backward_input    for each class of pixels (stride_phases.h):
 //                     dx (pixels, ci) = patches of dy (pixels, taps co) w (taps co, ci)
 //   backward_weight   dw (co, kh kw ci) = dy^T (co, P) patches of x (P, kh kw ci)
 //                     The sum over pixels is cut into parts that fill the device; their f32 results are added
@@ -9,14 +9,16 @@
 // bf16 and f16 run on tensor cores of sm_80, f32 by multiply-adds. 2 P co kh kw ci FLOPs each; x, dy and w
 // are read from memory or cache once for every 128 rows (or columns) of the result. If the channels are not a
 // multiple of 16 bytes, as in 3-channel layers, elements are gathered one by one. Not measured on a GPU yet.
-#include "kernels/conv/classes.h"
+#include "kernels/conv/stride_phases.h"
 #include "kernels/conv/variants.h"
-#include "kernels/map.h"
-#include "kernels/matmul/mma.h"
+#include "kernels/cuda/map.cuh"
+#include "kernels/matmul/mma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
-// A source (mma.h): the patches of images (n, h, w, c), one a row. Output pixel (i, j) sees taps_y x taps_x
+// A source (mma_tile.cuh): the patches of images (n, h, w, c), one a row. Output pixel (i, j) sees taps_y x taps_x
 // source pixels that begin at (i stride + offset_y, j stride + offset_x). A column is (tap, channel).
 template <class T>
 struct Patches {
@@ -106,7 +108,7 @@ struct BackwardWeight {
   }
 };
 
-// A source (mma.h): the weights (co, kh, kw, ci) that a class of input pixels meets, last tap first. A row is
+// A source (mma_tile.cuh): the weights (co, kh, kw, ci) that a class of input pixels meets, last tap first. A row is
 // (tap, o).
 template <class T>
 struct ClassWeights {
@@ -248,3 +250,5 @@ void conv_backward_weight_mma(Cuda where, Wide<T>* dw, const T* dy, const T* x, 
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -2,6 +2,8 @@
 
 #include "kernels/conv/conv.h"
 
+namespace dae {
+
 namespace {
 
 // Calls f(input pixel, output pixel, tap) for every product of the formula. Pixels are counted over the
@@ -58,3 +60,5 @@ void conv_backward_weight_naive(Cpu, T* dw, const T* dy, const T* x, ConvShape s
   template void conv_backward_weight_naive(Cpu, T*, const T*, const T*, ConvShape);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

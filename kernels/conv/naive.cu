@@ -8,6 +8,8 @@
 // caches, one element at a time. Not measured on a GPU yet.
 #include "kernels/conv/variants.h"
 
+namespace dae {
+
 namespace {
 
 template <class T>
@@ -99,3 +101,5 @@ void conv_backward_weight_naive(Cuda where, Wide<T>* dw, const T* dy, const T* x
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

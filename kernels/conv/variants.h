@@ -1,4 +1,4 @@
-// The kernels behind the three convolutions on CUDA, by name, for kernels/defaults.h, tests and benchmarks.
+// The kernels behind the three convolutions on CUDA, by name, for kernels/variants.h, tests and benchmarks.
 // All give the same result up to rounding.
 //   naive     one thread for each element of the result; any size; the oracle of the others
 //   mma       a product gathered from images: bf16 and f16 on tensor cores of sm_80, f32 by multiply-adds
@@ -9,6 +9,8 @@
 //   cudnn     cuDNN, the yardstick; built with -DDAE_CUDNN=ON; equal padding on opposite sides
 #pragma once
 #include "kernels/conv/conv.h"
+
+namespace dae {
 
 enum class ConvVariant { naive, mma, wgmma, direct, product, cudnn };
 inline constexpr ConvVariant kConvVariants[] = {ConvVariant::naive,   ConvVariant::mma,
@@ -61,3 +63,5 @@ template <class T>
 bool conv_direct_fits(ConvPass pass, const ConvShape& shape);
 template <class T>
 bool conv_backward_weight_direct_fits(const ConvShape& shape);
+
+}  // namespace dae

@@ -1,9 +1,9 @@
-// The three convolutions of conv.h on Hopper, bf16 and f16, as products (kernels/matmul/wgmma.h) whose tiles
+// The three convolutions of conv.h on Hopper, bf16 and f16, as products (kernels/matmul/wgmma_tile.cuh) whose tiles
 // TMA reads from the images. A tile is a box of pixels for one tap: a 4-D map over (n, h, w, c) at shifted
 // coordinates, where TMA fills positions outside the image with the zeros of the padding.
 //   forward           y (pixels, co) = sum over taps of x (pixels, ci) w[tap] (co, ci)^T
 //                     The map steps along h and w by the stride.
-//   backward_input    for each class of input pixels (classes.h):
+//   backward_input    for each class of input pixels (stride_phases.h):
 //                     dx (pixels, ci) = sum over taps of dy (pixels, co) w[tap] (co, ci)
 //   backward_weight   dw[tap] (co, ci) = dy^T (co, pixels) x (pixels, ci)
 //                     The boxes of pixels are cut into parts that fill the device; their f32 results are
@@ -11,10 +11,12 @@
 // 2 n oh ow co kh kw ci FLOPs each. A box holds 64 channels, so fewer channels leave part of each tile empty.
 // TMA needs images and weights on 16-byte boundaries, channels in multiples of 8 and strides up to 8. Not
 // measured on a GPU yet.
-#include "kernels/conv/classes.h"
+#include "kernels/conv/stride_phases.h"
 #include "kernels/conv/variants.h"
-#include "kernels/map.h"
-#include "kernels/matmul/wgmma.h"
+#include "kernels/cuda/map.cuh"
+#include "kernels/matmul/wgmma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -271,3 +273,5 @@ void conv_backward_weight_wgmma(Cuda where, Wide<T>* dw, const T* dy, const T* x
   template void conv_backward_weight_wgmma(Cuda, float*, const T*, const T*, ConvShape);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

@@ -11,11 +11,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/conv/classes.h"
 #include "kernels/conv/conv.h"
-#include "kernels/matmul/tile.h"
-#include "kernels/parallel.h"
-#include "kernels/scratch.h"
+#include "kernels/conv/stride_phases.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/matmul/simd_tile.h"
+
+namespace dae {
 
 namespace {
 
@@ -540,3 +542,5 @@ void conv_backward_weight_winograd(Cpu, T* dw, const T* dy, const T* x, ConvShap
   template void conv_backward_weight_winograd(Cpu, T*, const T*, const T*, ConvShape);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

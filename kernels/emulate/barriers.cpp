@@ -1,6 +1,8 @@
 // Barriers of warps, blocks and clusters, mbarriers, elect_one and setmaxnreg on the emulated device.
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 int lane() { return now->rank % 32; }
@@ -191,3 +193,5 @@ void setmaxnreg(int registers, bool increase, Line line) {
 }
 
 }  // namespace emulate
+
+}  // namespace dae

@@ -10,18 +10,22 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
-#include "kernels/philox.h"
+#include "kernels/device/device.h"
+#include "kernels/device/philox.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
+#ifndef __x86_64__
+#include <ucontext.h>
+#endif
+
+namespace dae {
+
 #ifdef __x86_64__
 // Saves the callee-saved registers on the current stack, switches to the other stack, and restores the
 // registers saved there.
 extern "C" void emulate_switch(void** from, void* to);
-#else
-#include <ucontext.h>
 #endif
 
 namespace emulate {
@@ -391,3 +395,5 @@ float half_value(uint16_t bits, bool bfloat);
 void add_products(float* d, int n, const float* x, int step, const float* y, bool bfloat);
 
 }  // namespace emulate
+
+}  // namespace dae

@@ -3,6 +3,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 namespace {
@@ -188,3 +190,5 @@ TensorMap tensor_map(const void* data, int element_bytes, bool, const TensorBox&
          "expected a last box dimension within the swizzle", row);
   return map;
 }
+
+}  // namespace dae

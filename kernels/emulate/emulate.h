@@ -25,6 +25,8 @@
 #pragma once
 #include <cstdint>
 
+namespace dae {
+
 namespace emulate {
 
 // Which thread runs next when a thread has to wait:
@@ -64,6 +66,8 @@ void set_late(bool late);
 void set_multiprocessors(int count);
 
 }  // namespace emulate
+
+}  // namespace dae
 
 #ifdef DAE_EMULATE
 #include <algorithm>

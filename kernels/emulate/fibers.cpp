@@ -7,6 +7,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 #ifdef __x86_64__
 asm(R"(.text
 .globl emulate_switch
@@ -233,3 +235,5 @@ void Worker::run(int64_t cluster, const dim3& grid, unsigned blocks_of_cluster, 
 }
 
 }  // namespace emulate
+
+}  // namespace dae

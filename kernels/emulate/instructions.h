@@ -1,9 +1,11 @@
-// The instructions of the emulated device, with the names of kernels/ptx.h, which describes each of them.
+// The instructions of the emulated device, with the names of kernels/device/intrinsics.cuh, which describes each of them.
 // Here they check their arguments and call the implementation in namespace emulate. Part of
 // kernels/emulate/emulate.h.
 #pragma once
 
 #include "kernels/emulate/shared.h"
+
+namespace dae {
 
 using Mbarrier = uint64_t;
 
@@ -233,3 +235,5 @@ void wgmma_m64k16(float (&d)[Size], const uint32_t (&a)[4], Operand<T, Transpose
                  line);
 }
 #undef WHERE
+
+}  // namespace dae

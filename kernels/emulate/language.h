@@ -2,6 +2,8 @@
 // mathematical functions. Part of kernels/emulate/emulate.h.
 #pragma once
 
+namespace dae {
+
 // Kernels have internal linkage, because the linker could not merge kernels of two files whose launch bounds
 // are encoded as below.
 #define __global__ static
@@ -258,3 +260,5 @@ auto max(A a, B b) {
   using C = std::common_type_t<A, B>;
   return C(a) < C(b) ? C(b) : C(a);
 }
+
+}  // namespace dae

@@ -4,8 +4,10 @@
 #include <mutex>
 #include <utility>
 
+#include "kernels/cpu/parallel.h"
 #include "kernels/emulate/cluster.h"
-#include "kernels/parallel.h"
+
+namespace dae {
 
 namespace emulate {
 
@@ -89,3 +91,5 @@ void run(const Launch& launch, const dim3& grid, unsigned cluster, const dim3& b
 }
 
 }  // namespace emulate
+
+}  // namespace dae

@@ -14,6 +14,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 namespace {
@@ -301,3 +303,5 @@ void with_memory(const char* what, const std::vector<const void*>& addresses,
 }
 
 }  // namespace emulate
+
+}  // namespace dae

@@ -6,6 +6,8 @@
 #include <functional>
 #include <vector>
 
+namespace dae {
+
 namespace emulate {
 
 // Returns device memory filled with NaN, aligned to 256 bytes, or null if there is no more. A page that is
@@ -35,3 +37,5 @@ void with_memory(const char* what, const std::vector<const void*>& addresses,
                  const std::function<void()>& work);
 
 }  // namespace emulate
+
+}  // namespace dae

@@ -4,6 +4,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 namespace {
@@ -93,3 +95,5 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int valu
   emulate::asked_for[{device, kernel}] = value;
   return cudaSuccess;
 }
+
+}  // namespace dae

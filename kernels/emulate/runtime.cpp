@@ -6,6 +6,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace {
 
 constexpr int kDevices = 2;
@@ -28,13 +30,16 @@ struct CUgraph_st {
 struct CUgraphExec_st {
   std::shared_ptr<const std::vector<Work>> work;  // shared with queued launches of the graph
 };
+}  // namespace dae
+
+// The type that device.h declares, as CUDA does.
 struct CUstream_st {
   int device;
-  std::deque<Work> queued;
-  std::unique_ptr<CUgraph_st> captured;
+  std::deque<dae::Work> queued;
+  std::unique_ptr<dae::CUgraph_st> captured;
 
   void run_first() {
-    const Work w = std::move(queued.front());
+    const dae::Work w = std::move(queued.front());
     queued.pop_front();
     try {
       do_work(w);
@@ -44,6 +49,9 @@ struct CUstream_st {
     }
   }
 };
+
+namespace dae {
+
 struct CUevent_st {
   struct State {
     int recorded = 0, reached = 0;  // the number of records, and the number of the last one reached
@@ -203,3 +211,5 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return delete executable, cudaSuccess; }
+
+}  // namespace dae

@@ -11,6 +11,8 @@
 
 #include "kernels/emulate/memory.h"
 
+namespace dae {
+
 using cudaError_t = int;
 using cudaStream_t = Stream;
 using cudaEvent_t = struct CUevent_st*;
@@ -92,7 +94,7 @@ void find_addresses_in(const char* kernel, const T& argument, int device, std::v
 
 }  // namespace emulate
 
-// Launches a kernel; kernels/ptx.h describes the arguments.
+// Launches a kernel; kernels/device/intrinsics.cuh describes the arguments.
 template <class... P, class... A>
 void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 block, size_t shared_bytes,
             A&&... args) {
@@ -110,3 +112,5 @@ void launch(Cuda where, const char* name, void (*kernel)(P...), Grid grid, dim3 
                  [&] { kernel(values...); });
   });
 }
+
+}  // namespace dae

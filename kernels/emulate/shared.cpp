@@ -3,6 +3,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 void* dynamic_shared(int64_t begin, int64_t bytes, Line line) {
@@ -90,3 +92,5 @@ void require_fences(const void* p, int64_t bytes, bool overwrites, const char* w
 }
 
 }  // namespace emulate
+
+}  // namespace dae

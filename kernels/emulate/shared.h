@@ -1,8 +1,10 @@
-// Shared memory of the emulated device: the names of kernels/ptx.h as views that check every access, and
+// Shared memory of the emulated device: the names of kernels/device/intrinsics.cuh as views that check every access, and
 // barriers of a part of the block. Part of kernels/emulate/emulate.h.
 #pragma once
 
 #include "kernels/emulate/language.h"
+
+namespace dae {
 
 template <class T>
 class Shared {
@@ -76,3 +78,5 @@ inline void barrier_sync(int id, int threads, emulate::Line line = emulate::Line
 inline void barrier_arrive(int id, int threads, emulate::Line line = emulate::Line::current()) {
   emulate::block_barrier("barrier_arrive", id, threads, 0, false, line);
 }
+
+}  // namespace dae

@@ -4,6 +4,8 @@
 
 #include "kernels/emulate/cluster.h"
 
+namespace dae {
+
 namespace emulate {
 
 float half_value(uint16_t bits, bool bfloat) { return bfloat ? bf16_value(bits) : f16_value(bits); }
@@ -129,3 +131,5 @@ void mma(float* d, const uint32_t* a, const uint32_t* b, bool bfloat, Line line)
 }
 
 }  // namespace emulate
+
+}  // namespace dae

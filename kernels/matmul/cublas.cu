@@ -9,7 +9,9 @@
 #include <map>
 #include <tuple>
 
-#include "kernels/matmul/epilogue.h"
+#include "kernels/matmul/epilogue.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -170,3 +172,5 @@ INSTANTIATE(f16, f16)
 template void linear_cublas(Cuda, float*, const float*, const float*, MatmulShape, const Epilogue<float>&);
 template void linear_cublas(Cuda, bf16*, const bf16*, const bf16*, MatmulShape, const Epilogue<bf16>&);
 template void linear_cublas(Cuda, f16*, const f16*, const f16*, MatmulShape, const Epilogue<f16>&);
+
+}  // namespace dae

@@ -2,8 +2,10 @@
 
 #include <type_traits>
 
-#include "kernels/matmul/tile.h"
-#include "kernels/scratch.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/matmul/simd_tile.h"
+
+namespace dae {
 
 template <class T>
 void gemm_tiled(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t ldb, int64_t m, int64_t n,
@@ -63,3 +65,5 @@ void gemm(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t ldb, i
                            bool, bool, double);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

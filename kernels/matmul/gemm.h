@@ -6,13 +6,15 @@
 #pragma once
 #include <cstdint>
 
+namespace dae {
+
 // Calls gemm_onednn for f32 if oneDNN is built in and a is not transposed, otherwise gemm_tiled. The choice
 // rests on timings of single shapes, on a busy machine.
 template <class T>
 void gemm(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t ldb, int64_t m, int64_t n,
           int64_t k, bool transpose_a, bool transpose_b, double beta = 0);
 
-// Multiplies by packed panels of b and a tile of y in registers (tile.h).
+// Multiplies by packed panels of b and a tile of y in registers (simd_tile.h).
 template <class T>
 void gemm_tiled(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t ldb, int64_t m, int64_t n,
                 int64_t k, bool transpose_a, bool transpose_b, double beta = 0);
@@ -23,3 +25,5 @@ void gemm_tiled(T* y, int64_t ldy, const T* a, int64_t lda, const T* b, int64_t 
 void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m,
                  int64_t n, int64_t k, bool transpose_a, bool transpose_b, float beta);
 #endif
+
+}  // namespace dae

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
-#include "kernels/activate.h"
+#include "kernels/activation/formulas.h"
+#include "kernels/cpu/ordered_sums.h"
 #include "kernels/matmul/gemm.h"
-#include "kernels/rows.h"
+
+namespace dae {
 
 namespace {
 
@@ -112,3 +114,5 @@ void linear_act_backward(Cpu, T* du, T* dbias, const T* dy, const T* kept, int64
   template void linear_act_backward(Cpu, T*, T*, const T*, const T*, int64_t, int64_t, Act);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

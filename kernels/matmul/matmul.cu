@@ -1,10 +1,12 @@
-// The CUDA functions of matmul.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// The CUDA functions of matmul.h: each runs the variant that kernels/variants.h chooses, or one given by the
 // caller.
 #include <algorithm>
 
-#include "kernels/activate.h"
-#include "kernels/defaults.h"
-#include "kernels/sums.h"
+#include "kernels/activation/formulas.h"
+#include "kernels/cuda/ordered_sums.cuh"
+#include "kernels/variants.h"
+
+namespace dae {
 
 namespace {
 
@@ -112,3 +114,5 @@ INSTANTIATE(f16, f16)
 INSTANTIATE_TYPE(float)
 INSTANTIATE_TYPE(bf16)
 INSTANTIATE_TYPE(f16)
+
+}  // namespace dae

@@ -6,8 +6,10 @@
 #pragma once
 #include <cstdint>
 
-#include "kernels/act.h"
-#include "kernels/device.h"
+#include "kernels/activation/act.h"
+#include "kernels/device/device.h"
+
+namespace dae {
 
 template <class T>
 void matmul(Cpu, T* y, const T* a, const T* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
@@ -55,3 +57,5 @@ void linear_act_backward(Cuda, T* du, Wide<T>* dbias, const T* dy, const T* kept
                          Act act);
 // Returns whether linear_act_backward takes u as `kept`.
 inline bool keeps_argument(Act act) { return act > Act::leaky_relu; }
+
+}  // namespace dae

@@ -1,13 +1,15 @@
 // Matrix products by tiles of 128 by 128, for any size and transposition (shapes: matmul.h):
 //   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j]
-//   bf16, f16   tensor cores of sm_80 (mma_tiles of mma.h): every element of a and b is read from global
+//   bf16, f16   tensor cores of sm_80 (mma_tiles of mma_tile.cuh): every element of a and b is read from global
 //               memory n / 128 and m / 128 times, 2 bytes each; 64 FLOPs a byte
 //   f32         multiply-adds from registers (fma_tiles): f32 products, no TF32; 32 FLOPs a byte
 // If y has few tiles and k is long, as in the gradient of a weight, the sum is cut into parts that fill the
 // device. Their f32 results are added in order: 8 more bytes for each element of y and part. Operands whose
 // rows are not a multiple of 16 bytes are loaded element by element. An epilogue is applied to the sums
 // before they are written, so that y is not read again. Not measured on a GPU yet.
-#include "kernels/matmul/mma.h"
+#include "kernels/matmul/mma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -117,3 +119,5 @@ INSTANTIATE(f16, f16)
 template void linear_mma(Cuda, float*, const float*, const float*, MatmulShape, const Epilogue<float>&);
 template void linear_mma(Cuda, bf16*, const bf16*, const bf16*, MatmulShape, const Epilogue<bf16>&);
 template void linear_mma(Cuda, f16*, const f16*, const f16*, MatmulShape, const Epilogue<f16>&);
+
+}  // namespace dae

@@ -2,7 +2,9 @@
 //   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j], or an epilogue of the sum
 // The other variants are compared with this one. 2 m n k FLOPs an item; a and b come from the caches, one
 // element at a time. Not measured on a GPU yet.
-#include "kernels/matmul/epilogue.h"
+#include "kernels/matmul/epilogue.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -45,3 +47,5 @@ INSTANTIATE(f16, f16)
 template void linear_naive(Cuda, float*, const float*, const float*, MatmulShape, const Epilogue<float>&);
 template void linear_naive(Cuda, bf16*, const bf16*, const bf16*, MatmulShape, const Epilogue<bf16>&);
 template void linear_naive(Cuda, f16*, const f16*, const f16*, MatmulShape, const Epilogue<f16>&);
+
+}  // namespace dae

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "kernels/error.h"
+#include "kernels/device/error.h"
 #include "kernels/matmul/gemm.h"
+
+namespace dae {
 
 namespace {
 
@@ -45,3 +47,5 @@ void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float
          m, k, k, n, static_cast<int>(status));
 }
 #endif
+
+}  // namespace dae

@@ -1,4 +1,4 @@
-// The kernels behind matmul and linear on CUDA, by name, for kernels/defaults.h, tests and benchmarks. All
+// The kernels behind matmul and linear on CUDA, by name, for kernels/variants.h, tests and benchmarks. All
 // give the same result up to rounding.
 //   naive    one thread for each element of y; any size; the oracle of the others
 //   mma      bf16 and f16 on tensor cores of sm_80, f32 by fused multiply-adds; sizes below 2^31
@@ -6,6 +6,8 @@
 //   cublas   cuBLASLt, the yardstick; built with -DDAE_CUBLAS=ON
 #pragma once
 #include "kernels/matmul/matmul.h"
+
+namespace dae {
 
 enum class MatmulVariant { naive, mma, wgmma, cublas };
 inline constexpr MatmulVariant kMatmulVariants[] = {MatmulVariant::naive, MatmulVariant::mma,
@@ -49,3 +51,5 @@ template <class Y, class T>
 void matmul_cublas(Cuda, Y* y, const T* a, const T* b, MatmulShape shape, double beta);
 template <class T>
 void linear_cublas(Cuda, T* y, const T* x, const T* w, MatmulShape shape, const Epilogue<T>& epilogue);
+
+}  // namespace dae

@@ -1,9 +1,11 @@
-// Matrix products on Hopper (wgmma.h), bf16 and f16 (shapes: matmul.h):
+// Matrix products on Hopper (wgmma_tile.cuh), bf16 and f16 (shapes: matmul.h):
 //   y[q, i, j] = sum_p op(a)[q, i, p] op(b)[q, p, j] + beta y[q, i, j], or an epilogue of the sum
 // a is read n / 128 times and b m / 128 times, mostly from the second-level cache, 2 bytes an element; 64
 // FLOPs a byte. Long sums over few tiles are cut into parts as in mma.cu. TMA needs operands on 16-byte
 // boundaries, with rows that are a multiple of 16 bytes. Not measured on a GPU yet.
-#include "kernels/matmul/wgmma.h"
+#include "kernels/matmul/wgmma_tile.cuh"
+
+namespace dae {
 
 namespace {
 
@@ -124,3 +126,5 @@ void linear_wgmma(Cuda where, T* y, const T* x, const T* w, MatmulShape s, const
   template void matmul_wgmma(Cuda, T*, const T*, const T*, MatmulShape, double);
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

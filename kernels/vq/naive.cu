@@ -1,8 +1,10 @@
 // The nearest code (vq.h) as its definition reads; the oracle of the other variant. A warp takes one row. A
 // row reads channels (codes + 1) elements and costs 2 codes channels FLOP in f64. Not measured on a GPU.
-#include "kernels/device.h"
-#include "kernels/vq/nearest.h"
+#include "kernels/device/device.h"
+#include "kernels/vq/nearest.cuh"
 #include "kernels/vq/variants.h"
+
+namespace dae {
 
 namespace {
 
@@ -34,3 +36,5 @@ void nearest_code_naive(Cuda where, int64_t* index, const T* z, const float* cod
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

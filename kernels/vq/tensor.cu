@@ -12,9 +12,11 @@
 //          then 4 are read instead of s.
 //   FLOP:  2 rows codes channels, times 2 (bf16) or 3 on the tensor cores
 // Not measured on a GPU.
-#include "kernels/device.h"
-#include "kernels/vq/nearest.h"
+#include "kernels/device/device.h"
+#include "kernels/vq/nearest.cuh"
 #include "kernels/vq/variants.h"
+
+namespace dae {
 
 namespace {
 
@@ -235,3 +237,5 @@ void nearest_code_tensor(Cuda where, int64_t* index, const T* z, const float* co
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

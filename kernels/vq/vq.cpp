@@ -4,10 +4,12 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/cpu/ordered_sums.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/matmul/gemm.h"
-#include "kernels/parallel.h"
-#include "kernels/rows.h"
-#include "kernels/scratch.h"
+
+namespace dae {
 
 namespace {
 
@@ -112,3 +114,5 @@ void code_usage(Cpu, int64_t* count, const int64_t* index, int64_t n, int64_t co
   template void nearest_code(Cpu, int64_t*, const T*, const Wide<T>*, int64_t, int64_t, int64_t);
 INSTANTIATE(float)
 INSTANTIATE(double)
+
+}  // namespace dae

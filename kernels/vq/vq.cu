@@ -1,8 +1,10 @@
-// The CUDA functions of vq.h: each runs the variant that kernels/defaults.h chooses, or one given by the
+// The CUDA functions of vq.h: each runs the variant that kernels/variants.h chooses, or one given by the
 // caller.
-#include "kernels/defaults.h"
-#include "kernels/gpu.h"
+#include "kernels/device/gpu.h"
+#include "kernels/variants.h"
 #include "kernels/vq/vq.h"
+
+namespace dae {
 
 namespace {
 
@@ -45,3 +47,5 @@ void code_usage(Cuda where, int64_t* count, const int64_t* index, int64_t n, int
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+
+}  // namespace dae

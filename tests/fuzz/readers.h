@@ -3,10 +3,10 @@
 #pragma once
 #include <cstdlib>
 
-#include "data/file.h"
-#include "data/image.h"
-#include "data/tensor_file.h"
-#include "kernels/error.h"
+#include "data/files/file.h"
+#include "data/files/tensor_file.h"
+#include "data/images/image.h"
+#include "kernels/device/error.h"
 
 template <class F>
 void refused_or_read(F&& read) {

@@ -4,7 +4,7 @@ tests do not need it.
     python tests/golden/make_golden.py        (torch, numpy, safetensors; the version is in each file's metadata)
 
 Tensors have PyTorch's layout and names. The weights are too many to store (the discriminator has no small
-version), so both sides compute them: `formula` here, `formula_values` in tests/golden.h. An array of a
+version), so both sides compute them: `formula` here, `formula_values` in tests/support/golden.h. An array of a
 parameter's size is stored as three numbers, `summary`: Frobenius norm, signed sum, and the dot product with
 the formula's pattern, which detects a transposition that the other two miss.
 """

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> activation_rows() {
   using V = const std::vector<Tensor>&;
@@ -36,3 +38,5 @@ std::vector<Row> activation_rows() {
        [](V x) { return log(shift(exp(x[0]), 1)); }},
   };
 }
+
+}  // namespace dae

@@ -1,7 +1,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> all_rows() {
   std::vector<Row> all;
@@ -64,3 +66,5 @@ bool same_bits(const Outcome& a, const Outcome& b) {
     if (!same_bits(a.dx[i], b.dx[i])) return false;
   return true;
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
 #include <cmath>
 
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 namespace {
 
@@ -65,3 +67,5 @@ std::vector<Row> attention_rows() {
       packed("packed, causal, several blocks", 1, 301, 4, {1, true, 270}),
   };
 }
+
+}  // namespace dae

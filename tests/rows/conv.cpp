@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> conv_rows() {
   using V = const std::vector<Tensor>&;
@@ -43,3 +45,5 @@ std::vector<Row> conv_rows() {
       {"conv_transpose2d", "k3 s3: disjoint", {{{1, 2, 3, 4}}, {{4, 3, 3, 2}}}, transposed(3, 0), {}},
   };
 }
+
+}  // namespace dae

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> elementwise_rows() {
   using V = const std::vector<Tensor>&;
@@ -48,3 +50,5 @@ std::vector<Row> elementwise_rows() {
        {}},
   };
 }
+
+}  // namespace dae

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> lookup_rows() {
   using V = const std::vector<Tensor>&;
@@ -21,3 +23,5 @@ std::vector<Row> lookup_rows() {
        {}},
   };
 }
+
+}  // namespace dae

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> loss_rows() {
   using V = const std::vector<Tensor>&;
@@ -65,3 +67,5 @@ std::vector<Row> loss_rows() {
        {}},
   };
 }
+
+}  // namespace dae

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> matmul_rows() {
   using V = const std::vector<Tensor>&;
@@ -82,3 +84,5 @@ std::vector<Row> matmul_rows() {
        }},
   };
 }
+
+}  // namespace dae

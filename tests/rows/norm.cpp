@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> norm_rows() {
   using V = const std::vector<Tensor>&;
@@ -71,3 +73,5 @@ std::vector<Row> norm_rows() {
        {}},
   };
 }
+
+}  // namespace dae

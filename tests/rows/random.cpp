@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> random_rows() {
   using In = std::vector<Tensor>;
@@ -41,3 +43,5 @@ std::vector<Row> random_rows() {
        {}},
   };
 }
+
+}  // namespace dae

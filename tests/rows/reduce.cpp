@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> reduce_rows() {
   using V = const std::vector<Tensor>&;
@@ -28,3 +30,5 @@ std::vector<Row> reduce_rows() {
       {"sum_rows", "whole packs, many rows", {{{1031, 32}}}, [](V x) { return sum_rows(x[0]); }, {}},
   };
 }
+
+}  // namespace dae

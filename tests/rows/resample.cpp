@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> resample_rows() {
   using V = const std::vector<Tensor>&;
@@ -29,3 +31,5 @@ std::vector<Row> resample_rows() {
       {"avg_pool", "whole packs", packs, [](V t) { return avg_pool(t[0], 3, 2, 1, false); }, {}},
   };
 }
+
+}  // namespace dae

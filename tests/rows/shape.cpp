@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> shape_rows() {
   using V = const std::vector<Tensor>&;
@@ -83,3 +85,5 @@ std::vector<Row> shape_rows() {
        {}},
   };
 }
+
+}  // namespace dae

@@ -1,4 +1,6 @@
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 std::vector<Row> softmax_rows() {
   using V = const std::vector<Tensor>&;
@@ -29,3 +31,5 @@ std::vector<Row> softmax_rows() {
        }},
   };
 }
+
+}  // namespace dae

@@ -1,6 +1,8 @@
 #include <limits>
 
-#include "tests/rows.h"
+#include "tests/rows/rows.h"
+
+namespace dae {
 
 namespace {
 
@@ -66,3 +68,5 @@ std::vector<Row> vq_rows() {
        [](V x) { return x[0]; }},
   };
 }
+
+}  // namespace dae

@@ -6,13 +6,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
-#include "train/comparison.h"
-#include "train/confidence.h"
-#include "train/feed.h"
-#include "train/run_lock.h"
-#include "train/signals.h"
-#include "train/trained.h"
+#include "kernels/device/error.h"
+#include "train/feed/feed.h"
+#include "train/io/run_lock.h"
+#include "train/paper/comparison.h"
+#include "train/paper/confidence.h"
+#include "train/run/signals.h"
+#include "train/run/trained.h"
+
+namespace dae {
 
 namespace {
 
@@ -189,3 +191,5 @@ int compare(const CompareArguments& arguments, const Options& options) {
   }
   return 0;
 }
+
+}  // namespace dae

@@ -4,10 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/file.h"
-#include "train/checkpoint.h"
-#include "train/verbs.h"
-#include "train/weights.h"
+#include "data/files/file.h"
+#include "train/io/weights.h"
+#include "train/run/checkpoint.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -70,3 +72,5 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
   }
   return found.good() ? 0 : 1;
 }
+
+}  // namespace dae

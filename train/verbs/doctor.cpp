@@ -1,10 +1,12 @@
-#include "train/doctor.h"
+#include "train/machine/doctor.h"
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
-#include "kernels/gpu.h"
-#include "train/verbs.h"
+#include "kernels/device/error.h"
+#include "kernels/device/gpu.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 int doctor(const Options& options) {
   const std::vector<Feature> features = examine_machine();
@@ -37,3 +39,5 @@ int doctor(const Options& options) {
     fmt::print("  {:<7} {:<60} {}\n", c.passed ? "ok" : "FAILED", c.name, c.found);
   return passed ? 0 : int(Fault::internal);
 }
+
+}  // namespace dae

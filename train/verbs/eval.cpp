@@ -3,15 +3,17 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/file.h"
-#include "train/environment.h"
-#include "train/metrics/features.h"
-#include "train/metrics/frechet.h"
-#include "train/metrics/paired.h"
-#include "train/metrics/scores.h"
-#include "train/metrics/statistics_file.h"
-#include "train/run_images.h"
-#include "train/verbs.h"
+#include "data/files/file.h"
+#include "train/evaluation/features.h"
+#include "train/evaluation/frechet.h"
+#include "train/evaluation/paired.h"
+#include "train/evaluation/scores.h"
+#include "train/evaluation/statistics_file.h"
+#include "train/machine/environment.h"
+#include "train/run/run_images.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -91,7 +93,7 @@ int tell(const std::string& metric, const Json& value, const Json& more, Json pr
 InceptionLayer layer_named(const std::string& name) {
   for (const InceptionLayer layer : {InceptionLayer::pool64, InceptionLayer::pool192, InceptionLayer::pool768,
                                      InceptionLayer::pool1280, InceptionLayer::pool2048})
-    if (name == ::name(layer)) return layer;
+    if (name == dae::name(layer)) return layer;
   fail(Fault::usage, "--layer: expected 64, 192, 768, 1280 or 2048, found {}", name);
 }
 
@@ -297,7 +299,7 @@ int of_pairs(const EvalArguments& arguments, const Options& options, PairMetric 
   provenance["reference"] = described(reference_path(arguments), count, scores.crc32_b, in.run_b);
   const std::string name = metric == PairMetric::psnr   ? "PSNR"
                            : metric == PairMetric::ssim ? "SSIM"
-                                                        : fmt::format("LPIPS-{}", ::name(network->net));
+                                                        : fmt::format("LPIPS-{}", dae::name(network->net));
   return tell(name, scores.mean, {{"values", scores.values}}, provenance, options,
               fmt::format("{:.6g}  (mean of {} pairs)", scores.mean, count));
 }
@@ -312,3 +314,5 @@ int evaluate(const EvalArguments& arguments, const Options& options) {
   if (arguments.metric == "lpips") return of_pairs(arguments, options, PairMetric::lpips);
   return of_features(arguments, options);
 }
+
+}  // namespace dae

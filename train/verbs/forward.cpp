@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "data/file.h"
+#include "data/files/file.h"
 #include "engine/ops.h"
-#include "train/checkpoint.h"
-#include "train/verbs.h"
-#include "train/weights.h"
+#include "train/io/weights.h"
+#include "train/run/checkpoint.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -105,3 +107,5 @@ int forward(const ForwardArguments& arguments, const Options& options) {
   }
   return 0;
 }
+
+}  // namespace dae

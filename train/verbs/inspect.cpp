@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/file.h"
-#include "train/checkpoint.h"
-#include "train/verbs.h"
-#include "train/weights.h"
+#include "data/files/file.h"
+#include "train/io/weights.h"
+#include "train/run/checkpoint.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -168,3 +170,5 @@ int inspect_compare(const InspectArguments& arguments, const Options& options) {
   }
   return good ? 0 : 1;
 }
+
+}  // namespace dae

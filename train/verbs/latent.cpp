@@ -1,18 +1,20 @@
 // `dae inspect latent` prints statistics of the latents of runs, or of latents in files, side by side.
-#include "train/latent.h"
+#include "train/evaluation/latent.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/file.h"
+#include "data/files/file.h"
 #include "engine/ops.h"
-#include "train/feed.h"
-#include "train/report.h"
-#include "train/run_images.h"
-#include "train/trained.h"
-#include "train/verbs.h"
-#include "train/weights.h"
+#include "train/feed/feed.h"
+#include "train/io/weights.h"
+#include "train/report/report.h"
+#include "train/run/run_images.h"
+#include "train/run/trained.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -180,3 +182,5 @@ int inspect_latent(const LatentArguments& arguments, const Options& options) {
   if (!arguments.out.empty()) fmt::print("\n{}\n", arguments.out);
   return 0;
 }
+
+}  // namespace dae

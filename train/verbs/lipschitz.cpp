@@ -1,12 +1,14 @@
 // `dae inspect lipschitz` prints how much the encoder and the decoder of a run stretch distances.
-#include "train/lipschitz.h"
+#include "train/evaluation/lipschitz.h"
 
 #include <nlohmann/json.hpp>
 
-#include "train/feed.h"
-#include "train/metrics/networks.h"
-#include "train/trained.h"
-#include "train/verbs.h"
+#include "train/evaluation/networks.h"
+#include "train/feed/feed.h"
+#include "train/run/trained.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace {
 
@@ -95,3 +97,5 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
   }
   return 0;
 }
+
+}  // namespace dae

@@ -1,17 +1,19 @@
 // `dae sample` and `dae reconstruct` write pictures from a checkpoint of a run.
-#include "train/pictures.h"
+#include "train/io/pictures.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/file.h"
+#include "data/files/file.h"
 #include "engine/ops.h"
-#include "kernels/error.h"
-#include "train/feed.h"
-#include "train/trained.h"
-#include "train/verbs.h"
+#include "kernels/device/error.h"
+#include "train/feed/feed.h"
+#include "train/run/trained.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 namespace fs = std::filesystem;
 
@@ -113,3 +115,5 @@ int reconstruct(const PictureArguments& arguments, const Options& options) {
   tell(path, arguments.count, run, options, mse);
   return 0;
 }
+
+}  // namespace dae

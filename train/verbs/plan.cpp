@@ -1,12 +1,14 @@
 // `dae train --plan` prints what a recipe will take, without training it.
-#include "train/plan.h"
+#include "train/machine/plan.h"
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
-#include "kernels/parallel.h"
-#include "train/environment.h"
-#include "train/verbs.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/device/error.h"
+#include "train/machine/environment.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 using nlohmann::ordered_json;
 
@@ -139,3 +141,5 @@ int plan(const TrainArguments& arguments, const Options& options) {
       ceiling.threads);
   return 0;
 }
+
+}  // namespace dae

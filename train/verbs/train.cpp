@@ -1,10 +1,12 @@
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
-#include "train/checkpoint.h"
-#include "train/loop.h"
-#include "train/shipped.h"
-#include "train/verbs.h"
+#include "kernels/device/error.h"
+#include "train/recipe/shipped.h"
+#include "train/run/checkpoint.h"
+#include "train/run/loop.h"
+#include "train/verbs/verbs.h"
+
+namespace dae {
 
 Recipe recipe_of(const TrainArguments& arguments, const Options& options) {
   std::vector<std::string> sets = arguments.sets;
@@ -48,3 +50,5 @@ int train(const TrainArguments& arguments, const Options& options) {
   }
   return result.signal ? 128 + result.signal : 0;
 }
+
+}  // namespace dae
