@@ -23,7 +23,7 @@ run: all
 test: CUDA ?= ON
 test: configure
 	ninja -C $(BUILD) tests
-	cd $(BUILD) && ctest --output-on-failure
+	cd $(BUILD) && ctest -j2 --output-on-failure
 
 bench: all
 	$(BUILD)/dae bench

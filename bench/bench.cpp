@@ -22,6 +22,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/device/error.h"
 #include "train/machine/environment.h"
+#include "train/recipe/words.h"
 #include "train/verbs/verbs.h"
 
 namespace dae {
@@ -150,11 +151,6 @@ std::string gpu_title() {
   return "";
 }
 
-std::string duration(double seconds) {
-  return seconds < 1e-3 ? fmt::format("{:.1f} us", seconds * 1e6)
-         : seconds < 1  ? fmt::format("{:.2f} ms", seconds * 1e3)
-                        : fmt::format("{:.2f} s", seconds);
-}
 std::string rate(double work, double seconds) {
   return work > 0 ? fmt::format("{:.1f}", work / seconds / 1e9) : "-";
 }

@@ -87,4 +87,16 @@ class Module {
   bool training_ = true;
 };
 
+// While an EvalMode lives, its module and everything below are in eval mode; then in the mode that the module had.
+class EvalMode {
+ public:
+  explicit EvalMode(Module& module) : module_(module), training_(module.training()) { module.train(false); }
+  ~EvalMode() { module_.train(training_); }
+  EvalMode(const EvalMode&) = delete;
+
+ private:
+  Module& module_;
+  bool training_;
+};
+
 }  // namespace dae

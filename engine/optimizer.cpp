@@ -123,11 +123,6 @@ void AdamW::make_flat(const Group& group, Flat& flat) {
   }
 }
 
-void AdamW::zero_grad() {
-  for (Group& g : groups_)
-    for (Param* p : g.params) p->grad = {};
-}
-
 void AdamW::set_lr_factor(double factor) {
   lr_factor_ = factor;
   if constexpr (kHasCuda)

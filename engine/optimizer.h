@@ -59,7 +59,6 @@ class AdamW {
   // Updates the parameters from Param::grad and drops the gradients. With loss scaling, if a gradient is not
   // finite, only the scale changes. Reads nothing back from a CUDA device.
   void step();
-  void zero_grad();
 
   const AdamOptions& options() const { return options_; }
   std::vector<Group>& groups() { return groups_; }

@@ -14,9 +14,7 @@ class Rng {
     ++key_.op;
     return key;
   }
-  void enter_step(uint32_t step) { key_.step = step, key_.op = 0; }
   const Key& state() const { return key_; }
-  void set_state(Key key) { key_ = key; }
 
  private:
   Key key_;

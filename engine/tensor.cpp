@@ -43,10 +43,10 @@ void convert_here(const Tensor& to, const Tensor& from) {
     });
     return;
   }
-  dispatch(to, [&](auto where, auto t) {
-    dispatch(from, [&](auto, auto f) {
-      if constexpr (sizeof(f) <= sizeof(float))  // excludes f64, which never lies on CUDA
-        convert(where, to.data<decltype(t)>(), from.data<decltype(f)>(), to.size());
+  dispatch(to, [&]<class To>(auto where) {
+    dispatch(from, [&]<class From>(auto) {
+      if constexpr (sizeof(From) <= sizeof(float))  // excludes f64, which never lies on CUDA
+        convert(where, to.data<To>(), from.data<From>(), to.size());
     });
   });
 }
@@ -83,7 +83,7 @@ Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device
   if (dry_run) return t;
   if (device == Device::cpu)
     visit(dtype, [&](auto zero) { fill(Cpu{}, t.data<decltype(zero)>(), value, t.size()); });
-  else dispatch(t, [&](auto where, auto zero) { fill(where, t.data<decltype(zero)>(), value, t.size()); });
+  else dispatch(t, [&]<class T>(auto where) { fill(where, t.data<T>(), value, t.size()); });
   return t;
 }
 Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0, dtype, device); }

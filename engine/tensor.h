@@ -64,7 +64,6 @@ class Tensor {
   // Writes the values of `source` into this memory. The shapes must be equal; types and devices may differ.
   void copy_from(const Tensor& source);
   const Block* block() const { return block_.get(); }
-  bool alone() const { return block_.use_count() == 1; }  // no other tensor shares this memory
   // Names the op that made this memory, for the message when a device has no more. The first name stays.
   void made_by(const char* op) const {
     if (!*block_->op) block_->op = op;
@@ -102,21 +101,21 @@ class Reach {  // makes a device's memory reachable while it lives
   Device before_;
 };
 
-// Calls f(where, T{}) with the device tag and the element type of x: Cpu with float or double, or Cuda with
+// Calls f<T>(where) with the element type of x and the tag of its device: Cpu with float or double, or Cuda with
 // float, bf16 or f16 in a build with CUDA. Calls nothing in a dry run. Fault::internal for any other type.
 template <class F>
 void dispatch(const Tensor& x, F&& f) {
   if (dry_run) return;
   const Reach reach(x.device());
   if (x.device() == Device::cpu) {
-    if (x.dtype() == Dtype::f32) return f(Cpu{}, float{});
-    if (x.dtype() == Dtype::f64) return f(Cpu{}, double{});
+    if (x.dtype() == Dtype::f32) return f.template operator()<float>(Cpu{});
+    if (x.dtype() == Dtype::f64) return f.template operator()<double>(Cpu{});
   }
   if constexpr (kHasCuda) {
     if (x.device() == Device::cuda) {
-      if (x.dtype() == Dtype::f32) return f(Cuda{gpu_stream()}, float{});
-      if (x.dtype() == Dtype::bf16) return f(Cuda{gpu_stream()}, bf16{});
-      if (x.dtype() == Dtype::f16) return f(Cuda{gpu_stream()}, f16{});
+      if (x.dtype() == Dtype::f32) return f.template operator()<float>(Cuda{gpu_stream()});
+      if (x.dtype() == Dtype::bf16) return f.template operator()<bf16>(Cuda{gpu_stream()});
+      if (x.dtype() == Dtype::f16) return f.template operator()<f16>(Cuda{gpu_stream()});
     }
   }
   fail(Fault::internal,

@@ -5,7 +5,7 @@
 #include "models/weakness.h"
 #include "models/width.h"
 
-namespace dae {
+namespace dae::dcgan {
 
 // Maps z (N, z_dim) to images (N, 32, 32, 3) in (-1, 1). width scales the hidden channels 1024, 512, 256,
 // 128.
@@ -84,4 +84,4 @@ struct Discriminator : Module {
   Linear head;
 };
 
-}  // namespace dae
+}  // namespace dae::dcgan

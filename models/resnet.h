@@ -6,7 +6,7 @@
 #include "engine/nn.h"
 #include "models/width.h"
 
-namespace dae {
+namespace dae::resnet {
 
 // Two 3x3 convolutions with batch norm, added to a shortcut:
 // x (N, H, W, in) -> (N, H / stride, W / stride, out).
@@ -66,4 +66,4 @@ struct ResNet18 : Module {
   Layer layer4{this, "layer4", 4 * base, 8 * base, 2};
 };
 
-}  // namespace dae
+}  // namespace dae::resnet

@@ -4,7 +4,7 @@
 #pragma once
 #include "models/resnet.h"
 
-namespace dae {
+namespace dae::simclr {
 
 // Returns x / max(|x|, 1e-12) for each row of x (N, C). One product with a matrix of ones both sums the
 // squares and copies the sum to the whole row.
@@ -44,7 +44,7 @@ struct Simclr : Module {
     return {features, head3(head1(head0(features), Act::relu))};
   }
   static constexpr double kMean[3] = {0.4914, 0.4822, 0.4465}, kStd[3] = {0.2023, 0.1994, 0.2010};
-  ResNet18 backbone;
+  resnet::ResNet18 backbone;
   Module head{this, "head"};
   Linear head0;
   BatchNorm head1;
@@ -81,4 +81,4 @@ class NtXent {
   Tensor mask_, partner_;
 };
 
-}  // namespace dae
+}  // namespace dae::simclr

@@ -6,7 +6,7 @@
 #include "engine/nn.h"
 #include "models/weakness.h"
 
-namespace dae {
+namespace dae::toy {
 
 // x (N, in) -> (N, out), with two hidden layers of `hidden` units.
 struct Mlp : Module {
@@ -59,4 +59,4 @@ struct ToyVae {
   std::unique_ptr<Mlp> decoder;
 };
 
-}  // namespace dae
+}  // namespace dae::toy

@@ -2,7 +2,7 @@
 #pragma once
 #include "models/dcgan.h"
 
-namespace dae {
+namespace dae::vaegan {
 
 // A diagonal Gaussian over the latent: mean and log-variance, (N, z_dim) each.
 struct Posterior {
@@ -40,4 +40,4 @@ struct Encoder : Module {
   Conv2d conv11;
 };
 
-}  // namespace dae
+}  // namespace dae::vaegan

@@ -12,7 +12,7 @@ check() {  # the root of a source tree
     BEGIN { may["kernels"] = "kernels"; may["data"] = "data"; may["engine"] = "engine kernels data"
             may["models"] = "models engine kernels"; may["train"] = "train models engine kernels data"
             n = split("kernels/device kernels/emulate kernels/cpu kernels/cuda data/streams.h data/files data/images data/sets " \
-                      "train/recipe train/report train/feed train/io train/learners train/evaluation train/machine " \
+                      "train/recipe train/feed train/io train/learners train/report train/evaluation train/machine " \
                       "train/run train/paper train/verbs", order, " ")
             for (i = 1; i <= n; ++i) rank[order[i]] = i
             # The emulated device is chosen by kernel.cuh, and its blocks run on the threads of cpu/.

@@ -9,19 +9,13 @@
 #include "engine/tensor.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/device/error.h"
+#include "train/recipe/words.h"
 #include "train/run/signals.h"
 #include "train/verbs/commands.h"
 
 using namespace dae;
 
 namespace {
-
-std::string one_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  for (char& c : text)
-    if (c == '\n') c = ' ';
-  return text;
-}
 
 // Returns the device of --device. "auto" is CUDA if it is built and a GPU is found; an emulated device must
 // be asked for.

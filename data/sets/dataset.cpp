@@ -10,6 +10,7 @@
 
 #include "data/files/file.h"
 #include "data/files/safetensors.h"
+#include "data/images/pixel.h"
 #include "data/sets/toy.h"
 #include "data/streams.h"
 #include "kernels/device/error.h"
@@ -44,7 +45,7 @@ class Cifar10 : public Dataset {
   void get(int64_t index, std::optional<uint32_t>, double* out) const override {
     const auto* record = reinterpret_cast<const uint8_t*>(bytes_.data()) + index * kRecord + 1;
     for (int64_t c = 0; c < 3; ++c)
-      for (int64_t p = 0; p < 1024; ++p) out[p * 3 + c] = double(record[c * 1024 + p]) / 127.5 - 1;
+      for (int64_t p = 0; p < 1024; ++p) out[p * 3 + c] = value_of_byte(uint8_t(record[c * 1024 + p]));
   }
   int64_t label(int64_t index) const override { return uint8_t(bytes_[size_t(index * kRecord)]); }
   std::vector<std::pair<std::string, uint32_t>> hashes() const override {
@@ -102,7 +103,7 @@ class Tensors : public Dataset {
       for (int64_t c = 0; c < channels; ++c) {
         const int64_t at = bytes_ ? p * channels + c : c * pixels + p;
         const double value = element(*images_, index * pixels * channels + at);
-        out[p * channels + c] = bytes_ ? value / 127.5 - 1 : value;
+        out[p * channels + c] = bytes_ ? value_of_byte(uint8_t(value)) : value;
       }
   }
   std::vector<std::pair<std::string, uint32_t>> hashes() const override {

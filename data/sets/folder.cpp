@@ -6,6 +6,7 @@
 #include <map>
 
 #include "data/files/file.h"
+#include "data/images/pixel.h"
 #include "data/images/resize.h"
 #include "data/sets/dataset.h"
 #include "kernels/device/error.h"
@@ -58,7 +59,7 @@ class Folder : public Dataset {
     };
     const Image cut =
         resize(image, height, width, filter_, {place(height - side_), place(width - side_), side_, side_});
-    for (const uint8_t byte : cut.bytes) *out++ = double(byte) / 127.5 - 1;
+    for (const uint8_t byte : cut.bytes) *out++ = value_of_byte(byte);
   }
 
  private:

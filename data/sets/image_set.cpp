@@ -7,6 +7,7 @@
 
 #include "data/files/file.h"
 #include "data/files/npz.h"
+#include "data/images/pixel.h"
 #include "data/sets/dataset.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/device/error.h"
@@ -76,7 +77,7 @@ std::unique_ptr<ImageSet> open_cifar(const std::string& path) {
   std::vector<uint8_t> bytes;
   for (int64_t i = 0; i < data->size(); ++i) {
     data->get(i, {}, values.data());
-    for (const double v : values) bytes.push_back(uint8_t(std::lround(127.5 * v + 127.5)));
+    for (const double v : values) bytes.push_back(byte_of_value(v));
   }
   return images_of(std::move(bytes), 32, 32, 3);
 }

@@ -8,15 +8,13 @@ namespace {
 
 Tensor activation(const char* name, Activation f, const Tensor& x, double slope = 0) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     activation_forward(where, f, y.data<T>(), x.data<T>(), x.size(), slope);
   });
   const Tensor kept = (keeps_output(f) ? y : x).detach();
   return record(name, y, {x}, [f, slope, kept](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like();
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       activation_backward(where, f, dx.data<T>(), dy.data<T>(), kept.data<T>(), dy.size(), slope);
     });
     return {dx};

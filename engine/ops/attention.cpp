@@ -26,8 +26,7 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
   Tensor y = x.q.like({s.batch, s.queries, s.heads * s.head_dim}),
          lse = x.q.like({s.batch, s.heads, s.queries}, wide(x.q.dtype()));
   count_flops(flops(s));
-  dispatch(y, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(y, [&]<class T>(auto where) {
     attention_forward(where, y.data<T>(), lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,
                       x.v.data<T>() + x.v_offset, s);
   });
@@ -37,8 +36,7 @@ Tensor attend(const Parts& x, const std::vector<Tensor>& inputs, const Attention
                  lse, s, packed](const Tensor& dy, const Needs&) -> Grads {
                   const Tensor dq = x.q.like(), dk = packed ? dq : x.k.like(), dv = packed ? dq : x.v.like();
                   count_flops(2.5 * flops(s));  // five products; one computes the scores again
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     attention_backward(where, dq.data<T>(), dk.data<T>() + x.k_offset,
                                        dv.data<T>() + x.v_offset, dy.data<T>(), y.data<T>(),
                                        lse.data<Wide<T>>(), x.q.data<T>(), x.k.data<T>() + x.k_offset,

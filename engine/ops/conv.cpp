@@ -16,8 +16,7 @@ double flops(const ConvShape& s) {
 Tensor run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& s) {
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.co});
   count_flops(flops(s));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     conv_forward(where, y.data<T>(), x.data<T>(), weight.data<T>(), data_of<Wide<T>>(bias), s);
   });
   return y;
@@ -25,8 +24,7 @@ Tensor run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, co
 Tensor run_backward_input(const Tensor& dy, const Tensor& weight, const ConvShape& s) {
   Tensor dx = dy.like({s.n, s.h, s.w, s.ci});
   count_flops(flops(s));
-  dispatch(dy, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(dy, [&]<class T>(auto where) {
     conv_backward_input(where, dx.data<T>(), dy.data<T>(), weight.data<T>(), s);
   });
   return dx;
@@ -34,8 +32,7 @@ Tensor run_backward_input(const Tensor& dy, const Tensor& weight, const ConvShap
 Tensor run_backward_weight(const Tensor& dy, const Tensor& x, const ConvShape& s) {
   Tensor dw = dy.like({s.co, s.kh, s.kw, s.ci}, wide(dy.dtype()));
   count_flops(flops(s));
-  dispatch(dy, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(dy, [&]<class T>(auto where) {
     conv_backward_weight(where, dw.data<Wide<T>>(), dy.data<T>(), x.data<T>(), s);
   });
   return dw;

@@ -14,8 +14,7 @@ void same_shape(const char* op, const Tensor& a, const Tensor& b) {
 Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
   same_shape(name, a, b);
   Tensor y = a.like();
-  dispatch(a, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(a, [&]<class T>(auto where) {
     binary_forward(where, op, y.data<T>(), a.data<T>(), b.data<T>(), y.size());
   });
   // The gradients of add and sub need no operand. mul and div keep only the operands that their gradients
@@ -31,8 +30,7 @@ Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
                 [op, a = keep_a ? a.detach() : Tensor{}, b = keep_b ? b.detach() : Tensor{}](
                     const Tensor& dy, const Needs& need) -> Grads {
                   Tensor da = need[0] ? dy.like() : Tensor{}, db = need[1] ? dy.like() : Tensor{};
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     binary_backward(where, op, data_of<T>(da), data_of<T>(db), dy.data<T>(), data_of<T>(a),
                                     data_of<T>(b), dy.size());
                   });
@@ -42,16 +40,12 @@ Tensor binary(const char* name, Binary op, const Tensor& a, const Tensor& b) {
 
 Tensor unary(const char* name, Unary op, const Tensor& x) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    unary_forward(where, op, y.data<T>(), x.data<T>(), x.size());
-  });
+  dispatch(x, [&]<class T>(auto where) { unary_forward(where, op, y.data<T>(), x.data<T>(), x.size()); });
   const bool output = op == Unary::sqrt || op == Unary::exp;
   return record(name, y, {x},
                 [op, kept = (output ? y : x).detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like();
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     unary_backward(where, op, dx.data<T>(), dy.data<T>(), kept.data<T>(), dy.size());
                   });
                   return {dx};
@@ -60,10 +54,8 @@ Tensor unary(const char* name, Unary op, const Tensor& x) {
 
 Tensor affine(const char* name, const Tensor& x, double factor, double offset) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    affine(where, y.data<T>(), x.data<T>(), factor, offset, x.size());
-  });
+  dispatch(x,
+           [&]<class T>(auto where) { affine(where, y.data<T>(), x.data<T>(), factor, offset, x.size()); });
   return record(name, y, {x}, [factor](const Tensor& dy, const Needs&) -> Grads {
     return {factor == 1 ? dy : scale(dy, factor)};
   });
@@ -95,8 +87,7 @@ Tensor scale_by(const Tensor& x, const Tensor& s) {
   if (s.size() != 1)
     fail(Fault::internal, "scale_by: expected a factor of one element, found {}", s.shape().str());
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     scale_by(where, y.data<T>(), x.data<T>(), s.data<Wide<T>>(), x.size());
   });
   return record("scale_by", y, {x, s},
@@ -109,14 +100,11 @@ Tensor scale_by(const Tensor& x, const Tensor& s) {
 
 Tensor clamp(const Tensor& x, double low, double high) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    clamp_forward(where, y.data<T>(), x.data<T>(), low, high, x.size());
-  });
+  dispatch(x,
+           [&]<class T>(auto where) { clamp_forward(where, y.data<T>(), x.data<T>(), low, high, x.size()); });
   return record("clamp", y, {x}, [low, high, x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like();
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       clamp_backward(where, dx.data<T>(), dy.data<T>(), x.data<T>(), low, high, dy.size());
     });
     return {dx};
@@ -128,8 +116,7 @@ Tensor add_bias(const Tensor& x, const Tensor& bias) {
     fail(Fault::internal, "add_bias: expected (..., C) and (C), found {} and {}", x.shape().str(),
          bias.shape().str());
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     add_bias(where, y.data<T>(), x.data<T>(), bias.data<Wide<T>>(), x.rows(), x.dim(-1));
   });
   return record("add_bias", y, {x, bias}, [](const Tensor& dy, const Needs& need) -> Grads {
@@ -141,16 +128,14 @@ Tensor gate_add(const Tensor& residual, const Tensor& gate, const Tensor& x) {
   same_shape("gate_add", residual, x);
   per_channel_shape("gate_add", x, gate);
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     gate_add_forward(where, y.data<T>(), residual.data<T>(), gate.data<T>(), x.data<T>(), x.dim(0),
                      positions(x), x.dim(-1));
   });
   return record("gate_add", y, {residual, gate, x},
                 [gate = gate.detach(), x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dgate = gate.like(), dx = dy.like();
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     gate_add_backward(where, dgate.data<T>(), dx.data<T>(), dy.data<T>(), gate.data<T>(),
                                       x.data<T>(), x.dim(0), positions(x), x.dim(-1));
                   });

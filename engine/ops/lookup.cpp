@@ -13,14 +13,12 @@ Tensor embedding(const Tensor& table, const Tensor& index) {
   Shape shape = index.shape();
   shape.push_back(channels);
   Tensor y = table.like(shape);
-  dispatch(table, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(table, [&]<class T>(auto where) {
     embedding_forward(where, y.data<T>(), table.data<T>(), index.data<int64_t>(), rows, entries, channels);
   });
   return record("embedding", y, {table}, [=](const Tensor& dy, const Needs&) -> Grads {
     Tensor dtable = dy.like({entries, channels}, wide(dy.dtype()));
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       embedding_backward(where, dtable.data<Wide<T>>(), dy.data<T>(), index.data<int64_t>(), rows, entries,
                          channels);
     });

@@ -13,14 +13,12 @@ void same_shape(const char* op, const Tensor& a, const Tensor& b) {
 
 Tensor score(const char* name, Score f, const Tensor& x, double target) {
   Tensor y = x.like(Shape{}, wide(x.dtype()));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     score_forward(where, f, y.data<Wide<T>>(), x.data<T>(), x.size(), target);
   });
   return record(name, y, {x}, [f, target, x = x.detach()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = x.like();
-    dispatch(x, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(x, [&]<class T>(auto where) {
       score_backward(where, f, dx.data<T>(), dy.data<Wide<T>>(), x.data<T>(), x.size(), target);
     });
     return {dx};
@@ -30,15 +28,13 @@ Tensor score(const char* name, Score f, const Tensor& x, double target) {
 Tensor distance(const char* name, Distance f, const Tensor& a, const Tensor& b) {
   same_shape(name, a, b);
   Tensor y = a.like(Shape{}, wide(a.dtype()));
-  dispatch(a, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(a, [&]<class T>(auto where) {
     distance_forward(where, f, y.data<Wide<T>>(), a.data<T>(), b.data<T>(), a.size());
   });
   return record(
       name, y, {a, b}, [f, a = a.detach(), b = b.detach()](const Tensor& dy, const Needs& need) -> Grads {
         Tensor da = a.like();
-        dispatch(a, [&](auto where, auto zero) {
-          using T = decltype(zero);
+        dispatch(a, [&]<class T>(auto where) {
           distance_backward(where, f, da.data<T>(), dy.data<Wide<T>>(), a.data<T>(), b.data<T>(), a.size());
         });
         return {da, need[1] ? scale(da, -1) : Tensor{}};
@@ -64,8 +60,7 @@ NormalSample draw(const Tensor& mu, const Tensor& logvar, const Tensor& eps, Key
   same_shape("sample_normal", mu, logvar);
   Tensor z = mu.like(), kl = mu.like(Shape{}, wide(mu.dtype()));
   const int64_t n = mu.size(), images = mu.rank() ? mu.dim(0) : 1;
-  dispatch(mu, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(mu, [&]<class T>(auto where) {
     sample_normal_forward(where, z.data<T>(), kl.data<Wide<T>>(), mu.data<T>(), logvar.data<T>(),
                           data_of<T>(eps), key, n, images);
   });
@@ -74,8 +69,7 @@ NormalSample draw(const Tensor& mu, const Tensor& logvar, const Tensor& eps, Key
              [left, mu = mu.detach(), logvar = logvar.detach(), eps = eps.detach(), key, n, images](
                  const Tensor& dz, const Needs&) -> Grads {
                const Tensor dkl = std::exchange(*left, {}), dmu = mu.like(), dlogvar = mu.like();
-               dispatch(mu, [&](auto where, auto zero) {
-                 using T = decltype(zero);
+               dispatch(mu, [&]<class T>(auto where) {
                  sample_normal_backward(where, dmu.data<T>(), dlogvar.data<T>(), data_of<T>(dz),
                                         data_of<Wide<T>>(dkl), mu.data<T>(), logvar.data<T>(),
                                         data_of<T>(eps), key, n, images);

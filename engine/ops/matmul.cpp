@@ -30,8 +30,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, F epilogue) {
   shape[-1] = weight.dim(0);
   Tensor y = x.like(shape);
   count_flops(flops(y, x.dim(-1)));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     Epilogue<T> e;
     epilogue(e);
     linear_forward(where, y.data<T>(), x.data<T>(), weight.data<T>(), x.rows(), weight.dim(0), weight.dim(1),
@@ -51,8 +50,7 @@ struct Operands {
   Tensor dx(const Tensor& du) const {
     Tensor dx = du.like(x_shape);
     count_flops(flops(dx, weight_shape[0]));
-    dispatch(du, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(du, [&]<class T>(auto where) {
       matmul(where, dx.data<T>(), du.data<T>(), weight.data<T>(), du.rows(), weight_shape[1], weight_shape[0],
              false, false);
     });
@@ -61,8 +59,7 @@ struct Operands {
   Tensor dweight(const Tensor& du) const {
     Tensor dw = du.like(weight_shape, wide(du.dtype()));
     count_flops(flops(dw, du.rows()));
-    dispatch(du, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(du, [&]<class T>(auto where) {
       matmul(where, dw.data<Wide<T>>(), du.data<T>(), x.data<T>(), weight_shape[0], weight_shape[1],
              du.rows(), true, false);
     });
@@ -95,8 +92,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Act act
         } else {
           du = dy.like();
           if (need[2]) db = dy.like({dy.dim(-1)}, wide(dy.dtype()));
-          dispatch(dy, [&](auto where, auto zero) {
-            using T = decltype(zero);
+          dispatch(dy, [&]<class T>(auto where) {
             linear_act_backward(where, du.data<T>(), data_of<Wide<T>>(db), dy.data<T>(), kept.data<T>(),
                                 dy.rows(), dy.dim(-1), act);
           });
@@ -126,8 +122,7 @@ Tensor linear_add(const Tensor& residual, const Tensor& x, const Tensor& weight,
                   Tensor du = dy, dgate;
                   if (gate && (need[1] || need[2] || need[3] || need[4])) {
                     du = dy.like(), dgate = gate.like();
-                    dispatch(dy, [&](auto where, auto zero) {
-                      using T = decltype(zero);
+                    dispatch(dy, [&]<class T>(auto where) {
                       gate_add_backward(where, dgate.data<T>(), du.data<T>(), dy.data<T>(), gate.data<T>(),
                                         argument.data<T>(), gate.dim(0), positions, gate.dim(1));
                     });
@@ -147,8 +142,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
                 k = a.dim(transpose_a ? -2 : -1), n = b.dim(transpose_b ? -2 : -1);
   Tensor y = a.like(batched ? Shape{batch, m, n} : Shape{m, n});
   count_flops(flops(y, k));
-  dispatch(a, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(a, [&]<class T>(auto where) {
     batched_matmul(where, y.data<T>(), a.data<T>(), b.data<T>(), batch, m, n, k, transpose_a, transpose_b);
   });
   return record("matmul", y, {a, b},

@@ -18,8 +18,7 @@ void check(const char* op, const Tensor& x, const Tensor& weight, const Tensor& 
 Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, NormShape s,
                double eps, Act act) {
   Tensor y = x.like(), mean = x.like({s.images, s.groups}, wide(x.dtype())), rstd = mean.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     using W = Wide<T>;
     group_norm_forward(where, y.data<T>(), mean.data<W>(), rstd.data<W>(), x.data<T>(), data_of<W>(weight),
                        data_of<W>(bias), s, eps, act);
@@ -29,8 +28,7 @@ Tensor grouped(const char* name, const Tensor& x, const Tensor& weight, const Te
                     const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     using W = Wide<T>;
                     group_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),
                                         x.data<T>(), mean.data<W>(), rstd.data<W>(), data_of<W>(weight),
@@ -48,8 +46,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const int64_t rows = x.rows(), channels = x.dim(-1);
   Tensor y = x.like(), mean = training ? weight.like() : running_mean.detach(),
          var = training ? weight.like() : running_var.detach();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     using W = Wide<T>;
     if (training) {
       batch_statistics(where, mean.data<W>(), var.data<W>(), x.data<T>(), rows, channels);
@@ -64,8 +61,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
                  eps, act, training](const Tensor& dy, const Needs& need) -> Grads {
                   Tensor dx = need[0] ? dy.like() : Tensor{}, dw, db;
                   if (need[1] || need[2]) dw = weight.like(), db = bias.like();
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     using W = Wide<T>;
                     batch_norm_backward(where, data_of<T>(dx), data_of<W>(dw), data_of<W>(db), dy.data<T>(),
                                         x.data<T>(), mean.data<W>(), var.data<W>(), weight.data<W>(),
@@ -97,8 +93,7 @@ Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale,
          x.shape().str(), shift.shape().str(), scale.shape().str());
   const NormShape s{x.dim(0), x.rows() / std::max<int64_t>(1, x.dim(0)), x.dim(-1), 1};
   Tensor y = x.like(), mean = x.like({x.rows()}, wide(x.dtype())), rstd = mean.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     modulated_norm_forward(where, y.data<T>(), mean.data<Wide<T>>(), rstd.data<Wide<T>>(), x.data<T>(),
                            shift.data<T>(), scale.data<T>(), s, eps);
   });
@@ -107,8 +102,7 @@ Tensor modulated_norm(const Tensor& x, const Tensor& shift, const Tensor& scale,
       [s, x = x.detach(), mean, rstd, scale = scale.detach()](const Tensor& dy, const Needs& need) -> Grads {
         Tensor dx = need[0] ? dy.like() : Tensor{}, dshift, dscale;
         if (need[1] || need[2]) dshift = scale.like(), dscale = scale.like();
-        dispatch(dy, [&](auto where, auto zero) {
-          using T = decltype(zero);
+        dispatch(dy, [&]<class T>(auto where) {
           modulated_norm_backward(where, data_of<T>(dx), data_of<T>(dshift), data_of<T>(dscale), dy.data<T>(),
                                   x.data<T>(), mean.data<Wide<T>>(), rstd.data<Wide<T>>(), scale.data<T>(),
                                   s);

@@ -14,8 +14,7 @@ Tensor drop_channels(const Tensor& x, double p, Key key) {
   Tensor y = x.like();
   const int64_t images = x.dim(0), channels = x.dim(-1);
   if (x.size() == 0) return y;
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     channel_dropout(where, y.data<T>(), x.data<T>(), images, x.size() / (images * channels), channels, p,
                     key);
   });
@@ -24,25 +23,20 @@ Tensor drop_channels(const Tensor& x, double p, Key key) {
 
 Tensor drop_elements(const Tensor& x, double p, Key key) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    dropout(where, y.data<T>(), x.data<T>(), x.size(), p, key);
-  });
+  dispatch(x, [&]<class T>(auto where) { dropout(where, y.data<T>(), x.data<T>(), x.size(), p, key); });
   return y;
 }
 }  // namespace
 
 Tensor normal(const Shape& shape, Key key, Dtype dtype, Device device) {
   Tensor y(shape, dtype, device);
-  dispatch(y, [&](auto where, auto zero) { normal_fill(where, y.data<decltype(zero)>(), y.size(), key); });
+  dispatch(y, [&]<class T>(auto where) { normal_fill(where, y.data<T>(), y.size(), key); });
   return y;
 }
 
 Tensor uniform(const Shape& shape, double low, double high, Key key, Dtype dtype, Device device) {
   Tensor y(shape, dtype, device);
-  dispatch(y, [&](auto where, auto zero) {
-    uniform_fill(where, y.data<decltype(zero)>(), y.size(), low, high, key);
-  });
+  dispatch(y, [&]<class T>(auto where) { uniform_fill(where, y.data<T>(), y.size(), low, high, key); });
   return y;
 }
 

@@ -8,15 +8,12 @@ namespace {
 
 Tensor total(const char* name, const Tensor& x, double factor) {
   Tensor y = x.like(Shape{}, wide(x.dtype()));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    sum_forward(where, y.data<Wide<T>>(), x.data<T>(), x.size(), factor);
-  });
+  dispatch(
+      x, [&]<class T>(auto where) { sum_forward(where, y.data<Wide<T>>(), x.data<T>(), x.size(), factor); });
   return record(name, y, {x},
                 [shape = x.shape(), dtype = x.dtype(), factor](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like(shape, dtype);
-                  dispatch(dx, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dx, [&]<class T>(auto where) {
                     fill_scalar(where, dx.data<T>(), dy.data<Wide<T>>(), dx.size(), factor);
                   });
                   return {dx};
@@ -30,10 +27,8 @@ Tensor mean(const Tensor& x) { return total("mean", x, 1 / double(x.size())); }
 
 Tensor l2_norm(const Tensor& x) {
   Tensor squares = x.like(Shape{}, wide(x.dtype()));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    sum_squares(where, squares.data<Wide<T>>(), x.data<T>(), x.size());
-  });
+  dispatch(x,
+           [&]<class T>(auto where) { sum_squares(where, squares.data<Wide<T>>(), x.data<T>(), x.size()); });
   Tensor y = sqrt(squares);
   return record("l2_norm", y, {x}, [x = x.detach(), y = y.detach()](const Tensor& dy, const Needs&) -> Grads {
     // dx = dy x / |x|. The lower limit of |x| makes the gradient 0 at 0, instead of 0/0.
@@ -45,14 +40,10 @@ Tensor sum_last(const Tensor& x) {
   Shape shape;
   for (int i = 0; i + 1 < x.rank(); ++i) shape.push_back(x.dim(i));
   Tensor y = x.like(shape);
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    sum_last(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1));
-  });
+  dispatch(x, [&]<class T>(auto where) { sum_last(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1)); });
   return record("sum_last", y, {x}, [shape = x.shape()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like(shape);
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       spread_last(where, dx.data<T>(), dy.data<T>(), dx.rows(), dx.dim(-1));
     });
     return {dx};
@@ -61,15 +52,12 @@ Tensor sum_last(const Tensor& x) {
 
 Tensor sum_rows(const Tensor& x) {
   Tensor y = x.like({x.dim(-1)}, wide(x.dtype()));
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    sum_rows(where, y.data<Wide<T>>(), x.data<T>(), x.rows(), x.dim(-1));
-  });
+  dispatch(
+      x, [&]<class T>(auto where) { sum_rows(where, y.data<Wide<T>>(), x.data<T>(), x.rows(), x.dim(-1)); });
   return record("sum_rows", y, {x},
                 [shape = x.shape(), dtype = x.dtype()](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = dy.like(shape, dtype);
-                  dispatch(dx, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dx, [&]<class T>(auto where) {
                     spread_rows(where, dx.data<T>(), dy.data<Wide<T>>(), dx.rows(), dx.dim(-1));
                   });
                   return {dx};

@@ -24,14 +24,11 @@ Tensor upsample_nearest(const Tensor& x, int64_t factor) {
   image("upsample_nearest", x);
   const int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), c = x.dim(3);
   Tensor y = x.like({n, h * factor, w * factor, c});
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    upsample_forward(where, y.data<T>(), x.data<T>(), n, h, w, c, factor);
-  });
+  dispatch(
+      x, [&]<class T>(auto where) { upsample_forward(where, y.data<T>(), x.data<T>(), n, h, w, c, factor); });
   return record("upsample_nearest", y, {x}, [=](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({n, h, w, c});
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       upsample_backward(where, dx.data<T>(), dy.data<T>(), n, h, w, c, factor);
     });
     return {dx};
@@ -41,14 +38,12 @@ Tensor upsample_nearest(const Tensor& x, int64_t factor) {
 Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool ceil_mode) {
   const PoolShape s = pool_shape("max_pool", x, kernel, stride, pad, ceil_mode);
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.c}), index(y.shape(), Dtype::i64, x.device());
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     max_pool_forward(where, y.data<T>(), index.data<int64_t>(), x.data<T>(), s);
   });
   return record("max_pool", y, {x}, [s, index](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({s.n, s.h, s.w, s.c});
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       max_pool_backward(where, dx.data<T>(), dy.data<T>(), index.data<int64_t>(), s);
     });
     return {dx};
@@ -58,16 +53,11 @@ Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bo
 Tensor avg_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t pad, bool count_pad) {
   const PoolShape s = pool_shape("avg_pool", x, kernel, stride, pad);
   Tensor y = x.like({s.n, s.oh(), s.ow(), s.c});
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    avg_pool_forward(where, y.data<T>(), x.data<T>(), s, count_pad);
-  });
+  dispatch(x, [&]<class T>(auto where) { avg_pool_forward(where, y.data<T>(), x.data<T>(), s, count_pad); });
   return record("avg_pool", y, {x}, [s, count_pad](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like({s.n, s.h, s.w, s.c});
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
-      avg_pool_backward(where, dx.data<T>(), dy.data<T>(), s, count_pad);
-    });
+    dispatch(
+        dy, [&]<class T>(auto where) { avg_pool_backward(where, dx.data<T>(), dy.data<T>(), s, count_pad); });
     return {dx};
   });
 }

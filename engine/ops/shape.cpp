@@ -46,8 +46,7 @@ Tensor permute(const Tensor& x, const std::vector<int>& order) {
     axes.push_back(axis), shape[int(i)] = x.dim(axis), inverse[size_t(axis)] = int(i);
   }
   Tensor y = x.like(shape);
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     permute(where, y.data<T>(), x.data<T>(), x.shape().begin(), axes.data(), x.rank());
   });
   return record("permute", y, {x},
@@ -69,8 +68,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
   }
   Tensor y = parts[0].like(shape);
   const Around a = around(shape, axis);
-  dispatch(y, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(y, [&]<class T>(auto where) {
     int64_t at = 0;
     for (const Tensor& p : parts) {
       copy_axis(where, y.data<T>(), shape[axis], at, p.data<T>(), p.dim(axis), 0, p.dim(axis), a.outer,
@@ -97,16 +95,14 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
   shape[axis] = end - begin;
   Tensor y = x.like(shape);
   const Around a = around(shape, axis);
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(x, [&]<class T>(auto where) {
     copy_axis(where, y.data<T>(), end - begin, 0, x.data<T>(), x.dim(axis), begin, end - begin, a.outer,
               a.inner);
   });
   return record("slice", y, {x},
                 [before = x.shape(), axis, begin, a](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = Tensor::zeros(before, dy.dtype(), dy.device());
-                  dispatch(dy, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dy, [&]<class T>(auto where) {
                     copy_axis(where, dx.data<T>(), before[axis], begin, dy.data<T>(), dy.dim(axis), 0,
                               dy.dim(axis), a.outer, a.inner);
                   });

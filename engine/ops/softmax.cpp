@@ -6,14 +6,11 @@ namespace dae {
 
 Tensor softmax(const Tensor& x) {
   Tensor y = x.like();
-  dispatch(x, [&](auto where, auto zero) {
-    using T = decltype(zero);
-    softmax_forward(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1));
-  });
+  dispatch(
+      x, [&]<class T>(auto where) { softmax_forward(where, y.data<T>(), x.data<T>(), x.rows(), x.dim(-1)); });
   return record("softmax", y, {x}, [y = y.detach()](const Tensor& dy, const Needs&) -> Grads {
     Tensor dx = dy.like();
-    dispatch(dy, [&](auto where, auto zero) {
-      using T = decltype(zero);
+    dispatch(dy, [&]<class T>(auto where) {
       softmax_backward(where, dx.data<T>(), dy.data<T>(), y.data<T>(), y.rows(), y.dim(-1));
     });
     return {dx};
@@ -29,16 +26,14 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels) {
     if (const int64_t label = labels.data<int64_t>()[r]; label < 0 || label >= channels)
       fail(Fault::internal, "cross_entropy: label {} of row {} is not in [0, {})", label, r, channels);
   Tensor loss = logits.like(Shape{}, wide(logits.dtype())), probability = logits.like();
-  dispatch(logits, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(logits, [&]<class T>(auto where) {
     cross_entropy_forward(where, loss.data<Wide<T>>(), probability.data<T>(), logits.data<T>(),
                           labels.data<int64_t>(), rows, channels);
   });
   return record("cross_entropy", loss, {logits},
                 [probability, labels, rows, channels](const Tensor& dy, const Needs&) -> Grads {
                   Tensor dx = probability.like();
-                  dispatch(dx, [&](auto where, auto zero) {
-                    using T = decltype(zero);
+                  dispatch(dx, [&]<class T>(auto where) {
                     cross_entropy_backward(where, dx.data<T>(), dy.data<Wide<T>>(), probability.data<T>(),
                                            labels.data<int64_t>(), rows, channels);
                   });

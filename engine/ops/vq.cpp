@@ -12,8 +12,7 @@ Tensor nearest_code(const Tensor& z, const Tensor& codebook) {
          codebook.shape().str());
   Tensor index({z.dim(0)}, Dtype::i64, z.device());
   count_flops(2.0 * double(z.size()) * double(codebook.dim(0)));
-  dispatch(z, [&](auto where, auto zero) {
-    using T = decltype(zero);
+  dispatch(z, [&]<class T>(auto where) {
     nearest_code(where, index.data<int64_t>(), z.data<T>(), codebook.data<Wide<T>>(), z.dim(0),
                  codebook.dim(0), z.dim(1));
   });

@@ -25,8 +25,6 @@ void fail_on_wrong_index() {
 }
 }  // namespace
 
-bool gpu_capturing() { return capturing; }
-
 int gpu_count() {
   int count = 0;
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;

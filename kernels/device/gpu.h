@@ -53,7 +53,6 @@ struct GpuGraph;
 void gpu_begin_capture();
 GpuGraph* gpu_end_capture();
 void gpu_drop_capture();  // ends the capture without a graph, after an error
-bool gpu_capturing();
 void gpu_launch(GpuGraph* graph);
 void gpu_free(GpuGraph* graph);
 

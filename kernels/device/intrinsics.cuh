@@ -308,11 +308,6 @@ __device__ inline void mbarrier_wait(Shared<Mbarrier> b, int parity) {
 
 using TensorMap = CUtensorMap;  // a kernel takes it as `const __grid_constant__ TensorMap`
 
-// prefetch.tensormap: loads the tensor map into the cache before the first copy.
-__device__ inline void prefetch_tensor_map(const TensorMap& map) {
-  HOPPER_ASM("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
-}
-
 #define TMA_LOAD(rank, multicast, coordinates, ...)                                                         \
   HOPPER_ASM("cp.async.bulk.tensor." rank "d.shared::cluster.global.mbarrier::complete_tx::bytes" multicast \
              " [%0], [%1, " coordinates ::"r"(to.address()),                                                \
@@ -402,14 +397,6 @@ __device__ inline int cluster_rank() {
 __device__ inline void cluster_sync() {
   HOPPER_ASM("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
-// mapa: returns a view of the same shared-memory addresses in block `rank` of the cluster.
-template <class T>
-__device__ inline Shared<T> in_cluster(Shared<T> mine, int rank) {
-  uint64_t there = 0;
-  HOPPER_ASM("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(mine.pointer()), "r"(rank));
-  return Shared<T>(reinterpret_cast<T*>(there));
-}
-
 // ---- wgmma: the tensor cores of a warpgroup (128 threads) ------------------------------------------------
 
 // The descriptor of a wgmma operand in shared memory. The operand has the layout of a TMA box with rows of 64

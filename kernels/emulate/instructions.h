@@ -151,7 +151,6 @@ struct MapHere {
   emulate::Line line;
   MapHere(const TensorMap& map, emulate::Line line = emulate::Line::current()) : map(map), line(line) {}
 };
-inline void prefetch_tensor_map(const TensorMap&) {}
 template <class T, class... C>
 void tma_load(Shared<T> to, MapHere from, Shared<Mbarrier> b, C... at) {
   const int c[] = {int(at)...};
@@ -181,12 +180,6 @@ void tma_store_wait() {
 
 inline int cluster_rank() { return emulate::cluster_rank(); }
 inline void cluster_sync(WHERE) { emulate::cluster_barrier(line); }
-template <class T>
-Shared<T> in_cluster(Shared<T> mine, int rank, WHERE) {
-  return Shared<T>(static_cast<T*>(emulate::in_block(mine.pointer(), rank, line)),
-                   mine.bytes() / int64_t(sizeof(T)));
-}
-
 template <class T>
 auto operand_k_major(Shared<T> tile, int k, WHERE) {
   return Operand<std::remove_const_t<T>, false>{

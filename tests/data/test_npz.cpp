@@ -18,7 +18,7 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string kGolden = DAE_SOURCE "/tests/golden/";
+const std::string kGolden = DAE_SOURCE "/tests/golden/files/";
 
 std::string little(uint64_t value, int count) {
   std::string out;

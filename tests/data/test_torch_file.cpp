@@ -17,7 +17,7 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string kGolden = DAE_SOURCE "/tests/golden/";
+const std::string kGolden = DAE_SOURCE "/tests/golden/files/";
 
 using Names = std::vector<std::string>;
 Names names(const TorchFile& file) {

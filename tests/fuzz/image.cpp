@@ -2,6 +2,8 @@
 
 #include "tests/fuzz/readers.h"
 
+using namespace dae;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string content(reinterpret_cast<const char*>(data), size);
   // Skips large PNGs: they are slow under sanitizers and reach no other code. Width and height stand at byte

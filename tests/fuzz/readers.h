@@ -8,6 +8,8 @@
 #include "data/images/image.h"
 #include "kernels/device/error.h"
 
+namespace dae {
+
 template <class F>
 void refused_or_read(F&& read) {
   try {
@@ -38,3 +40,5 @@ inline void read_image(const std::string& content) {
     if (int64_t(image.bytes.size()) != image.height * image.width * 3) std::abort();
   });
 }
+
+}  // namespace dae

@@ -10,7 +10,7 @@ mkdir -p build-fuzz
 for target in safetensors tensors image; do
   [ -z "${2:-}" ] || [ "$2" = "$target" ] || continue
   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I. -DDAE_LIBJPEG \
-    "tests/fuzz/$target.cpp" data/*/*.cpp -lfmt -lz -ljpeg -o "build-fuzz/$target"
+    "tests/fuzz/$target.cpp" data/files/*.cpp data/images/*.cpp -lfmt -lz -ljpeg -o "build-fuzz/$target"
   mkdir -p "build-fuzz/corpus/$target"
   "build-fuzz/$target" -max_total_time="${1:-60}" -timeout=10 -rss_limit_mb=3000 -max_len=20000 -print_final_stats=1 \
     -artifact_prefix="build-fuzz/$target-" "build-fuzz/corpus/$target" "tests/fuzz/corpus/$target"

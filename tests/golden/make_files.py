@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def path(name):
-    return os.path.join(HERE, name)
+    return os.path.join(HERE, "files", name)
 
 
 def count(*shape, dtype):

@@ -413,10 +413,10 @@ def record_forward(pictures):
         save(f"forward-{name}.safetensors", out)
         if name == "toy":
             state = nn.ModuleDict(networks).state_dict()
-            torch.save(state, os.path.join(HERE, "toy.pth"))
-            torch.save(state, os.path.join(HERE, "toy-legacy.pth"), _use_new_zipfile_serialization=False)
+            torch.save(state, os.path.join(HERE, "files", "toy.pth"))
+            torch.save(state, os.path.join(HERE, "files", "toy-legacy.pth"), _use_new_zipfile_serialization=False)
             nested = {"epoch": 1, "state_dict": {"net." + k: v for k, v in state.items()}}
-            torch.save(nested, os.path.join(HERE, "toy.ckpt"))
+            torch.save(nested, os.path.join(HERE, "files", "toy.ckpt"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 
 #include "data/files/safetensors.h"
 #include "tests/support/golden.h"
-#include "train/learners/learner.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 
 namespace dae {
@@ -52,18 +52,19 @@ struct Run {
     std::vector<std::string> sets = {fmt::format("dtype=\"{}\"", dtype)};
     for (const std::string& set : settings(golden, recipe_name)) sets.push_back(set);
     recipe = load_recipe(recipe_name, sets);
-    experiment = make_experiment(recipe, stage);
-    fill_by_formula(experiment->state());
+    learner = make_learner(recipe, stage);
+    fill_by_formula(learner->state());
   }
   Metrics step(int64_t index) {
     const Tensor images = from_torch(golden["images"]);
     const int64_t batch = recipe.train.batch, begin = index * batch % images.dim(0);
     const double factor =
         recipe.optimizer.decay == "linear" ? 1 - double(index) / double(recipe.train.steps) : 1;
-    experiment->set_lr_factor(factor);
-    return read(experiment->step(slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), noise));
+    learner->set_lr_factor(factor);
+    return read(
+        learner->step({slice(images, 0, begin, begin + batch).to(dtype_from(recipe.dtype)), {}}, {noise, 1}));
   }
-  // Checks the recorded losses of a step. The experiment may log others.
+  // Checks the recorded losses of a step. The learner may log others.
   void check_losses(const Metrics& metrics, const std::string& prefix, int64_t index, double limit) {
     for (const std::string& name : golden.names(prefix)) {
       const auto found =
@@ -77,7 +78,7 @@ struct Run {
   // After the first step Adam's first moment is (1 - beta1) times the gradient.
   void check_gradients(double limit) {
     size_t seen = 0;
-    for (auto& [name, optimizer] : experiment->optimizers()) {
+    for (auto& [name, optimizer] : learner->optimizers()) {
       for (Group& group : optimizer->groups()) {
         if (group.frozen || optimizer->steps(group.name) == 0) continue;  // 0: the balance rule paused it
         for (const Param* p : group.params) {
@@ -92,7 +93,7 @@ struct Run {
     CHECK(seen == golden.names("grad.").size());
   }
   void check_state(double limit) {
-    const std::vector<Param*> state = experiment->state();
+    const std::vector<Param*> state = learner->state();
     CHECK(state.size() == golden.names("final.").size());
     for (const Param* p : state) {
       INFO(p->name);
@@ -104,7 +105,7 @@ struct Run {
 
   const Golden& golden;
   Recipe recipe;
-  std::unique_ptr<Experiment> experiment;
+  std::unique_ptr<Learner> learner;
   RecordedNoise noise{golden["noise"]};
 };
 
@@ -138,7 +139,7 @@ void compare_program(const std::string& file, const std::string& recipe, const s
     entries.push_back({name, "F32", {t.shape().begin(), t.shape().end()}, t.raw(), size_t(t.bytes())});
   }
   save_safetensors(folder / "data.safetensors", entries, {});
-  save_checkpoint(folder / "weights.safetensors", *run.experiment, {});
+  save_checkpoint(folder / "weights.safetensors", *run.learner, {});
   std::string command = fmt::format(
       "{0} train {1} -q --init {2}/weights.safetensors --out {2}/run --set dtype={3} --set data.kind=tensors "
       "--set data.path={2}/data.safetensors --set data.shuffle=false --set data.flip=false "

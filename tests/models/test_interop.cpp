@@ -10,6 +10,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/program.h"
 #include "train/io/weights.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 
 namespace dae {
@@ -54,9 +55,9 @@ TEST_CASE("forward: what PyTorch computes from the same weights, under its names
     save_part(folder / "expected.safetensors", golden, "out.");
     std::vector<std::string> list = {"model.z_dim=8", "model.width=0.0625"};
     if (name == "toy") list = {"model.z_dim=8", "model.encoder_hidden=16", "model.decoder_hidden=12"};
-    const auto experiment = make_experiment(load_recipe(recipe, list));
-    fill_by_formula(experiment->state());
-    save_checkpoint(folder / "weights.safetensors", *experiment, {});
+    const auto learner = make_learner(load_recipe(recipe, list));
+    fill_by_formula(learner->state());
+    save_checkpoint(folder / "weights.safetensors", *learner, {});
     REQUIRE(run(folder,
                 "forward " + recipe + " " + sets +
                     "--weights @/weights.safetensors --input @/in.safetensors --output @/out.safetensors") ==
@@ -78,10 +79,10 @@ TEST_CASE(
   const Golden golden("forward-toy.safetensors");
   save_part(folder / "in.safetensors", golden, "in.");
   save_part(folder / "expected.safetensors", golden, "out.");
-  REQUIRE(run(folder,
-              "convert " + kGolden + "toy.ckpt @/toy.safetensors --prefix net.= --model toy " + kToy) == 0);
+  REQUIRE(run(folder, "convert " + kGolden + "files/toy.ckpt @/toy.safetensors --prefix net.= --model toy " +
+                          kToy) == 0);
   for (const std::string& weights :
-       {kGolden + "toy.pth", kGolden + "toy-legacy.pth", std::string("@/toy.safetensors")})
+       {kGolden + "files/toy.pth", kGolden + "files/toy-legacy.pth", std::string("@/toy.safetensors")})
     for (const char* stage : {"", "--stage 2 "}) {
       REQUIRE(run(folder, "forward toy " + kToy + stage + "--weights " + weights +
                               " --input @/in.safetensors --output @/out.safetensors") == 0);
@@ -93,7 +94,7 @@ TEST_CASE(
   const Tensor few = slice(many, 0, 200, 203);
   save_safetensors(folder / "many.safetensors", {entry("z", many)}, {});
   save_safetensors(folder / "few.safetensors", {entry("z", few)}, {});
-  const std::string command = "forward toy " + kToy + "--weights " + kGolden + "toy.pth ";
+  const std::string command = "forward toy " + kToy + "--weights " + kGolden + "files/toy.pth ";
   REQUIRE(run(folder, command + "--input @/many.safetensors --output @/a.safetensors") == 0);
   REQUIRE(run(folder, command + "--input @/few.safetensors --output @/b.safetensors") == 0);
   const TensorFile a(folder / "a.safetensors"), b(folder / "b.safetensors");
@@ -115,7 +116,7 @@ TEST_CASE("forward: bytes (N, H, W, C) are images in [-1, 1]; --init reads PyTor
             float(bytes[size_t((n * 1024 + i) * 3 + c)] / 127.5 - 1);
   save_safetensors(folder / "floats.safetensors", {entry("x", images)}, {});
   std::vector<std::string> sets = {"model.z_dim=8", "model.width=0.0625"};
-  save_checkpoint(folder / "w.safetensors", *make_experiment(load_recipe("vaegan-cifar10", sets)), {});
+  save_checkpoint(folder / "w.safetensors", *make_learner(load_recipe("vaegan-cifar10", sets)), {});
   const std::string command = "forward vaegan-cifar10 " + kGan + "--weights @/w.safetensors ";
   REQUIRE(run(folder, command + "--input @/bytes.npz --output @/a.safetensors") == 0);
   REQUIRE(run(folder, command + "--input @/floats.safetensors --output @/b.npz") == 0);
@@ -123,15 +124,15 @@ TEST_CASE("forward: bytes (N, H, W, C) are images in [-1, 1]; --init reads PyTor
 
   REQUIRE(run(folder, "train toy -q " + kToy +
                           "--set train.steps=1 --set train.keep=0 --set data.count=128 --init " + kGolden +
-                          "toy.pth --out @/run") == 0);
+                          "files/toy.pth --out @/run") == 0);
   REQUIRE(run(folder, "convert @/run/checkpoints/step-00000000.safetensors @/run.safetensors") == 0);
-  CHECK(run(folder, "inspect compare @/run.safetensors " + kGolden + "toy.pth --tolerance 0") == 0);
+  CHECK(run(folder, "inspect compare @/run.safetensors " + kGolden + "files/toy.pth --tolerance 0") == 0);
   CHECK(json(folder, "inspect @/run")["values"]["step"] == "1");
 }
 
 TEST_CASE("convert: prefixes, dtypes, and how the names fit a model") {
   const Folder folder;
-  const std::string nested = kGolden + "lightning.ckpt", toy = kGolden + "toy.pth";
+  const std::string nested = kGolden + "files/lightning.ckpt", toy = kGolden + "files/toy.pth";
   const auto names = [&](const std::string& file) {
     std::vector<std::string> out;
     const nlohmann::json found = json(folder, "inspect " + file);
@@ -207,7 +208,7 @@ TEST_CASE("hostile files end with exit code 3, unsuitable ones with one line, an
   write(folder / "evil.pth", start + "\x80\x02" + evil);
   save_zip(folder / "evil-zip.pth", {{"archive/data.pkl", {"\x80\x02", evil}}});
   save_zip(folder / "other.npz", {{"readme", {"x"}}});
-  write(folder / "cut.pth", read_file(kGolden + "toy.pth").substr(0, 3000));
+  write(folder / "cut.pth", read_file(kGolden + "files/toy.pth").substr(0, 3000));
   write(folder / "text.pth", "not a checkpoint");
   const std::vector<float> six = {0, 1, 2, 3, 4, 5};
   save_npz(folder / "six.npz", {{"x", "F32", {2, 3}, six.data(), 24}});
@@ -219,7 +220,7 @@ TEST_CASE("hostile files end with exit code 3, unsuitable ones with one line, an
            BadInput{"convert @/evil.pth @/out.safetensors", 3, {"posix.system"}},
            BadInput{"train toy -q --out @/run --init @/evil-zip.pth", 3, {"posix.system"}},
            BadInput{forward + "@/evil.pth --input @/six.npz", 3, {"posix.system"}},
-           BadInput{forward + kGolden + "toy.pth --input @/evil.pth", 3, {"posix.system"}},
+           BadInput{forward + kGolden + "files/toy.pth --input @/evil.pth", 3, {"posix.system"}},
            BadInput{"inspect @/other.npz", 3, {"other.npz", "readme"}},
            BadInput{"inspect @/cut.pth", 3, {"cut.pth", "truncated"}},
            BadInput{"inspect @/text.pth", 3, {"text.pth"}},
@@ -232,8 +233,8 @@ TEST_CASE("hostile files end with exit code 3, unsuitable ones with one line, an
            BadInput{"convert @/six.npz @/out.safetensors --prefix y.=", 2, {"y."}},
            BadInput{"convert @/six.npz @/out.safetensors --dtype int4", 2, {"int4"}},
            BadInput{forward + "@/six.npz --input @/six.npz", 3, {"six.npz", "12 missing", "another model"}},
-           BadInput{forward + kGolden + "toy.pth --input @/six.npz", 3, {"x:", "(N, 10)", "(2, 3)"}},
-           BadInput{forward + kGolden + "toy.pth --input @/names.npz", 3, {"x, z", "found w"}},
+           BadInput{forward + kGolden + "files/toy.pth --input @/six.npz", 3, {"x:", "(N, 10)", "(2, 3)"}},
+           BadInput{forward + kGolden + "files/toy.pth --input @/names.npz", 3, {"x, z", "found w"}},
        })
     check(folder, row);
   CHECK_FALSE(fs::exists(ran));

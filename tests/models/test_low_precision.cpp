@@ -6,6 +6,7 @@
 
 #include "tests/rows/rows.h"
 #include "train/feed/feed.h"
+#include "train/learners/registry.h"
 
 namespace dae {
 
@@ -13,7 +14,7 @@ namespace {
 
 struct Run {
   std::vector<Metrics> metrics;
-  std::unique_ptr<Experiment> experiment;
+  std::unique_ptr<Learner> learner;
   Metrics mean_of_last(size_t count) const {
     Metrics mean = metrics.back();
     for (size_t i = 0; i < mean.size(); ++i) {
@@ -29,11 +30,11 @@ Run train(const std::string& name, std::vector<std::string> sets, const std::str
   sets.push_back("dtype=" + dtype);
   const Recipe recipe = load_recipe(name, sets, dtype == "f32" ? Device::cpu : Device::cuda, Sets::shared);
   Run run;
-  run.experiment = make_experiment(recipe);
+  run.learner = make_learner(recipe);
   Feed feed(recipe, 0);
   for (int64_t step = 1; step <= steps; ++step)
-    run.metrics.push_back(
-        read(run.experiment->step(feed.next().x, *drawn_noise(recipe.seed, uint32_t(step), recipe.device))));
+    run.metrics.push_back(read(
+        run.learner->step(feed.next(), {*drawn_noise(recipe.seed, uint32_t(step), recipe.device), step})));
   return run;
 }
 
@@ -84,7 +85,7 @@ TEST_CASE("DCGAN and VAEGAN take steps in bf16 and f16 near those in f32") {
       CAPTURE(dtype);
       const Run run = train(name, sets, dtype, 2);
       for (size_t step = 0; step < 2; ++step) check_near(run.metrics[step], wide.metrics[step], 0.1);
-      for (const auto& [optimizer_name, optimizer] : run.experiment->optimizers())
+      for (const auto& [optimizer_name, optimizer] : run.learner->optimizers())
         for (const Group& group : optimizer->groups()) CHECK(optimizer->steps(group.name) == 2);
     }
   }

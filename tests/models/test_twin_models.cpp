@@ -19,6 +19,7 @@
 
 #include "tests/rows/rows.h"
 #include "train/feed/feed.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 
 namespace dae {
@@ -31,15 +32,15 @@ struct Run {
   Run(const std::string& name, const std::vector<std::string>& sets, Device device) {
     recipe = load_recipe(name, sets);
     recipe.device = device;
-    experiment = make_experiment(recipe);
+    learner = make_learner(recipe);
     Feed feed(recipe, 0);
     for (uint32_t step = 1; step <= 2; ++step) {
       const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, step, device);
-      metrics = read(experiment->step(feed.next().x, *noise));
+      metrics = read(learner->step(feed.next(), {*noise, 1}));
     }
   }
   Recipe recipe;
-  std::unique_ptr<Experiment> experiment;
+  std::unique_ptr<Learner> learner;
   Metrics metrics;
 };
 
@@ -56,13 +57,13 @@ std::string difference(const std::string& name, std::vector<std::string> sets, i
     const auto& [metric, value] = cpu.metrics[i];
     expect(metric, std::abs(cuda.metrics[i].second / value - 1), kLimit);
   }
-  const std::vector<Param*> there = cuda.experiment->state(), here = cpu.experiment->state();
+  const std::vector<Param*> there = cuda.learner->state(), here = cpu.learner->state();
   REQUIRE(there.size() == here.size());
   for (size_t i = 0; i < here.size(); ++i) {
     CHECK(there[i]->value.device() == Device::cuda);
     expect(here[i]->name, relative_error(there[i]->value, here[i]->value), kLimit);
   }
-  const auto cuda_optimizers = cuda.experiment->optimizers(), cpu_optimizers = cpu.experiment->optimizers();
+  const auto cuda_optimizers = cuda.learner->optimizers(), cpu_optimizers = cpu.learner->optimizers();
   for (size_t k = 0; k < cpu_optimizers.size(); ++k) {
     const std::vector<Param*> on_cuda = cuda_optimizers[k].second->trainable(),
                               on_cpu = cpu_optimizers[k].second->trainable();
@@ -106,8 +107,8 @@ TEST_CASE("DCGAN on SimCLR's latents") {
       std::filesystem::temp_directory_path() / fmt::format("dae-twin-{}.safetensors", getpid());
   std::vector<std::string> sets = kTiny;
   sets.push_back("train.batch=3");
-  save_checkpoint(encoder, *make_experiment(load_recipe("simclr-cifar10", sets)), {});
-  sets.push_back("model.encoder=" + encoder);
+  save_checkpoint(encoder, *make_learner(load_recipe("simclr-cifar10", sets)), {});
+  sets.push_back("upstream.run=" + encoder);
   compare("dcgan-simclr-cifar10", sets);
   std::filesystem::remove(encoder);
 }

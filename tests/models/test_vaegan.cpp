@@ -7,6 +7,8 @@
 #include "models/dcgan.h"
 #include "models/losses.h"
 #include "train/feed/feed.h"
+#include "train/learners/dae.h"
+#include "train/learners/registry.h"
 
 namespace dae {
 
@@ -17,9 +19,9 @@ Recipe small(std::vector<std::string> sets) {
                              "train.batch=4", "data.kind=procedural"});
   return load_recipe("dae-vaegan-cifar10", sets);
 }
-void take_step(Experiment& experiment, uint32_t step) {
-  read(experiment.step(uniform({4, 32, 32, 3}, -1, 1, Rng(5, step).next()),
-                       *drawn_noise(3, step, Device::cpu)));
+void take_step(Learner& learner, uint32_t step) {
+  read(learner.step({uniform({4, 32, 32, 3}, -1, 1, Rng(5, step).next()), {}},
+                    {*drawn_noise(3, step, Device::cpu), int64_t(step)}));
 }
 
 }  // namespace
@@ -46,9 +48,9 @@ TEST_CASE("the balance rule: the limits are 0.68 less and plus the margin") {
 }
 
 TEST_CASE("a closed gate leaves a group as it is for one step, and only that group") {
-  const auto experiment = make_experiment(small({"optimizer.ema=0.9"}));
-  take_step(*experiment, 1);
-  AdamW& optimizer = *experiment->optimizers()[0].second;
+  const auto learner = make_learner(small({"optimizer.ema=0.9"}));
+  take_step(*learner, 1);
+  AdamW& optimizer = *learner->optimizers()[0].second;
   const auto flat = [&](const std::string& group) {
     std::vector<double> out;
     for (const Param* p : optimizer.group(group).params) {
@@ -60,31 +62,31 @@ TEST_CASE("a closed gate leaves a group as it is for one step, and only that gro
   };
   const auto generator = flat("generator"), encoder = flat("encoder");
   optimizer.group("generator").gate = Tensor::full({}, 0);
-  take_step(*experiment, 2);
+  take_step(*learner, 2);
   CHECK(flat("generator") == generator);
   CHECK(flat("encoder") != encoder);
   CHECK(optimizer.steps("generator") == 1);
   CHECK(optimizer.steps("encoder") == 2);
   for (const Param* p : optimizer.group("generator").params) CHECK(!p->grad);
-  take_step(*experiment, 3);  // the gate held for one step
+  take_step(*learner, 3);  // the gate held for one step
   CHECK(optimizer.steps("generator") == 2);
   optimizer.group("generator").gate = Tensor::full({}, 1);
-  take_step(*experiment, 4);
+  take_step(*learner, 4);
   CHECK(optimizer.steps("generator") == 3);
 }
 
 TEST_CASE("a wide margin lets all learn always; a narrow one lets somebody rest, and never both") {
   for (const double margin : {0.0, 50.0, 0.01}) {
     CAPTURE(margin);
-    const auto experiment = make_experiment(small({fmt::format("loss.balance={}", margin)}));
+    const auto learner = make_learner(small({fmt::format("loss.balance={}", margin)}));
     constexpr int64_t kSteps = 8;
     int64_t rested = 0;
     for (uint32_t step = 1; step <= kSteps; ++step) {
       const auto updates = [&](size_t optimizer, const char* group) {
-        return experiment->optimizers()[optimizer].second->steps(group);
+        return learner->optimizers()[optimizer].second->steps(group);
       };
       const int64_t before_d = updates(1, "discriminator"), before_g = updates(0, "generator");
-      take_step(*experiment, step);
+      take_step(*learner, step);
       const int64_t taken = updates(1, "discriminator") - before_d + updates(0, "generator") - before_g;
       CHECK(taken >= 1);
       rested += 2 - taken;
@@ -100,8 +102,8 @@ TEST_CASE("the discriminator's width scales its channels, those of the compared 
   const auto count = [](int64_t a, int64_t b, int64_t c, int64_t d) {  // parameters, from the channels
     return 75 * a + 25 * (a * b + b * c + c * d) + 2 * (b + c + d) + 4 * d + 1;
   };
-  CHECK(Discriminator(build, 1).parameter_count() == count(64, 128, 256, 512));
-  Discriminator narrow(build, 0.25);
+  CHECK(dcgan::Discriminator(build, 1).parameter_count() == count(64, 128, 256, 512));
+  dcgan::Discriminator narrow(build, 0.25);
   CHECK(narrow.parameter_count() == count(16, 32, 64, 128));
   CHECK(narrow(Tensor::zeros({2, 32, 32, 3})).features.shape() == Shape{2, 4, 4, 64});
 }
@@ -109,10 +111,10 @@ TEST_CASE("the discriminator's width scales its channels, those of the compared 
 TEST_CASE("one pass of the generator takes both kinds of latents in one batch of statistics") {
   for (const int64_t passes : {1, 2}) {
     CAPTURE(passes);
-    const auto experiment = make_experiment(small({fmt::format("model.generator_passes={}", passes)}));
-    for (uint32_t step = 1; step <= 3; ++step) take_step(*experiment, step);
+    const auto learner = make_learner(small({fmt::format("model.generator_passes={}", passes)}));
+    for (uint32_t step = 1; step <= 3; ++step) take_step(*learner, step);
     int seen = 0;
-    for (const Param* p : experiment->state())
+    for (const Param* p : learner->state())
       if (p->counter && p->name.starts_with("generator.")) {
         CHECK(p->value.item() == 3 * passes);
         ++seen;

@@ -9,7 +9,7 @@
 #include "kernels/cpu/parallel.h"
 #include "tests/support/program.h"
 #include "train/feed/feed.h"
-#include "train/learners/learner.h"
+#include "train/learners/registry.h"
 
 namespace dae {
 
@@ -20,17 +20,16 @@ TEST_CASE("after its second step a training run asks the system for no memory") 
       if (stage == 2 && std::string(kind) == "dcgan") continue;
       CAPTURE(kind);
       CAPTURE(stage);
-      Recipe recipe;
-      recipe.model.kind = kind;
-      recipe.model.z_dim = 2;
-      recipe.model.width = 0.05;
-      const auto experiment = make_experiment(recipe, stage);
+      const Recipe recipe = of_kind(
+          kind, kind == std::string("toy") ? std::vector<std::string>{"model.z_dim=2"}
+                                           : std::vector<std::string>{"model.z_dim=2", "model.width=0.05"});
+      const auto learner = make_learner(recipe, stage);
       Shape shape{3};
-      for (int64_t d : experiment->example_shape()) shape.push_back(d);
+      for (int64_t d : learner->example_shape()) shape.push_back(d);
       const Tensor x = normal(shape, Key{1, 0, 0});
       int64_t after_second = 0;
       for (uint32_t step = 0; step < 4; ++step) {
-        experiment->step(x, *drawn_noise(0, step, Device::cpu));
+        learner->step({x, {}}, {*drawn_noise(0, step, Device::cpu), int64_t(step)});
         if (step == 1) after_second = memory_stats().system_allocations;
       }
       CHECK(memory_stats().system_allocations == after_second);
@@ -55,7 +54,8 @@ TEST_CASE("dae bench: rows with a share of the roof, and a comparison of two res
     CHECK(row["seconds"] > 0);
     CHECK(row["low"] <= row["seconds"]);
     CHECK(row["seconds"] <= row["high"]);
-    CHECK(row["roof_percent"] > 0);
+    // None where other work on the machine made the ceilings too low to be true.
+    CHECK((row["roof_percent"].is_null() || row["roof_percent"] > 0));
   }
   CHECK(result["rows"][0]["roof"] == "compute");
   CHECK(result["rows"][1]["roof"] == "memory");

@@ -6,7 +6,7 @@
 #include "data/files/npz.h"
 #include "data/sets/image_set.h"
 #include "tests/support/program.h"
-#include "train/recipe/nearest.h"
+#include "train/recipe/words.h"
 
 namespace dae {
 

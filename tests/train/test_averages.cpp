@@ -29,7 +29,7 @@ Trained by_hand(const Folder& folder, const std::vector<std::string>& parts) {
   Trained run = load_trained(folder / "run", Device::cpu, {}, true);
   const Safetensors file(find_checkpoint(folder / "run").string());
   int64_t replaced = 0;
-  for (Param* p : run.experiment->state())
+  for (Param* p : run.learner->state())
     for (const TensorEntry& e : file.entries())
       for (const std::string& part : parts)
         if (e.name.starts_with("optimizer.") && e.name.ends_with(".ema." + p->name) &&
@@ -54,8 +54,8 @@ TEST_CASE(
   CHECK(json(folder, "sample @/run --count 5 --out @/raw.npz --raw")["averaged"] == false);
   const auto drawn = [&](const Trained& run, const std::string& name) {
     const NoGrad off;
-    save_arrays(folder / name,
-                run.experiment->sample(5, *drawn_noise(run.recipe.seed, kPictureStep, Device::cpu)));
+    save_arrays(folder / name, run.learner->generator()->generate(
+                                   5, *drawn_noise(run.recipe.seed, kPictureStep, Device::cpu)));
     return read(folder / name);
   };
   CHECK(read(folder / "average.npz") == drawn(by_hand(folder, {"generator", "encoder"}), "expected.npz"));

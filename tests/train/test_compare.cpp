@@ -40,7 +40,7 @@ TEST_CASE("an order of rows: found, not found, undecided, of one seed, not measu
   CHECK(std::string(lies_below(paired({1, NAN}, {2, 3}))) == "not measured");
 }
 
-TEST_CASE("the interval holds the truth in 95 of 100 experiments") {
+TEST_CASE("the interval holds the truth in 95 of 100 learners") {
   constexpr int kTrials = 4000, kPairs = 4;
   int held = 0;
   for (int trial = 0; trial < kTrials; ++trial) {

@@ -6,6 +6,8 @@
 #include "engine/ops.h"
 #include "tests/rows/rows.h"
 #include "train/feed/feed.h"
+#include "train/learners/dae.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 #include "train/run/stepper.h"
 
@@ -24,27 +26,27 @@ struct Outcomes {
 Outcomes train(const std::string& name, std::vector<std::string> sets, int64_t steps, bool graph) {
   sets.push_back(graph ? "train.graph=true" : "train.graph=false");
   const Recipe recipe = load_recipe(name, sets, Device::cuda, Sets::shared);
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
-  Stepper stepper(*experiment, recipe);
+  const std::unique_ptr<Learner> learner = make_learner(recipe);
+  Stepper stepper(*learner, recipe);
   CHECK((stepper.clock() != nullptr) == graph);
   Feed feed(recipe, 0);
   Outcomes out;
   int64_t rows = 0;
   for (int64_t step = 1; step <= steps; ++step) {
-    if (step == 6 && recipe.schedule.kind == "dae") stepper.changed(), experiment->enter_stage_two();
+    if (step == 6 && recipe.schedule.kind == "dae") decoupled(*learner).enter_stage_two();
     const std::unique_ptr<Noise> noise = feed.noise(rows, recipe.seed, uint32_t(step), stepper.clock());
     out.metrics.push_back(
-        read(stepper.take(feed.next().x, *noise, step, 1 - double(step) / (2 * double(steps)))));
-    experiment->sample(3, *drawn_noise(recipe.seed, kPictureStep, recipe.device));
+        read(stepper.take(feed.next(), {*noise, step}, 1 - double(step) / (2 * double(steps)))));
+    learner->generator()->generate(3, *drawn_noise(recipe.seed, kPictureStep, recipe.device));
   }
   const auto keep = [&](const Tensor& t) {
     if (t) out.state.push_back(t.to(Device::cpu));
   };
-  for (const Param* p : experiment->state()) keep(p->value);
-  for (const auto& [optimizer_name, optimizer] : experiment->optimizers())
+  for (const Param* p : learner->state()) keep(p->value);
+  for (const auto& [optimizer_name, optimizer] : learner->optimizers())
     for (const Group& group : optimizer->groups()) {
       out.updates.push_back(optimizer->steps(group.name));
-      if (recipe.loss.balance == 0)
+      if (const std::string balance = value(recipe, "loss.balance"); balance.empty() || balance == "0")
         CHECK(optimizer->steps(group.name) == (group.frozen                           ? 5
                                                : group.name == "decoder" && steps > 5 ? steps - 5
                                                                                       : steps));

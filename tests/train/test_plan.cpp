@@ -4,7 +4,8 @@
 #include "models/vaegan.h"
 #include "tests/support/program.h"
 #include "train/feed/feed.h"
-#include "train/learners/learner.h"
+#include "train/learners/dae.h"
+#include "train/learners/registry.h"
 #include "train/machine/plan.h"
 
 namespace dae {
@@ -12,10 +13,9 @@ namespace dae {
 namespace {
 
 Recipe recipe(const std::string& kind, const std::string& schedule, const std::string& weak) {
-  Recipe r;
-  r.model.kind = kind;
-  r.model.z_dim = 5, r.model.width = 0.03;
-  r.model.encoder_hidden = 17, r.model.decoder_hidden = 13;
+  Recipe r = of_kind(kind, {"model.z_dim=5"});
+  if (kind != "toy") set(r, "model.width=0.03");
+  else set(r, "model.encoder_hidden=17"), set(r, "model.decoder_hidden=13");
   r.schedule.kind = schedule, r.schedule.weak = weak;
   r.train.steps = 10, r.train.batch = 7;
   if (kind == "simclr") r.data.augment = "simclr";
@@ -25,9 +25,10 @@ Recipe recipe(const std::string& kind, const std::string& schedule, const std::s
 // Returns a VAEGAN recipe with the keys that the paper's recipe leaves at their defaults.
 Recipe every_key() {
   Recipe r = recipe("vaegan", "dae", "width");
-  r.model.discriminator_width = 0.05, r.model.generator_passes = 1;
-  r.loss.reconstruction = 1, r.loss.balance = 0.01;
-  r.schedule.rates = "restart", r.schedule.discriminator = "fresh";
+  for (const char* setting :
+       {"model.discriminator_width=0.05", "model.generator_passes=1", "loss.reconstruction=1",
+        "loss.balance=0.01", "schedule.rates=restart", "schedule.discriminator=fresh"})
+    set(r, setting);
   return r;
 }
 
@@ -35,15 +36,16 @@ struct Taken {
   int64_t peak, nodes;
 };
 // Returns what the second of two steps took. `before`: the bytes that other tensors held.
-Taken take(Experiment& experiment, const Recipe& r, int64_t before) {
+Taken take(Learner& learner, const Recipe& r, int64_t before) {
   Shape shape{r.data.augment == "none" ? r.train.batch : 2 * r.train.batch};
-  for (const int64_t d : experiment.example_shape()) shape.push_back(d);
+  for (const int64_t d : learner.example_shape()) shape.push_back(d);
   const Tensor x = uniform(shape, -1, 1, Key{1, 2, 3}, dtype_from(r.dtype));
+  const Tensor labels({x.dim(0)}, Dtype::i64);
   int64_t nodes = 0;
   for (uint32_t step = 1; step <= 2; ++step) {
     reset_peak();
     nodes = nodes_run();
-    experiment.step(x, *drawn_noise(0, step, Device::cpu));
+    learner.step({x, labels}, {*drawn_noise(0, step, Device::cpu), int64_t(step)});
   }
   return {memory_stats().peak - before, nodes_run() - nodes};
 }
@@ -67,8 +69,8 @@ TEST_CASE("peak memory and backward nodes of a plan are those of the steps") {
     const bool dae = r.schedule.kind == "dae";
     REQUIRE(plan.phases.size() == (dae ? 3 : 1));
 
-    const auto experiment = make_experiment(r);
-    const Taken one = take(*experiment, r, before);
+    const auto learner = make_learner(r);
+    const Taken one = take(*learner, r, before);
     CHECK(plan.phases[0].peak == one.peak);
     CHECK(plan.phases[0].nodes == one.nodes);
     int64_t sum = 0;
@@ -76,9 +78,9 @@ TEST_CASE("peak memory and backward nodes of a plan are those of the steps") {
     CHECK(sum == plan.phases[0].peak);
     if (!dae) continue;
     reset_peak();
-    experiment->enter_stage_two();
+    decoupled(*learner).enter_stage_two();
     CHECK(plan.phases[1].peak == memory_stats().peak - before);
-    const Taken two = take(*experiment, r, before);
+    const Taken two = take(*learner, r, before);
     CHECK(plan.phases[2].peak == two.peak);
     CHECK(plan.phases[2].nodes == two.nodes);
     CHECK(two.nodes < one.nodes);  // the frozen encoder has none
@@ -97,7 +99,7 @@ TEST_CASE("FLOPs against counts by hand") {
   {
     DryRun dry;
     Rng init(1);
-    Generator generator(Build{Dtype::f32, &init}, 128, 1);
+    dcgan::Generator generator(Build{Dtype::f32, &init}, 128, 1);
     dry.name_layers(generator.state());
     dry.begin_phase();
     generator(Tensor({3, 128}));
@@ -107,8 +109,8 @@ TEST_CASE("FLOPs against counts by hand") {
     CHECK(flops / 6 == doctest::Approx(0.103e9).epsilon(0.005));
     CHECK(generator.parameter_count() == 11544320);
   }
-  Recipe r;
-  r.model.kind = "vaegan", r.schedule.kind = "dae", r.schedule.weak = "dropout";
+  Recipe r = of_kind("vaegan");
+  r.schedule.kind = "dae", r.schedule.weak = "dropout";
   r.train.batch = 3;
   const Plan plan = make_plan(r);
   const double train_discriminator = 3 * kDiscriminator - kFirst;  // its input needs no gradient
@@ -119,7 +121,7 @@ TEST_CASE("FLOPs against counts by hand") {
   CHECK(plan.phases[0].flops / (6 * one) == doctest::Approx(1).epsilon(0.01));
   CHECK(plan.phases[2].flops / (6 * two) == doctest::Approx(1).epsilon(0.01));
   Recipe narrow = r;
-  narrow.model.discriminator_width = 0.25;  // a little over a sixteenth of the discriminator's work
+  set(narrow, "model.discriminator_width=0.25");  // a little over a sixteenth of the discriminator's work
   CHECK(make_plan(narrow).phases[0].flops < plan.phases[0].flops);
   CHECK(plan.phases[0].parts[0].parameters == 12068608);
   CHECK(plan.phases[0].parts[1].parameters == 11544320);

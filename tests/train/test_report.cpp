@@ -10,7 +10,7 @@
 #include "data/files/file.h"
 #include "data/images/image.h"
 #include "kernels/device/error.h"
-#include "train/io/drawing.h"
+#include "train/report/drawing.h"
 #include "train/report/run_report.h"
 
 namespace dae {

@@ -19,6 +19,7 @@
 
 #include "data/files/safetensors.h"
 #include "kernels/device/philox.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 
 namespace dae {
@@ -138,14 +139,14 @@ TEST_CASE("resume is bit-exact for every model, after SIGTERM, SIGINT and kill -
   const std::string encoder = kFolder.string() + "-encoder.safetensors";
   const Recipe simclr =
       load_recipe("simclr-cifar10", {"model.width=0.03125", "model.z_dim=8", "train.batch=4"});
-  save_checkpoint(encoder, *make_experiment(simclr), {});
+  save_checkpoint(encoder, *make_learner(simclr), {});
   const std::vector<Case> cases = {
       {"toy", {"optimizer.ema=0.9", "optimizer.decay=linear"}, 100},
       {"toy", {"schedule.kind=dae", "schedule.weak=width", "optimizer.ema=0.9"}, 100},
       {"dcgan-cifar10", {"optimizer.ema=0.9"}},
       {"vaegan-cifar10", {"optimizer.decay=constant"}},
       {"simclr-cifar10", {"probe.every=5", "probe.train=18", "probe.test=12", "probe.neighbours=7"}},
-      {"dcgan-simclr-cifar10", {"model.encoder=" + encoder}},
+      {"dcgan-simclr-cifar10", {"upstream.run=" + encoder}},
       {"dae-vaegan-cifar10", {"schedule.weak=width", "optimizer.ema=0.9"}},
       {"dae-vaegan-cifar10", {"schedule.weak=dropout"}},
       {"vae-cifar10", {"schedule.kind=dae"}},

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +11,8 @@
 #include "data/files/safetensors.h"
 #include "models/vaegan.h"
 #include "train/feed/feed.h"
+#include "train/learners/dae.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 #include "train/run/loop.h"
 
@@ -34,11 +37,11 @@ Recipe small(const std::string& kind, const std::string& weak) {
 }
 Tensor images(uint32_t step) { return uniform({kBatch, 32, 32, 3}, -1, 1, Rng(5, step).next()); }
 
-Metrics take_step(Experiment& experiment, uint32_t step) {
-  return read(experiment.step(images(step), *drawn_noise(3, step, Device::cpu)));
+Metrics take_step(Learner& learner, uint32_t step) {
+  return read(learner.step({images(step), {}}, {*drawn_noise(3, step, Device::cpu), int64_t(step)}));
 }
 
-AdamW& autoencoder(Experiment& experiment) { return *experiment.optimizers()[0].second; }
+AdamW& autoencoder(Learner& learner) { return *learner.optimizers()[0].second; }
 
 // Returns how many nodes the tape has recorded so far on all threads: the number of a new leaf.
 int64_t nodes_recorded() {
@@ -88,18 +91,18 @@ bool all_zero(const std::vector<double>& values) {
 TEST_CASE("the frozen encoder records nothing, runs no backward and keeps no activations") {
   // The two steps differ only in the freeze: both have the full generator, equal discriminators and equal
   // images.
-  const auto joint = make_experiment(small("joint", "width"));
-  const auto frozen = make_experiment(small("dae", "width"), 2);
+  const auto joint = make_learner(small("joint", "width"));
+  const auto frozen = make_learner(small("dae", "width"), 2);
   for (uint32_t step = 1; step <= 2; ++step) take_step(*joint, step), take_step(*frozen, step);  // warm
   const Cost one = cost_of([&] { take_step(*joint, 3); });
   const Cost two = cost_of([&] { take_step(*frozen, 3); });
 
   // The cost of an encoder of this size alone.
   Rng init(1);
-  Encoder encoder({Dtype::f32, &init}, 8, 0.125);
+  vaegan::Encoder encoder({Dtype::f32, &init}, 8, 0.125);
   const Tensor x = images(3);
   const int64_t held = memory_stats().live;
-  Posterior posterior;
+  vaegan::Posterior posterior;
   const Cost alone = cost_of([&] { posterior = encoder(x); });
   const int64_t kept = memory_stats().live - held;
   CHECK(alone.recorded >= 12);
@@ -114,7 +117,7 @@ TEST_CASE("the frozen encoder records nothing, runs no backward and keeps no act
 }
 
 TEST_CASE("a width switch: the decoder's group begins anew, the encoder's rests") {
-  const auto run = make_experiment(small("dae", "width"));
+  const auto run = make_learner(small("dae", "width"));
   for (uint32_t step = 1; step <= 3; ++step) take_step(*run, step);
   AdamW& optimizer = autoencoder(*run);
   CHECK(optimizer.steps("encoder") == 3);
@@ -122,7 +125,7 @@ TEST_CASE("a width switch: the decoder's group begins anew, the encoder's rests"
   const int64_t weak = flat(weights_of(optimizer.group("generator").params)).size();
   const auto average = flat(of_group(optimizer, "encoder", &AdamW::Moments::ema));
 
-  run->enter_stage_two();
+  decoupled(*run).enter_stage_two();
   CHECK(optimizer.group("encoder").frozen);
   CHECK(!optimizer.group("generator").frozen);
   CHECK(optimizer.steps("generator") == 0);
@@ -155,12 +158,12 @@ TEST_CASE("a fresh discriminator begins anew with the generator; by default it g
   for (const char* choice : {"keep", "fresh"}) {
     CAPTURE(choice);
     Recipe recipe = small("dae", "width");
-    recipe.schedule.discriminator = choice;
-    const auto run = make_experiment(recipe);
+    set(recipe, std::string("schedule.discriminator=") + choice);
+    const auto run = make_learner(recipe);
     for (uint32_t step = 1; step <= 2; ++step) take_step(*run, step);
     AdamW& optimizer = *run->optimizers()[1].second;
     const auto before = flat(weights_of(optimizer.group("discriminator").params));
-    run->enter_stage_two();
+    decoupled(*run).enter_stage_two();
     const bool fresh = std::string(choice) == "fresh";
     const auto after = flat(weights_of(optimizer.group("discriminator").params));
     CHECK(after.size() == before.size());
@@ -174,7 +177,7 @@ TEST_CASE("a fresh discriminator begins anew with the generator; by default it g
 }
 
 TEST_CASE("a dropout switch: weights, moments, step count and average of the decoder go on") {
-  const auto run = make_experiment(small("dae", "dropout"));
+  const auto run = make_learner(small("dae", "dropout"));
   for (uint32_t step = 1; step <= 3; ++step) take_step(*run, step);
   AdamW& optimizer = autoencoder(*run);
   const auto weights = flat(weights_of(optimizer.group("generator").params));
@@ -183,7 +186,7 @@ TEST_CASE("a dropout switch: weights, moments, step count and average of the dec
   const auto average = flat(of_group(optimizer, "generator", &AdamW::Moments::ema));
   REQUIRE(!all_zero(m));
 
-  run->enter_stage_two();
+  decoupled(*run).enter_stage_two();
   CHECK(optimizer.group("encoder").frozen);
   CHECK(optimizer.steps("generator") == 3);
   CHECK(flat(weights_of(optimizer.group("generator").params)) == weights);
@@ -196,7 +199,7 @@ TEST_CASE("a dropout switch: weights, moments, step count and average of the dec
     Tensor normal(const Shape& shape, Dtype dtype) override { return dae::normal(shape, rng.next(), dtype); }
     Key key() override { fail(Fault::internal, "a mask was drawn in stage 2"); }
   } noise;
-  run->step(images(4), noise);
+  run->step({images(4), {}}, {noise, 1});
   CHECK(optimizer.steps("encoder") == 3);
   CHECK(optimizer.steps("generator") == 4);
 }
@@ -206,9 +209,9 @@ TEST_CASE("a checkpoint of stage 2 holds its tables and goes on to the same bits
   for (const char* weak : {"width", "dropout"}) {
     INFO(weak);
     const Recipe recipe = small("dae", weak);
-    const auto run = make_experiment(recipe);
+    const auto run = make_learner(recipe);
     for (uint32_t step = 1; step <= 2; ++step) take_step(*run, step);
-    run->enter_stage_two();
+    decoupled(*run).enter_stage_two();
     take_step(*run, 3);
     const fs::path path = kFolder / (std::string("step-") + weak + ".safetensors");
     save_checkpoint(path, *run,
@@ -228,7 +231,7 @@ TEST_CASE("a checkpoint of stage 2 holds its tables and goes on to the same bits
     }
     CHECK(file.metadata().at("stage") == "2");
 
-    const auto again = make_experiment(recipe, read_progress(path).stage);
+    const auto again = make_learner(recipe, read_progress(path).stage);
     load_checkpoint(path, *again);
     CHECK(autoencoder(*again).steps("encoder") == 2);
     CHECK(autoencoder(*again).steps("generator") == (std::string(weak) == "width" ? 1 : 3));
@@ -304,6 +307,18 @@ TEST_CASE("stage 2 branches from any checkpoint of a stage-1 run") {
     CHECK_THROWS_WITH_AS(run_training(recipe("0.5"), {.run = at + "-2", .from = whole + "@6", .quiet = true}),
                          doctest::Contains("stage-1"), Error);
   }
+}
+
+TEST_CASE("warm-up and cosine: the rate rises over the warm-up, is whole at its end, and falls to 0") {
+  const Recipe recipe =
+      load_recipe("vae-cifar10", {"train.steps=20", "optimizer.decay=cosine", "optimizer.warmup=4"});
+  const double expected[] = {0.25, 0.5, 0.75, 1};
+  for (int64_t step = 0; step < 4; ++step) CHECK(lr_factor(recipe, step, -1) == expected[step]);
+  CHECK(lr_factor(recipe, 4, -1) == 1);
+  CHECK(lr_factor(recipe, 12, -1) == doctest::Approx(0.5));
+  CHECK(lr_factor(recipe, 20, -1) == doctest::Approx(0));
+  // Loshchilov & Hutter 2017, equation 5, a quarter of the way down.
+  CHECK(lr_factor(recipe, 8, -1) == doctest::Approx(0.5 * (1 + std::sqrt(0.5))));
 }
 
 }  // namespace dae

@@ -1,5 +1,5 @@
 // SimCLR: the training against PyTorch, the augmentation against torchvision, the probe against plain loops,
-// and both of its experiments from beginning to end.
+// and both of its learners from beginning to end.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +12,8 @@
 #include "tests/support/golden.h"
 #include "tests/support/program.h"
 #include "train/evaluation/probe.h"
+#include "train/feed/feed.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 
 namespace dae {
@@ -27,7 +29,7 @@ std::string encoder_file(const Folder& folder, const std::string& name, int seed
   std::vector<std::string> sets = kTiny;
   sets.insert(sets.end(), {"model.z_dim=" + z_dim, fmt::format("seed={}", seed)});
   const std::string path = (folder.path / name).string();
-  save_checkpoint(path, *make_experiment(load_recipe("simclr-cifar10", sets)), {});
+  save_checkpoint(path, *make_learner(load_recipe("simclr-cifar10", sets)), {});
   return path;
 }
 
@@ -35,7 +37,7 @@ std::string encoder_file(const Folder& folder, const std::string& name, int seed
 
 TEST_CASE("parameters of the ResNet-18 are torchvision's without fc, with the stem of 3x3") {
   Rng init(1);
-  Simclr model(Build{Dtype::f32, &init}, 128, 1);
+  simclr::Simclr model(Build{Dtype::f32, &init}, 128, 1);
   CHECK(model.backbone.parameter_count() == 11168832);
   CHECK(model.parameter_count() == 11168832 + 512 * 512 + 2 * 512 + 512 * 128 + 128);
   // He's normal initialisation with the fan-out. 147,456 values estimate the deviation to 0.2 %; five times
@@ -52,8 +54,8 @@ TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statis
   for (const std::string& key : golden.names("recipe."))
     sets.push_back(fmt::format("{}={}", key, golden["recipe." + key].item()));
   const Recipe recipe = load_recipe("simclr-cifar10", sets);
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
-  fill_by_formula(experiment->state());
+  const std::unique_ptr<Learner> learner = make_learner(recipe);
+  fill_by_formula(learner->state());
 
   const int64_t rows = 2 * recipe.train.batch, steps = recipe.train.steps;
   const Shape all{steps * rows, 3, 32, 32};
@@ -61,11 +63,12 @@ TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statis
   const std::vector<double> losses = golden["losses.loss"].values();
   for (int64_t step = 0; step < steps; ++step) {
     const Tensor x = slice(images, 0, step * rows, (step + 1) * rows);
-    const double loss = experiment->step(x, *drawn_noise(0, 1, Device::cpu))[0].second.item();
+    const double loss =
+        learner->step({x, {}}, {*drawn_noise(0, 1, Device::cpu), int64_t(1)})[0].second.item();
     INFO("step ", step, ": expected ", losses[size_t(step)], ", found ", loss);
     CHECK(std::abs(loss - losses[size_t(step)]) <= 1e-8 * losses[size_t(step)]);
     if (step > 0) continue;
-    AdamW& optimizer = *experiment->optimizers()[0].second;
+    AdamW& optimizer = *learner->optimizers()[0].second;
     CHECK(optimizer.trainable().size() == golden.names("grad.").size());
     for (const Param* p : optimizer.trainable()) {  // the first moment is (1 - beta1) times the gradient
       const NoGrad off;
@@ -74,15 +77,15 @@ TEST_CASE("three steps as PyTorch takes them: losses, gradients, weights, statis
                     golden["grad." + p->name], 1e-8);
     }
   }
-  CHECK(experiment->state().size() == golden.names("final.").size());
-  for (const Param* p : experiment->state()) {
+  CHECK(learner->state().size() == golden.names("final.").size());
+  for (const Param* p : learner->state()) {
     INFO(p->name);
     if (p->counter) CHECK(p->value.item() == golden["final." + p->name].item());
     else check_summary(p->name, p->to_file(), golden["final." + p->name], 1e-8);
   }
   const Tensor x = slice(images, 0, 0, rows);
-  CHECK(relative_error(experiment->features(x), golden["features"]) < 1e-8);
-  CHECK(relative_error(experiment->encode(x), golden["projection"]) < 1e-8);
+  CHECK(relative_error(learner->encoder()->features(x), golden["features"]) < 1e-8);
+  CHECK(relative_error(learner->encoder()->encode(x), golden["projection"]) < 1e-8);
 }
 
 // In f32 the mask must remove a row's product with itself, and a cosine of 1 must not overflow.
@@ -90,7 +93,7 @@ TEST_CASE("NT-Xent: identical pairs far from the others have the loss of a sure 
   const Tensor a = Tensor::of({2, 3}, {2, 0, 0, 0, 3, 0});
   // The cosine of a row is 1 with its partner and 0 with the two others.
   const double expected = std::log(1 + 2 * std::exp(-1 / 0.1));
-  CHECK(std::abs(NtXent(0.1)(a, a).item() - expected) < 1e-6);
+  CHECK(std::abs(simclr::NtXent(0.1)(a, a).item() - expected) < 1e-6);
 }
 
 // Limits. torchvision computes the hue in f32: 1e-6 for values in [0, 1]. Pillow rounds to bytes after every
@@ -256,7 +259,7 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
   constexpr int64_t kSteps = 80, kBatch = 32, kKnown = 400, kAsked = 200;
   const Recipe recipe =
       load_recipe("simclr-cifar10", {"model.width=0.125", "model.z_dim=32", "train.batch=32"});
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
+  const std::unique_ptr<Learner> learner = make_learner(recipe);
   const auto images = [&](uint64_t begin, int64_t count) {
     std::vector<double> values;
     for (uint64_t i = begin; i < begin + uint64_t(count); ++i) {
@@ -268,8 +271,8 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
   const auto accuracy = [&] {
     std::vector<int64_t> kinds;
     for (int64_t i = 0; i < kKnown; ++i) kinds.push_back(i % 4);
-    return knn_accuracy(experiment->features(images(0, kKnown)), kinds,
-                        experiment->features(images(kKnown, kAsked)), kinds, 20, 0.5);
+    return knn_accuracy(learner->encoder()->features(images(0, kKnown)), kinds,
+                        learner->encoder()->features(images(kKnown, kAsked)), kinds, 20, 0.5);
   };
   set_thread_count(1);  // many small ops: on a busy machine, threads that wait for each other are slower
   const double before = accuracy();
@@ -282,7 +285,8 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
         augment(draw_augmentation(Key{5, 0, view}, at, 32, 32), 32, 32, image);
         values.insert(values.end(), image.begin(), image.end());
       }
-    experiment->step(Tensor::of({2 * kBatch, 32, 32, 3}, values), *drawn_noise(0, 1, Device::cpu));
+    learner->step({Tensor::of({2 * kBatch, 32, 32, 3}, values), {}},
+                  {*drawn_noise(0, 1, Device::cpu), int64_t(1)});
   }
   const double after = accuracy();
   INFO("accuracy ", before, " before, ", after, " after");
@@ -293,33 +297,33 @@ TEST_CASE("learning: the probe tells kinds of textures apart better after a few 
 TEST_CASE("DCGAN on SimCLR: latents are projections of the given length; the encoder stays as it is") {
   const Folder folder;
   std::vector<std::string> sets = kTiny;
-  sets.push_back("model.encoder=" + encoder_file(folder, "encoder.safetensors", 1));
+  sets.push_back("upstream.run=" + encoder_file(folder, "encoder.safetensors", 1));
   const Recipe recipe = load_recipe("dcgan-simclr-cifar10", sets);
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
+  const std::unique_ptr<Learner> learner = make_learner(recipe);
   Feed feed(recipe, 0);
-  const Tensor x = feed.next().x, z = experiment->encode(x);
+  const Tensor x = feed.next().x, z = learner->encoder()->encode(x);
   CHECK(z.shape() == Shape{4, 8});
   for (const double squares : sum_last(square(z)).values())
     CHECK(squares == doctest::Approx(8).epsilon(1e-5));
   {
     std::vector<std::string> unit = sets;
     unit.push_back("model.latent=unit");
-    CHECK(relative_error(
-              scale(make_experiment(load_recipe("dcgan-simclr-cifar10", unit))->encode(x), std::sqrt(8)), z) <
-          1e-6);
+    CHECK(relative_error(scale(make_learner(load_recipe("dcgan-simclr-cifar10", unit))->encoder()->encode(x),
+                               std::sqrt(8)),
+                         z) < 1e-6);
   }
-  for (const Param* p : experiment->state()) CHECK_FALSE(p->name.starts_with("backbone"));
-  const Metrics metrics = read(experiment->step(x, *drawn_noise(0, 1, Device::cpu)));
+  for (const Param* p : learner->state()) CHECK_FALSE(p->name.starts_with("backbone"));
+  const Metrics metrics = read(learner->step({x, {}}, {*drawn_noise(0, 1, Device::cpu), int64_t(1)}));
   CHECK(metrics.size() == 2);
-  CHECK(relative_error(experiment->encode(x), z) == 0);
+  CHECK(relative_error(learner->encoder()->encode(x), z) == 0);
   // Samples start from training images and depend on the noise alone.
   const auto sample = [&](uint64_t seed) {
-    return experiment->sample(3, *drawn_noise(seed, 1, Device::cpu));
+    return learner->generator()->generate(3, *drawn_noise(seed, 1, Device::cpu));
   };
   CHECK(sample(1).shape() == Shape{3, 32, 32, 3});
   CHECK(relative_error(sample(1), sample(1)) == 0);
   CHECK(relative_error(sample(1), sample(2)) > 0);
-  CHECK(relative_error(experiment->reconstruct(x), sample(1)) > 0);
+  CHECK(relative_error(reconstruct(*learner, x), sample(1)) > 0);
 }
 
 // The step is that of DCGAN: with the encoder's latents as recorded noise, DCGAN has the same losses.
@@ -328,9 +332,9 @@ TEST_CASE(
   const Folder folder;
   std::vector<std::string> sets = kTiny;
   const Recipe plain = load_recipe("dcgan-cifar10", sets);
-  sets.push_back("model.encoder=" + encoder_file(folder, "encoder.safetensors", 1));
-  const std::unique_ptr<Experiment> ours = make_experiment(load_recipe("dcgan-simclr-cifar10", sets));
-  const std::unique_ptr<Experiment> dcgan = make_experiment(plain);
+  sets.push_back("upstream.run=" + encoder_file(folder, "encoder.safetensors", 1));
+  const std::unique_ptr<Learner> ours = make_learner(load_recipe("dcgan-simclr-cifar10", sets));
+  const std::unique_ptr<Learner> dcgan = make_learner(plain);
   Feed feed(plain, 0);
   const Tensor x = feed.next().x;
   Tensor mirror = x.clone();
@@ -351,8 +355,9 @@ TEST_CASE(
    private:
     Tensor parts_[2];
     int used_ = 0;
-  } noise(ours->encode(x), ours->encode(mirror));
-  const Metrics expected = read(dcgan->step(x, noise)), found = read(ours->step(x, noise));
+  } noise(ours->encoder()->encode(x), ours->encoder()->encode(mirror));
+  const Metrics expected = read(dcgan->step({x, {}}, {noise, 1})),
+                found = read(ours->step({x, {}}, {noise, 1}));
   REQUIRE(found.size() == expected.size());
   for (size_t i = 0; i < found.size(); ++i) CHECK(found[i].second == expected[i].second);
 }
@@ -372,32 +377,29 @@ TEST_CASE("the program: a DCGAN on a SimCLR run, its pictures, and what it refus
   CHECK(read((folder.path / "simclr/metrics.jsonl").string()).find("\"knn\"") != std::string::npos);
   CHECK(std::filesystem::exists(folder.path / "simclr/samples/step-00000002-views.png"));
   const std::string gan = "train dcgan-simclr-cifar10 --out @/gan" + sets + steps;
-  REQUIRE(run(folder, gan + " --set model.encoder=@/simclr", error) == 0);
-  CHECK(read((folder.path / "gan/recipe.toml").string()).find("encoder_hash = \"\"") == std::string::npos);
+  REQUIRE(run(folder, gan + " --set upstream.run=@/simclr", error) == 0);
+  CHECK(read((folder.path / "gan/recipe.toml").string()).find("hash = \"\"") == std::string::npos);
   CHECK(run(folder, "sample @/gan --count 5 --out @/sample.png", error) == 0);
   CHECK(run(folder, "reconstruct @/gan --count 5 --out @/reconstruction.png", error) == 0);
   // The encoder's file may move, but its content must stay the same.
   std::filesystem::copy(folder.path / "simclr", folder.path / "moved",
                         std::filesystem::copy_options::recursive);
-  CHECK(run(folder, gan + " --resume --set model.encoder=@/moved", error) == 0);
+  CHECK(run(folder, gan + " --resume --set upstream.run=@/moved", error) == 0);
 
   encoder_file(folder, "other.safetensors", 2);
   encoder_file(folder, "narrow.safetensors", 2, "5");
-  save_checkpoint(folder.path / "dcgan.safetensors", *make_experiment(load_recipe("dcgan-cifar10", kTiny)),
-                  {});
+  save_checkpoint(folder.path / "dcgan.safetensors", *make_learner(load_recipe("dcgan-cifar10", kTiny)), {});
   const std::string anew = "train dcgan-simclr-cifar10 --out @/new" + sets + steps;
   const BadInput rows[] = {
-      {gan + " --resume --set model.encoder=@/other.safetensors", 2, {"encoder_hash", "expected", "found"}},
-      {anew, 2, {"model.encoder", "expected a SimCLR run", "nothing"}},
-      {anew + " --set model.encoder=@/none", 3, {"none", "cannot be read"}},
-      {anew + " --set model.encoder=@/narrow.safetensors", 2, {"model.z_dim", "expected 5", "found 8"}},
-      {anew + " --set model.encoder=@/dcgan.safetensors",
+      {gan + " --resume --set upstream.run=@/other.safetensors", 2, {"hash = ", "expected", "found"}},
+      {anew, 2, {"upstream.run", "expected a SimCLR run", "nothing"}},
+      {anew + " --set upstream.run=@/none", 3, {"none", "cannot be read"}},
+      {anew + " --set upstream.run=@/narrow.safetensors", 2, {"model.z_dim", "expected 5", "found 8"}},
+      {anew + " --set upstream.run=@/dcgan.safetensors",
        3,
-       {"model.encoder", "SimCLR", "backbone.conv1.weight"}},
-      {anew + " --set model.encoder=@/simclr --set model.encoder_hash=12345678",
-       2,
-       {"hash 12345678", "found"}},
-      {anew + " --set model.encoder=@/simclr --set data.augment=simclr", 2, {"data.augment", "none"}},
+       {"upstream.run", "SimCLR", "backbone.conv1.weight"}},
+      {anew + " --set upstream.run=@/simclr --set upstream.hash=12345678", 2, {"hash 12345678", "found"}},
+      {anew + " --set upstream.run=@/simclr --set data.augment=simclr", 2, {"data.augment", "none"}},
       {"train simclr-cifar10 --out @/new --set data.augment=none", 2, {"data.augment", "simclr"}},
       {"train simclr-cifar10 --out @/new --set probe.every=1 --set probe.train=41" +
            sets.substr(0, sets.rfind(" --set")) + steps,

@@ -10,7 +10,7 @@
 #include "kernels/cpu/parallel.h"
 #include "models/toy_vae.h"
 #include "tests/support/program.h"
-#include "train/learners/toy_loop.h"
+#include "train/paper/toy_study.h"
 #include "train/run/loop.h"
 #include "train/run/trained.h"
 
@@ -61,7 +61,7 @@ TEST_CASE("nearest neighbour: lowest index on ties") {
 
 TEST_CASE("the toy VAE has the sizes and names of its PyTorch twin") {
   Rng init(1);
-  ToyVae vae({Dtype::f32, &init}, 10, 2, 64, 128);
+  toy::ToyVae vae({Dtype::f32, &init}, 10, 2, 64, 128);
   CHECK(vae.encoder.parameter_count() == 5124);
   CHECK(vae.decoder->parameter_count() == 18186);
   const auto params = vae.encoder.params();
@@ -87,7 +87,7 @@ TEST_CASE("a short training learns, repeats its bits, and is what dae train make
     run_training(recipe, {.run = run.string(), .quiet = true});
     const Trained trained = load_trained(run.string(), Device::cpu);
     std::filesystem::remove_all(run);
-    const ToyAccuracy c = judge_toy(*trained.experiment, recipe);
+    const ToyAccuracy c = judge_toy(*trained.learner, recipe);
     CHECK(a.latent == c.latent);
     CHECK(a.reconstruction == c.reconstruction);
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "data/images/pixel.h"
 #include "data/images/resize.h"
 #include "kernels/cpu/parallel.h"
 #include "train/evaluation/features.h"
@@ -47,7 +48,7 @@ Tensor tensor_of(const std::vector<Image>& images, const LpipsNetwork& network) 
   Tensor x({n, images[0].height, images[0].width, 3});
   for (int64_t i = 0; i < n; ++i)
     for (int64_t v = 0; v < values; ++v)
-      x.data<float>()[i * values + v] = float(images[size_t(i)].bytes[size_t(v)]) / 127.5f - 1;
+      x.data<float>()[i * values + v] = float(value_of_byte(images[size_t(i)].bytes[size_t(v)]));
   return x.to(network.model->heads[0].weight.value.dtype()).to(network.device);
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "models/simclr.h"
+#include "train/feed/feed.h"
 
 namespace dae {
 
@@ -12,13 +13,12 @@ namespace {
 
 constexpr int64_t kChunk = 100;  // images or queries at a time
 
-Tensor features(Experiment& experiment, const Tensor& x, int64_t every) {
+Tensor features(Learner& learner, const Tensor& x, int64_t every) {
+  CanEncode* encoder = learner.encoder();
+  if (!encoder) fail(Fault::usage, "probe.every: expected 0 for a model without an encoder, found {}", every);
   std::vector<Tensor> parts;
-  for (int64_t begin = 0; begin < x.dim(0); begin += kChunk) {
-    parts.push_back(experiment.features(slice(x, 0, begin, std::min(begin + kChunk, x.dim(0)))));
-    if (!parts.back())
-      fail(Fault::usage, "probe.every: expected 0 for a model without an encoder, found {}", every);
-  }
+  for (int64_t begin = 0; begin < x.dim(0); begin += kChunk)
+    parts.push_back(encoder->features(slice(x, 0, begin, std::min(begin + kChunk, x.dim(0)))));
   return concat(parts, 0);
 }
 
@@ -42,7 +42,7 @@ double knn_accuracy(const Tensor& bank, const std::vector<int64_t>& bank_labels,
                     const std::vector<int64_t>& labels, int64_t k, double temperature) {
   const NoGrad off;
   const int64_t count = bank.dim(0);
-  const Tensor voters = l2_normalize(bank), asking = l2_normalize(queries);
+  const Tensor voters = simclr::l2_normalize(bank), asking = simclr::l2_normalize(queries);
   std::vector<int64_t> order(size_t(count), 0);
   std::vector<double> votes(size_t(1 + *std::max_element(bank_labels.begin(), bank_labels.end())));
   int64_t right = 0;
@@ -86,11 +86,11 @@ Probe::Probe(const Recipe& recipe)
   else queries_ = take(recipe, recipe.probe.train, recipe.probe.test);
 }
 
-double Probe::accuracy(Experiment& experiment) const {
+double Probe::accuracy(Learner& learner) const {
   const NoGrad off;
-  const Averages averages(experiment);
-  return knn_accuracy(features(experiment, bank_.x, every_), bank_.labels,
-                      features(experiment, queries_.x, every_), queries_.labels, k_, temperature_);
+  const Averages averages(learner);
+  return knn_accuracy(features(learner, bank_.x, every_), bank_.labels, features(learner, queries_.x, every_),
+                      queries_.labels, k_, temperature_);
 }
 
 }  // namespace dae

@@ -3,7 +3,7 @@
 #pragma once
 #include <vector>
 
-#include "train/feed/feed.h"
+#include "train/learners/learner.h"
 
 namespace dae {
 
@@ -22,7 +22,7 @@ class Probe {
   // Throws Fault::usage if there are too few examples, or no labels.
   explicit Probe(const Recipe& recipe);
   // Returns the accuracy in [0, 1]. Throws Fault::usage for a model without an encoder.
-  double accuracy(Experiment& experiment) const;
+  double accuracy(Learner& learner) const;
 
  private:
   struct Part {

@@ -147,6 +147,10 @@ Batch Examples::draw(int64_t count, Key key) const {
 std::optional<Recipe> held_out(const Recipe& recipe) {
   Recipe out = recipe;
   out.data.count = 0;
+  if (recipe.data.validation) {
+    out.data.path = *recipe.data.validation;
+    return out;
+  }
   if (recipe.data.kind == "procedural") {
     ++out.seed;
     return out;

@@ -24,8 +24,8 @@ class Feed {
   std::string skipped() const;   // returns the files that are not read (data/sets/dataset.h)
   std::string manifest() const;  // returns JSON: what was read, with hashes
   // Returns the noise of one step. If the data has recorded rows, it takes those and adds their number to
-  // `used`; otherwise it draws. clock: Key::clock (kernels/device/philox.h). Throws Fault::usage for recorded rows
-  // with a clock, because the rows come from the host.
+  // `used`; otherwise it draws. clock: Key::clock (kernels/device/philox.h). Throws Fault::usage for recorded
+  // rows with a clock, because the rows come from the host.
   std::unique_ptr<Noise> noise(int64_t& used, uint64_t seed, uint32_t step,
                                const uint32_t* clock = nullptr) const;
 
@@ -54,8 +54,8 @@ class Examples {
   int64_t size_;
 };
 
-// Returns the recipe of examples that are not trained on: CIFAR-10's test_batch.bin where it lies in the
-// folder; procedural pictures of another seed; otherwise nothing.
+// Returns the recipe of examples that are not trained on: data.validation where it is given; CIFAR-10's
+// test_batch.bin where it lies in the folder; procedural pictures of another seed; otherwise nothing.
 std::optional<Recipe> held_out(const Recipe& recipe);
 
 }  // namespace dae

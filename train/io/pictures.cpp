@@ -6,18 +6,13 @@
 
 #include "data/files/npz.h"
 #include "data/images/image.h"
+#include "data/images/pixel.h"
 
 namespace dae {
 
-namespace {
-
-uint8_t to_byte(double v) { return uint8_t(std::clamp(std::lround(127.5 * v + 127.5), 0l, 255l)); }
-
-}  // namespace
-
 std::vector<uint8_t> bytes_of(const Tensor& x) {
   std::vector<uint8_t> bytes;
-  for (const double v : x.values()) bytes.push_back(to_byte(v));
+  for (const double v : x.values()) bytes.push_back(byte_of_value(v));
   return bytes;
 }
 
@@ -31,7 +26,7 @@ void save_grid(const std::string& path, const Tensor& x, int64_t columns) {
     for (int64_t y = 0; y < h; ++y)
       for (int64_t k = 0; k < w * c; ++k)
         grid[size_t((((i / columns) * h + y) * width + (i % columns) * w) * c + k)] =
-            to_byte(values[size_t((i * h + y) * w * c + k)]);
+            byte_of_value(values[size_t((i * h + y) * w * c + k)]);
   save_png(path, grid.data(), rows * h, width, c);
 }
 

@@ -7,54 +7,68 @@ namespace dae {
 
 namespace {
 
-class SimclrExperiment : public Experiment {
+struct SimclrSettings : SettingsOf<SimclrSettings> {
+  int64_t z_dim = 128;       // of the projection
+  double width = 1;          // factor on the channels
+  double temperature = 0.5;  // of the NT-Xent loss
+  std::vector<RecipeKey> keys() override {
+    return {{"model.z_dim", &z_dim, kPositive},
+            {"model.width", &width, kWidth},
+            {"loss.temperature", &temperature, kTemperature}};
+  }
+};
+
+class SimclrLearner : public Learner, public CanEncode {
  public:
-  explicit SimclrExperiment(const Recipe& r)
+  SimclrLearner(const Recipe& r, const SimclrSettings& settings)
       : init_(r.seed, kInitStep),
-        model_(Build{dtype_from(r.dtype), &init_, r.device}, r.model.z_dim, r.model.width),
-        loss_(r.loss.temperature),
-        optimizer_(adam_options(r)) {
-    optimizer_.add_group({"encoder", model_.params(), r.optimizer.lr, r.optimizer.weight_decay});
+        model_(Build{dtype_from(r.dtype), &init_, r.device}, settings.z_dim, settings.width),
+        loss_(settings.temperature),
+        optimizer_(adam_options(r, "encoder")) {
+    optimizer_.add_group(group(r, "encoder", "encoder", model_.params()));
   }
   std::vector<int64_t> example_shape() const override { return {32, 32, 3}; }
   // x is (2B, 32, 32, 3): the first view of each image, then the second view of each. The two halves go in
   // separate passes, so that batch statistics are of B different images.
-  Losses step(const Tensor& x, Noise&) override {
-    const auto views = split(x, 0, 2);
+  Losses step(const Batch& batch, const StepContext&) override {
+    const auto views = split(batch.x, 0, 2);
     const Tensor first = model_(views[0]).projection, second = model_(views[1]).projection;
     const Tensor loss = loss_(first, second);
     backward(optimizer_.scaled(loss), optimizer_.trainable());
     optimizer_.step();
     return {{"loss", loss.detach()}};
   }
-  Tensor sample(int64_t, Noise&) override { return {}; }
-  Tensor encode(const Tensor& x) override { return l2_normalize(evaluate(x).projection); }
+  CanEncode* encoder() override { return this; }
+  Tensor encode(const Tensor& x) override { return simclr::l2_normalize(evaluate(x).projection); }
   Tensor features(const Tensor& x) override { return evaluate(x).features; }
-  Tensor reconstruct(const Tensor&) override { return {}; }
+  NamedTensors forward(const NamedTensors& in) override { return {{"encoding", encode(in.at("x"))}}; }
   std::vector<Param*> state() override { return model_.state(); }
   std::vector<std::pair<std::string, AdamW*>> optimizers() override { return {{"encoder", &optimizer_}}; }
-  void enter_stage_two() override {
-    fail(Fault::usage, "schedule.kind: simclr has no decoder; expected \"joint\"");
-  }
 
  private:
-  Simclr::Output evaluate(const Tensor& x) {
+  simclr::Simclr::Output evaluate(const Tensor& x) {
     const NoGrad off;
-    model_.train(false);
-    const Simclr::Output out = model_(x);
-    model_.train(true);
-    return out;
+    const EvalMode eval(model_);
+    return model_(x);
   }
   Rng init_;
-  Simclr model_;
-  NtXent loss_;
+  simclr::Simclr model_;
+  simclr::NtXent loss_;
   AdamW optimizer_;
 };
 
 }  // namespace
 
-std::unique_ptr<Experiment> make_simclr(const Recipe& recipe) {
-  return std::make_unique<SimclrExperiment>(recipe);
+LearnerKind simclr_kind() {
+  LearnerKind kind;
+  kind.name = "simclr";
+  kind.settings = []() -> std::unique_ptr<Settings> { return std::make_unique<SimclrSettings>(); };
+  kind.views = "simclr";
+  kind.optimizers = {"encoder"};
+  kind.make = [](const Recipe& r) -> std::unique_ptr<Learner> {
+    return std::make_unique<SimclrLearner>(r, own<SimclrSettings>(r));
+  };
+  return kind;
 }
 
 }  // namespace dae

@@ -1,7 +1,7 @@
-// The vanilla VAE on vectors. The loss is
-//   c |x - xhat|^2 + KL,
-// summed over dimensions, mean over the batch. Stage 2 decodes the posterior mean and has no KL term.
+// The vanilla VAE on vectors (paper, section 6.1): loss = c |x - xhat|^2 + KL, sums over dimensions, means
+// over the batch.
 #include "models/toy_vae.h"
+#include "train/learners/dae.h"
 #include "train/learners/registry.h"
 
 namespace dae {
@@ -10,30 +10,42 @@ namespace {
 
 constexpr int64_t kDim = 10;
 
-class Toy : public Experiment {
+struct ToySettings : SettingsOf<ToySettings> {
+  int64_t z_dim = 128, encoder_hidden = 128, decoder_hidden = 128;  // the latter: units of each hidden layer
+  double kl = 1, reconstruction = 1;
+  std::vector<RecipeKey> keys() override {
+    return {{"model.z_dim", &z_dim, kPositive},
+            {"model.encoder_hidden", &encoder_hidden, kPositive},
+            {"model.decoder_hidden", &decoder_hidden, kPositive},
+            {"loss.kl", &kl, kWeight},
+            {"loss.reconstruction", &reconstruction, kWeight}};
+  }
+};
+
+class Toy : public Learner, public CanGenerate, public CanEncode, public CanDecode, public Decoupled {
  public:
-  Toy(const Recipe& r, int at_stage)
-      : recipe_(r),
+  explicit Toy(const Recipe& r)
+      : Decoupled(r),
+        own_(own<ToySettings>(r)),
         dtype_(dtype_from(r.dtype)),
         init_(r.seed, kInitStep),
-        model_(Build{dtype_, &init_, r.device}, kDim, r.model.z_dim, r.model.encoder_hidden, weak_hidden(),
-               weakness()),
-        optimizer_(adam_options(r)) {
-    const auto& o = r.optimizer;
-    optimizer_.add_group({"encoder", model_.encoder.params(), o.lr, o.weight_decay});
-    optimizer_.add_group({"decoder", model_.decoder->params(), o.lr, o.weight_decay});
-    if (at_stage == 2) enter_stage_two();
+        model_(Build{dtype_, &init_, r.device}, kDim, own_.z_dim, own_.encoder_hidden,
+               hidden(first_strength(r)), first_strength(r).weakness),
+        optimizer_(adam_options(r, "autoencoder")) {
+    optimizer_.add_group(group(r, "autoencoder", "encoder", model_.encoder.params()));
+    optimizer_.add_group(group(r, "autoencoder", "decoder", model_.decoder->params()));
   }
   std::vector<int64_t> example_shape() const override { return {kDim}; }
-  Losses step(const Tensor& x, Noise& noise) override {
+  Losses step(const Batch& batch, const StepContext& context) override {
+    const Tensor& x = batch.x;
     const auto [mu, logvar] = model_.encode(x);
-    const auto [z, kl] = stage == 1 ? noise.sample(mu, logvar) : NormalSample{mu, {}};
-    const Tensor xhat = model_.decode(z, [&] { return noise.key(); });
+    const auto [z, kl] = stage() == 1 ? context.noise.sample(mu, logvar) : NormalSample{mu, {}};
+    const Tensor xhat = model_.decode(z, [&] { return context.noise.key(); });
     const Tensor rec = scale(mse_loss(x, xhat), double(x.dim(1)));
-    Tensor loss = scale(rec, recipe_.loss.reconstruction);
+    Tensor loss = scale(rec, own_.reconstruction);
     Losses losses = {{"loss_rec", rec.detach()}};
-    if (stage == 1) {
-      loss = loss + scale(kl, recipe_.loss.kl);
+    if (stage() == 1) {
+      loss = loss + scale(kl, own_.kl);
       losses.push_back({"loss_kl", kl.detach()});
     }
     losses.insert(losses.begin(), {"loss", loss.detach()});
@@ -41,26 +53,34 @@ class Toy : public Experiment {
     optimizer_.step();
     return losses;
   }
-  Tensor sample(int64_t count, Noise& noise) override {
-    return evaluate(noise.normal({count, model_.latent}, dtype_));
+  int64_t recording() const override { return stage(); }
+  CanGenerate* generator() override { return this; }
+  CanEncode* encoder() override { return this; }
+  CanDecode* decoder() override { return this; }
+  Decoupled* decoupled() override { return this; }
+  Tensor generate(int64_t count, Noise& noise) override {
+    return decode(noise.normal({count, model_.latent}, dtype_));
   }
   Tensor encode(const Tensor& x) override {
     NoGrad off;
     return model_.encode(x).mu;
   }
-  Tensor reconstruct(const Tensor& x) override { return decode(encode(x)); }
-  Tensor decode(const Tensor& z) override { return evaluate(z); }
+  Tensor decode(const Tensor& z) override {
+    const NoGrad off;
+    const EvalMode eval(*model_.decoder);
+    return model_.decode(z);
+  }
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputs() const override {
     return {{"x", example_shape()}, {"z", {model_.latent}}};
   }
   NamedTensors forward(const NamedTensors& in) override {
     NoGrad off;
     NamedTensors out;
-    if (in.contains("z")) out["decoder"] = evaluate(in.at("z"));
+    if (in.contains("z")) out["decoder"] = decode(in.at("z"));
     if (in.contains("x")) {
       const auto [mu, logvar] = model_.encode(in.at("x"));
       out["encoder.mu"] = mu, out["encoder.logvar"] = logvar;
-      out["reconstruction"] = evaluate(mu);
+      out["reconstruction"] = decode(mu);
     }
     return out;
   }
@@ -70,49 +90,40 @@ class Toy : public Experiment {
     return all;
   }
   std::vector<std::pair<std::string, AdamW*>> optimizers() override { return {{"autoencoder", &optimizer_}}; }
-  void enter_stage_two() override {
-    stage = 2;
-    optimizer_.freeze("encoder");
-    if (recipe_.schedule.weak == "width") {
-      Rng fresh(recipe_.seed, kSecondDecoderStep);
-      auto old = std::move(model_.decoder);  // must outlive the optimizer's references to it
-      model_.make_decoder(Build{dtype_, &fresh, recipe_.device}, recipe_.model.decoder_hidden);
-      optimizer_.rebuild("decoder", model_.decoder->params());
-    } else {
-      model_.decoder->weak.drop = 0;
-    }
+
+ protected:
+  std::shared_ptr<void> replace_decoder(Rng& init, const Strength& strength) override {
+    std::shared_ptr<void> old = std::move(model_.decoder);
+    model_.make_decoder(Build{dtype_, &init, recipe_.device}, hidden(strength), strength.weakness);
+    return old;
   }
+  Weakness& decoder_weakness() override { return model_.decoder->weak; }
+  Module& encoder_module() override { return model_.encoder; }
+  std::vector<Param*> decoder_params() override { return model_.decoder->params(); }
+  const char* decoder_group() const override { return "decoder"; }
+  AdamW& autoencoder_optimizer() override { return optimizer_; }
 
  private:
-  bool weak_by(const char* what) const {
-    return recipe_.schedule.kind == "dae" && recipe_.schedule.weak == what;
+  int64_t hidden(const Strength& strength) const {
+    return std::max<int64_t>(1, std::llround(double(own_.decoder_hidden) * strength.width));
   }
-  int64_t weak_hidden() const {
-    const int64_t full = recipe_.model.decoder_hidden;
-    return weak_by("width") ? std::max<int64_t>(1, std::llround(double(full) * recipe_.schedule.width))
-                            : full;
-  }
-  Weakness weakness() const {
-    return {weak_by("dropout") ? recipe_.schedule.drop : 0, recipe_.schedule.drop_kind == "channel"};
-  }
-  Tensor evaluate(const Tensor& z) {
-    NoGrad off;
-    model_.decoder->train(false);
-    Tensor x = model_.decode(z);
-    model_.decoder->train(true);
-    return x;
-  }
-  Recipe recipe_;
+  ToySettings own_;
   Dtype dtype_;
   Rng init_;
-  ToyVae model_;
+  toy::ToyVae model_;
   AdamW optimizer_;
 };
 
 }  // namespace
 
-std::unique_ptr<Experiment> make_toy(const Recipe& recipe, int stage) {
-  return std::make_unique<Toy>(recipe, stage);
+LearnerKind toy_kind() {
+  LearnerKind kind;
+  kind.name = "toy";
+  kind.settings = []() -> std::unique_ptr<Settings> { return std::make_unique<ToySettings>(); };
+  kind.decoupled = true;
+  kind.optimizers = {"autoencoder"};
+  kind.make = [](const Recipe& r) -> std::unique_ptr<Learner> { return std::make_unique<Toy>(r); };
+  return kind;
 }
 
 }  // namespace dae

@@ -1,8 +1,11 @@
 #include "train/learners/upstream.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "data/files/file.h"
+#include "kernels/device/error.h"
 #include "train/io/run_folder.h"
 #include "train/io/weights.h"
 
@@ -18,40 +21,25 @@ std::string hash_of(std::vector<TensorEntry> weights) {
   return fmt::format("{:08x}", crc);
 }
 
-// Returns the number of rows of a weight. Throws Fault::data if the file does not have it.
-int64_t rows(const TensorFile& file, const std::vector<TensorEntry>& weights, const char* name) {
-  for (const TensorEntry& entry : weights)
-    if (entry.name == name && !entry.shape.empty()) return entry.shape[0];
-  fail(Fault::data, "model.encoder: {}: expected the weights of a SimCLR run, found no {}; name such a run",
-       file.path(), name);
-}
-
 }  // namespace
 
-std::unique_ptr<Simclr> load_encoder(const Recipe& recipe) {
-  const TensorFile file(weights_file(recipe.model.encoder));
-  const std::vector<TensorEntry> weights = weight_entries(file);
-  const int64_t stem = rows(file, weights, "backbone.conv1.weight"),
-                projection = rows(file, weights, "head.3.weight");
-  if (projection != recipe.model.z_dim)
-    fail(Fault::usage, "model.z_dim: expected {}, which the encoder {} projects to, found {}", projection,
-         file.path(), recipe.model.z_dim);
-  if (const std::string hash = hash_of(weights), &expected = recipe.model.encoder_hash;
-      !expected.empty() && hash != expected)
+Upstream::Upstream(const Recipe& recipe)
+    : file_(weights_file(recipe.upstream.run)), weights_(weight_entries(file_)), hash_(hash_of(weights_)) {
+  if (!recipe.upstream.hash.empty() && hash_ != recipe.upstream.hash)
     fail(Fault::usage,
-         "model.encoder: {}: expected weights of hash {}, found {}; name the encoder of the run", file.path(),
-         expected, hash);
-  Rng init(recipe.seed);
-  auto encoder = std::make_unique<Simclr>(Build{dtype_from(recipe.dtype), &init, recipe.device},
-                                          recipe.model.z_dim, double(stem) / 64);
-  fill(file.path(), weights, encoder->state());
-  encoder->freeze(true);
-  return encoder;
+         "upstream.run: {}: expected weights of hash {}, found {}; name the run that this one was built on",
+         path(), recipe.upstream.hash, hash_);
 }
 
-std::string encoder_hash(const Recipe& recipe) {
-  const TensorFile file(weights_file(recipe.model.encoder));
-  return hash_of(weight_entries(file));
+int64_t Upstream::rows(const char* name, const char* what) const {
+  for (const TensorEntry& entry : weights_)
+    if (entry.name == name && !entry.shape.empty()) return entry.shape[0];
+  fail(Fault::data, "upstream.run: {}: expected the weights of {}, found no {}", path(), what, name);
+}
+
+void Upstream::load(Module& module) const {
+  fill(path(), weights_, module.state());
+  module.freeze(true);
 }
 
 }  // namespace dae

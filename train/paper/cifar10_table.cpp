@@ -18,6 +18,7 @@
 #include "train/learners/upstream.h"
 #include "train/paper/comparison.h"
 #include "train/paper/confidence.h"
+#include "train/paper/paper.h"
 #include "train/run/run_images.h"
 #include "train/run/signals.h"
 
@@ -240,13 +241,13 @@ std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& argum
   const Recipe& recipe = rows.front().runs.front().recipe;
   const Recipe paper = load_recipe(rows.front().paper->recipe);
   std::string out = fmt::format(
-      "{}: width {:g}, {} steps of {} images for every row, {} seed{} from {}; {} images judged.",
-      recipe.data.kind == "cifar10" ? "CIFAR-10" : "Built-in procedural images", recipe.model.width,
+      "{}: width {}, {} steps of {} images for every row, {} seed{} from {}; {} images judged.",
+      recipe.data.kind == "cifar10" ? "CIFAR-10" : "Built-in procedural images", value(recipe, "model.width"),
       recipe.train.steps, recipe.train.batch, arguments.seeds, arguments.seeds > 1 ? "s" : "", first, images);
-  if (recipe.model.width != paper.model.width || recipe.train.steps != paper.train.steps ||
-      recipe.train.batch != paper.train.batch)
-    out += fmt::format(" A short run: the paper's budget is width {:g}, {} steps of {}.", paper.model.width,
-                       paper.train.steps, paper.train.batch);
+  if (value(recipe, "model.width") != value(paper, "model.width") ||
+      recipe.train.steps != paper.train.steps || recipe.train.batch != paper.train.batch)
+    out += fmt::format(" A short run: the paper's budget is width {}, {} steps of {}.",
+                       value(paper, "model.width"), paper.train.steps, paper.train.batch);
   return out;
 }
 
@@ -254,7 +255,7 @@ std::string label_of(const std::vector<Row>& rows, const Cifar10Arguments& argum
 void check_sets(const Cifar10Arguments& arguments, const std::vector<std::string>& data, Device device) {
   const auto recipe_of = [&](const std::string& recipe, std::vector<std::string> sets) {
     sets.insert(sets.begin(), data.begin(), data.end());
-    sets.push_back("model.encoder=its");
+    sets.push_back("upstream.run=its");
     return load_recipe(recipe, sets, device, Sets::shared);
   };
   std::vector<Recipe> rows;
@@ -313,9 +314,9 @@ int reproduce_cifar10(const Cifar10Arguments& arguments, const Options& options)
     for (Row& row : rows) {
       std::vector<std::string> sets = arguments.sets;
       if (row.paper->recipe == std::string("dcgan-simclr-cifar10")) {
-        sets.push_back("model.encoder=" + toml_string(encoder));
-        sets.push_back("model.encoder_hash=" +
-                       encoder_hash(load_recipe(row.paper->recipe, sets, options.device, Sets::shared)));
+        sets.push_back("upstream.run=" + toml_string(encoder));
+        sets.push_back("upstream.hash=" +
+                       Upstream(load_recipe(row.paper->recipe, sets, options.device, Sets::shared)).hash());
       }
       const Contender run = contender(row.paper->name, row.paper->recipe, budget.gan, sets);
       if (const int code = train_all({run}, options)) return code;

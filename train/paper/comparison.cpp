@@ -67,8 +67,6 @@ int train_all(const std::vector<Contender>& contenders, const Options& options) 
   return 0;
 }
 
-std::string toml_string(const std::string& path) { return nlohmann::json(path).dump(); }
-
 std::vector<std::string> find_data(const char* verb, const std::vector<std::string>& settings) {
   std::string folder, named_by = "DAE_DATA=";
   if (const char* variable = std::getenv("DAE_DATA")) folder = variable;

@@ -30,8 +30,6 @@ int stopped(const Options& options);
 // finished. Returns stopped(); after a signal the same call continues the work.
 int train_all(const std::vector<Contender>& contenders, const Options& options);
 
-// Returns the path as a TOML string for --set, so that it is not read as something else.
-std::string toml_string(const std::string& path);
 // Returns the settings for the training data: CIFAR-10 if data=FOLDER or the variable DAE_DATA names its
 // folder, otherwise procedural images. verb: the name in messages. Throws Fault::usage for another setting,
 // and Fault::data if the folder has no CIFAR-10.

@@ -11,12 +11,13 @@
 #include "kernels/device/error.h"
 #include "train/evaluation/baselines.h"
 #include "train/feed/feed.h"
-#include "train/io/drawing.h"
 #include "train/io/run_lock.h"
 #include "train/paper/comparison.h"
 #include "train/paper/confidence.h"
+#include "train/paper/paper.h"
 #include "train/paper/theory.h"
 #include "train/paper/toy_table.h"
+#include "train/report/drawing.h"
 #include "train/run/signals.h"
 #include "train/run/trained.h"
 
@@ -83,19 +84,20 @@ std::string seeds_of(int64_t count, uint64_t first) {
 }
 std::string pixels_label(const Recipe& recipe, int64_t seeds, uint64_t first) {
   return fmt::format(
-      "A short run on {}: {} numbers a latent, width {:g}, {} steps of {} images, {}. Not in the paper: what "
+      "A short run on {}: {} numbers a latent, width {}, {} steps of {} images, {}. Not in the paper: what "
       "they minimise is the squared error of pixels, which a few hundred steps can lower.",
-      data_name(recipe), recipe.model.z_dim, recipe.model.width, recipe.train.steps, recipe.train.batch,
-      seeds_of(seeds, first));
+      data_name(recipe), value(recipe, "model.z_dim"), value(recipe, "model.width"), recipe.train.steps,
+      recipe.train.batch, seeds_of(seeds, first));
 }
 std::string adversarial_label(const Recipe& recipe) {
   const Recipe paper = load_recipe("vaegan-cifar10");
   return fmt::format(
-      "A short run on {}: width {:g}, discriminator {:g}, {} steps of {} images, seed {}. The paper's budget "
+      "A short run on {}: width {}, discriminator {}, {} steps of {} images, seed {}. The paper's budget "
       "is "
-      "width {:g}, {} steps of {}.",
-      data_name(recipe), recipe.model.width, recipe.model.discriminator_width, recipe.train.steps,
-      recipe.train.batch, recipe.seed, paper.model.width, paper.train.steps, paper.train.batch);
+      "width {}, {} steps of {}.",
+      data_name(recipe), value(recipe, "model.width"), value(recipe, "model.discriminator_width"),
+      recipe.train.steps, recipe.train.batch, recipe.seed, value(paper, "model.width"), paper.train.steps,
+      paper.train.batch);
 }
 std::string error_note(int64_t images) {
   return fmt::format(
@@ -108,9 +110,10 @@ Table error_table(const Pair& pair) {
   const Baselines& b = pair.baselines;
   const auto cell = [](double error) { return fmt::format("{:.4f}", error); };
   Table table{{"", "held-out images", "training images"}, {}, ""};
-  table.rows = {{"one grey for all", cell(b.grey), "-"},
-                {"each image's mean colour", cell(b.mean_colour), "-"},
-                {fmt::format("PCA, {} numbers", pair.sides[0].of.recipe.model.z_dim), cell(b.pca), "-"}};
+  table.rows = {
+      {"one grey for all", cell(b.grey), "-"},
+      {"each image's mean colour", cell(b.mean_colour), "-"},
+      {fmt::format("PCA, {} numbers", value(pair.sides[0].of.recipe, "model.z_dim")), cell(b.pca), "-"}};
   for (size_t arm = 0; arm < 2; ++arm)
     for (size_t i = arm; i < pair.sides.size(); i += 2)
       table.rows.push_back(
@@ -163,7 +166,7 @@ ordered_json to_json(const Pair& pair, int64_t images) {
   const Paired p = pair.difference();
   ordered_json json = {{"label", pair.label},
                        {"data", recipe.data.kind},
-                       {"width", recipe.model.width},
+                       {"width", number(recipe, "model.width")},
                        {"steps", recipe.train.steps},
                        {"batch", recipe.train.batch},
                        {"seed", recipe.seed},
@@ -305,8 +308,9 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
                   load_recipe(recipe, sets, options.device, Sets::shared)};
     // The discriminator is as wide as the generator, unless --set gives its width.
     const auto says = [](const std::string& set) { return set.starts_with("model.discriminator_width="); };
-    if (std::none_of(arguments.sets.begin(), arguments.sets.end(), says))
-      out.recipe.model.discriminator_width = out.recipe.model.width;
+    if (!value(out.recipe, "model.discriminator_width").empty() &&
+        std::none_of(arguments.sets.begin(), arguments.sets.end(), says))
+      set(out.recipe, "model.discriminator_width=" + value(out.recipe, "model.width"));
     if (!held_out(out.recipe))
       fail(Fault::usage,
            "reproduce main: data: expected cifar10 with its test batch, or procedural, found {}",
@@ -356,7 +360,8 @@ int reproduce_main(const MainArguments& arguments, const Options& options) {
       if (const int code = stopped(options)) return code;
     }
     const Recipe& recipe = runs[0].recipe;
-    pairs[i].baselines = measure_baselines(recipe, *held_out(recipe), arguments.images, recipe.model.z_dim);
+    pairs[i].baselines = measure_baselines(recipe, *held_out(recipe), arguments.images,
+                                           int64_t(number(recipe, "model.z_dim")));
     if (!options.json) print_pair(pairs[i], arguments.images);
   }
   const std::string path = arguments.out + "/report.html";

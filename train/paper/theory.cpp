@@ -397,7 +397,7 @@ std::vector<Finding> check_clusters(uint64_t seed) {
     Tensor x({data.count(), data.dim});
     std::copy(data.x.begin(), data.x.end(), x.data<float>());
     Rng init(seed);
-    ToyVae model({Dtype::f32, &init}, data.dim, 2, 128, 128);
+    toy::ToyVae model({Dtype::f32, &init}, data.dim, 2, 128, 128);
     AdamW optimizer;
     optimizer.add_group({"encoder", model.encoder.params()});
     optimizer.add_group({"decoder", model.decoder->params()});

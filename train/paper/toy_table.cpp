@@ -7,7 +7,7 @@
 
 #include "data/sets/toy.h"
 #include "kernels/device/error.h"
-#include "train/learners/toy_loop.h"
+#include "train/paper/toy_study.h"
 
 namespace dae {
 

@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/files/file.h"
+#include "train/learners/dae.h"
+#include "train/recipe/words.h"
 
 namespace dae {
 
@@ -93,13 +95,6 @@ std::vector<StageCost> stage_costs(const std::vector<ordered_json>& lines, int64
   return out;
 }
 
-std::string duration(double seconds) {
-  if (seconds < 120) return fmt::format("{:.3g} s", seconds);
-  const int64_t s = int64_t(seconds + 0.5);
-  return s < 7200 ? fmt::format("{} min {} s", s / 60, s % 60)
-                  : fmt::format("{} h {} min", s / 3600, s / 60 % 60);
-}
-
 std::string milliseconds(double seconds) { return fmt::format("{:.4g} ms", 1e3 * seconds); }
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / kMiB); }
 
@@ -140,18 +135,6 @@ std::vector<Mark> marks_of(const std::vector<StageCost>& stages) {
   for (const StageCost& cost : stages)
     if (cost.stage == 2) out.push_back({double(cost.from), "stage 2"});
   return out;
-}
-
-std::string in_words(const Recipe& r) {
-  const std::string decoder =
-      r.schedule.weak == "width"
-          ? fmt::format("a generator of {} times the width", r.schedule.width)
-          : fmt::format("dropout ({}, {}) in the generator", r.schedule.drop, r.schedule.drop_kind);
-  if (r.schedule.kind == "joint") return "Joint training: encoder and generator learn together throughout.";
-  return fmt::format(
-      "Decoupled autoencoder: stage 1 trains the encoder with {}; stage 2 freezes the encoder and trains the "
-      "full generator{}.",
-      decoder, r.schedule.discriminator == "fresh" ? " against a fresh discriminator" : "");
 }
 
 // Returns a sentence on what the freeze saves, with this run's own figures.
@@ -287,8 +270,8 @@ std::string warning(const RunRecord& run) {
           "{}: the discriminator has won: loss_d is {:.2g} on average over the last tenth of the run. It "
           "tells "
           "every image from every reconstruction, and the generator learns little from it; try "
-          "--set model.discriminator_width={:g}, loss.balance=0.35 or schedule.discriminator=fresh.",
-          run.name, last_tenth(series), run.recipe.model.width);
+          "--set model.discriminator_width={}, loss.balance=0.35 or schedule.discriminator=fresh.",
+          run.name, last_tenth(series), value(run.recipe, "model.width"));
   return "";
 }
 
@@ -345,7 +328,7 @@ void write_run_report(const std::string& folder) {
     report.pictures(run.films);
   }
   report.section("Schedule and cost");
-  report.text(in_words(r));
+  report.text(schedule_in_words(r));
   report.table(stage_table({run}));
   if (run.stages.size() == 2) report.text(saving(r, run.stages[0], run.stages[1]));
   std::vector<Chart> costs;

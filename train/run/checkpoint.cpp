@@ -11,6 +11,7 @@
 
 #include "data/files/safetensors.h"
 #include "train/io/weights.h"
+#include "train/learners/dae.h"
 
 namespace dae {
 
@@ -31,9 +32,9 @@ std::vector<Param> weights(const std::vector<Param*>& state) {
 }
 
 // Returns views of the moments and averages. A frozen group has no moments.
-std::vector<Param> optimizer_state(Experiment& experiment) {
+std::vector<Param> optimizer_state(Learner& learner) {
   std::vector<Param> out;
-  for (auto& [name, optimizer] : experiment.optimizers())
+  for (auto& [name, optimizer] : learner.optimizers())
     for (Group& group : optimizer->groups())
       for (Param* p : group.params) {
         const AdamW::Moments& moments = optimizer->moments(*p);
@@ -56,9 +57,9 @@ int64_t integer(const std::map<std::string, std::string>& metadata, const std::s
   return value;
 }
 
-std::vector<Param> optimizer_and_weights(Experiment& experiment) {
-  std::vector<Param> out = weights(experiment.state());
-  for (Param& p : optimizer_state(experiment)) out.push_back(std::move(p));
+std::vector<Param> optimizer_and_weights(Learner& learner) {
+  std::vector<Param> out = weights(learner.state());
+  for (Param& p : optimizer_state(learner)) out.push_back(std::move(p));
   return out;
 }
 
@@ -75,10 +76,10 @@ std::string scale_name(const std::string& optimizer) { return "optimizer." + opt
 
 }  // namespace
 
-void save_checkpoint(const fs::path& path, Experiment& experiment, const Progress& progress) {
+void save_checkpoint(const fs::path& path, Learner& learner, const Progress& progress) {
   std::vector<Tensor> values;  // keeps the tensors alive until the file is written
   std::vector<TensorEntry> entries;
-  for (const Param& p : optimizer_and_weights(experiment)) {
+  for (const Param& p : optimizer_and_weights(learner)) {
     values.push_back(p.counter ? p.to_file().to(Dtype::i64) : p.to_file());
     const Tensor& t = values.back();
     entries.push_back(
@@ -91,7 +92,7 @@ void save_checkpoint(const fs::path& path, Experiment& experiment, const Progres
                                                  {"batches", std::to_string(progress.batches)},
                                                  {"noise_rows", std::to_string(progress.noise_rows)},
                                                  {"recipe", progress.recipe}};
-  for (const auto& [name, optimizer] : experiment.optimizers()) {
+  for (const auto& [name, optimizer] : learner.optimizers()) {
     for (const Group& group : optimizer->groups())
       metadata[counter_name(name, group.name)] = std::to_string(optimizer->steps(group.name));
     if (optimizer->options().loss_scale == 0) continue;
@@ -115,18 +116,18 @@ Progress read_progress(const fs::path& path) {
           .recipe = recipe == metadata.end() ? "" : recipe->second};
 }
 
-void load_checkpoint(const fs::path& path, Experiment& experiment) {
+void load_checkpoint(const fs::path& path, Learner& learner) {
   const Safetensors file(path.string());
-  std::vector<Param> all = optimizer_and_weights(experiment);
+  std::vector<Param> all = optimizer_and_weights(learner);
   fill(file.path(), file.entries(), pointers(all));
-  for (const auto& [name, optimizer] : experiment.optimizers()) {
+  for (const auto& [name, optimizer] : learner.optimizers()) {
     for (const Group& group : optimizer->groups())
       optimizer->set_steps(group.name, integer(file.metadata(), counter_name(name, group.name), path));
     if (file.metadata().contains(scale_name(name)))  // absent if the run was in another dtype
       optimizer->set_loss_scale({double(integer(file.metadata(), scale_name(name), path)),
                                  integer(file.metadata(), scale_name(name) + ".good", path)});
   }
-  for (Param* p : experiment.state()) p->changed();
+  for (Param* p : learner.state()) p->changed();
 }
 
 void load_weights(const std::string& file_or_run, const std::vector<Param*>& state) {

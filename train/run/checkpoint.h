@@ -24,11 +24,11 @@ struct Progress {
 };
 
 // Writes a checkpoint, whole or not at all.
-void save_checkpoint(const std::filesystem::path& path, Experiment& experiment, const Progress& progress);
+void save_checkpoint(const std::filesystem::path& path, Learner& learner, const Progress& progress);
 Progress read_progress(const std::filesystem::path& path);  // reads the metadata only
-// Restores everything that save_checkpoint() wrote. The experiment must be made for the checkpoint's stage.
+// Restores everything that save_checkpoint() wrote. The learner must be made for the checkpoint's stage.
 // Throws Fault::data, with the name of the first tensor that is missing, unexpected or of another shape.
-void load_checkpoint(const std::filesystem::path& path, Experiment& experiment);
+void load_checkpoint(const std::filesystem::path& path, Learner& learner);
 // Fills `state` with the weights alone (--init), from a file of any format (weights.h) or a run. Throws the
 // same errors.
 void load_weights(const std::string& file_or_run, const std::vector<Param*>& state);

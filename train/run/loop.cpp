@@ -18,12 +18,13 @@
 #include "train/io/pictures.h"
 #include "train/io/run_lock.h"
 #include "train/io/tensorboard.h"
+#include "train/learners/dae.h"
 #include "train/learners/upstream.h"
 #include "train/machine/environment.h"
 #include "train/report/run_report.h"
 #include "train/run/checkpoint.h"
 #include "train/run/signals.h"
-#include "train/run/stepper.h"
+#include "train/run/training.h"
 
 namespace dae {
 
@@ -39,7 +40,7 @@ std::string fixed_part(Recipe recipe, const Recipe& from) {
   recipe.train.batch = batch;
   recipe.probe = from.probe;
   recipe.data.path = "";
-  recipe.model.encoder = from.model.encoder;  // the path may differ; the hash says which encoder it is
+  recipe.upstream.run = from.upstream.run;  // the path may differ; the hash says which encoder it is
   // The state of every type but f64 is f32.
   if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;
   return to_toml(recipe);
@@ -65,8 +66,8 @@ void check_finite(const Metrics& metrics, int64_t step, const std::string& run) 
 }
 
 // Checks the weights before a checkpoint: no run can go on from values that are not finite.
-void check_finite_weights(Experiment& experiment, int64_t step, const std::string& run) {
-  const std::vector<Param*> state = experiment.state();
+void check_finite_weights(Learner& learner, int64_t step, const std::string& run) {
+  const std::vector<Param*> state = learner.state();
   if (std::isfinite(zero_if_finite(state).item())) return;
   for (const Param* p : state)
     for (const double v : p->value.values())
@@ -79,11 +80,11 @@ namespace {
 
 // Saves pictures of the run as it stands: draws from the prior, and `first`, the same images every time,
 // beside their reconstructions. With two views per image it also saves the views in the batch x.
-void save_pictures(const std::string& run, int64_t step, Experiment& experiment, const Tensor& first,
+void save_pictures(const std::string& run, int64_t step, Learner& learner, const Tensor& first,
                    const Tensor& x, const Recipe& recipe, EventLog& events) {
   if (x.rank() != 4) return;
   const NoGrad off;
-  const Averages averages(experiment);
+  const Averages averages(learner);
   const auto save = [&](const char* what, const Tensor& images) {
     const std::string path = fmt::format("{}/samples/step-{:08}-{}.png", run, step, what);
     save_grid(path, images, 8);
@@ -95,8 +96,8 @@ void save_pictures(const std::string& run, int64_t step, Experiment& experiment,
     save("views", side_by_side(slice(views[0], 0, 0, some), slice(views[1], 0, 0, some)));
   }
   const std::unique_ptr<Noise> noise = drawn_noise(recipe.seed, kPictureStep, x.device());
-  if (const Tensor drawn = experiment.sample(64, *noise)) save("sample", drawn);
-  if (const Tensor y = experiment.reconstruct(first)) save("reconstruction", side_by_side(first, y));
+  if (CanGenerate* generator = learner.generator()) save("sample", generator->generate(64, *noise));
+  if (const Tensor y = reconstruct(learner, first)) save("reconstruction", side_by_side(first, y));
 }
 
 Metrics joined(Metrics metrics, const Metrics& more) {
@@ -104,16 +105,10 @@ Metrics joined(Metrics metrics, const Metrics& more) {
   return metrics;
 }
 
-std::string stage_two_note(const Recipe& recipe, int64_t step) {
-  return fmt::format("stage 2 begins after step {}: the encoder is frozen, {}", step,
-                     recipe.schedule.weak == "width" ? "a fresh decoder of full width learns"
-                                                     : "the decoder goes on without dropout");
-}
-
 // Returns the number of parameters that a step updates.
-int64_t trainable(Experiment& experiment) {
+int64_t trainable(Learner& learner) {
   int64_t count = 0;
-  for (const auto& [name, optimizer] : experiment.optimizers())
+  for (const auto& [name, optimizer] : learner.optimizers())
     for (const Param* p : optimizer->trainable()) count += p->value.size();
   return count;
 }
@@ -199,8 +194,8 @@ Progress start(Recipe& recipe, const LoopOptions& options, fs::path& checkpoint,
 
 LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   Recipe recipe = given;
-  if (!recipe.model.encoder.empty() && recipe.model.encoder_hash.empty())
-    recipe.model.encoder_hash = encoder_hash(recipe);
+  if (!recipe.upstream.run.empty() && recipe.upstream.hash.empty())
+    recipe.upstream.hash = Upstream(recipe).hash();
   const std::string& run = options.run;
   if (!options.from.empty() && recipe.schedule.kind != "dae")
     fail(Fault::usage, "train: --stage 2: expected a recipe with schedule.kind = \"dae\", found \"{}\"",
@@ -208,19 +203,15 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
 
   fs::path checkpoint;
   std::optional<RunLock> lock;
-  Progress at = start(recipe, options, checkpoint, lock);
-  const int64_t steps = recipe.train.steps;
-  const int64_t switch_at = switch_step(recipe);
-  const bool dae = switch_at >= 0;
-  at.recipe = to_toml(recipe);
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe, at.stage);
-  if (!checkpoint.empty()) load_checkpoint(checkpoint, *experiment);
-  if (!options.init.empty() && !options.resume) load_weights(options.init, experiment->state());
-  Feed data(recipe, at.batches);
-  if (data.example_shape() != experiment->example_shape())
-    fail(Fault::usage, "train: data.kind {}: expected examples of shape ({}) for a {}, found ({})",
-         recipe.data.kind, fmt::join(experiment->example_shape(), ", "), recipe.model.kind,
-         fmt::join(data.example_shape(), ", "));
+  Progress begin = start(recipe, options, checkpoint, lock);
+  begin.recipe = to_toml(recipe);
+  Training training(recipe, begin);
+  Learner& learner = *training.learner;
+  Feed& data = training.data;
+  Progress& at = training.at;
+  if (!checkpoint.empty()) load_checkpoint(checkpoint, learner);
+  if (!options.init.empty() && !options.resume) load_weights(options.init, learner.state());
+  const int64_t steps = recipe.train.steps, switch_at = switch_step(recipe);
 
   if (!options.resume) {
     lock.emplace(run);
@@ -231,9 +222,9 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
     remove_leftovers(run, at.step);
     if (read_file(run + "/recipe.toml") != at.recipe) write_file(run + "/recipe.toml", at.recipe);
   } else {
-    if (!options.from.empty()) experiment->enter_stage_two(), at.stage = 2, at.stage_two = at.step;
+    if (!options.from.empty()) training.enter_stage_two();
     write_file(run + "/manifest.json", data.manifest());
-    save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
+    save_checkpoint(checkpoint_path(run, at.step), learner, at);
     write_file(run + "/recipe.toml", at.recipe);  // last, because a folder with a recipe can be resumed
   }
   JsonLines metrics_log(run + "/metrics.jsonl", at.step), timing_log(run + "/timing.jsonl", at.step);
@@ -246,28 +237,16 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
   if (!options.from.empty()) progress.note(stage_two_note(recipe, at.step));
   LoopResult result;
   StepCost cost(recipe.device);
-  Stepper stepper(*experiment, recipe);
+  const Training::Around timed{[&] { cost.begin(); }, [&] { cost.end(); }};
   std::optional<Probe> probe;
   if (recipe.probe.every) probe.emplace(recipe);
   Metrics probed;  // the last measurement
   double logged_seconds = 0;
   int64_t logged_step = at.step;
 
-  while (at.step < steps && !result.signal) {
-    if (at.stage == 1 && dae && at.step >= switch_at) {
-      stepper.changed();
-      experiment->enter_stage_two();
-      at.stage = 2, at.stage_two = at.step;
-      progress.note(stage_two_note(recipe, at.step));
-    }
-    const Tensor x = data.next().x;
-    ++at.batches;
-    const std::unique_ptr<Noise> noise =
-        data.noise(at.noise_rows, recipe.seed, uint32_t(at.step + 1), stepper.clock());
-    cost.begin();
-    const Losses losses = stepper.take(x, *noise, at.step + 1, lr_factor(recipe, at.step, at.stage_two));
-    cost.end();
-    ++at.step;
+  while (!training.done() && !result.signal) {
+    if (training.switch_if_due()) progress.note(stage_two_note(recipe, at.step));
+    const Losses losses = training.step(timed);
     const bool last = at.step == steps;
     const bool probing = probe && (at.step % recipe.probe.every == 0 || at.step == 1 || last);
     const bool log =
@@ -277,7 +256,7 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
       result.metrics = read(losses);
       check_finite(result.metrics, at.step, run);
     }
-    if (probing) probed = {{"knn", probe->accuracy(*experiment)}};
+    if (probing) probed = {{"knn", probe->accuracy(learner)}};
     const Metrics shown = joined(result.metrics, probed);
     if (log) {
       const Metrics& logged = probing ? shown : result.metrics;
@@ -287,19 +266,19 @@ LoopResult run_training(const Recipe& given, const LoopOptions& options) {
       events.write(at.step, joined(logged, {{"images_per_second", double(images) / taken}}));
       logged_seconds = seconds, logged_step = at.step;
       Metrics timing = {{"stage", at.stage}, {"seconds", progress.seconds()}, {"data_wait", data.wait()}};
-      timing.push_back({"trainable", double(trainable(*experiment))});
+      timing.push_back({"trainable", double(trainable(learner))});
       for (const auto& value : cost.take()) timing.push_back(value);
       timing_log.write(at.step, timing);
     }
     progress.show(at.step, data.wait(), shown, log);
     if (at.step % recipe.train.sample_every == 0 || last) {
-      save_pictures(run, at.step, *experiment, data.first().x, x, recipe, events);
+      save_pictures(run, at.step, learner, data.first().x, training.batch.x, recipe, events);
       if (!last) write_run_report(run);
     }
     const int stop = signal_caught();  // read once: a later signal waits for the next step
     if (at.step % recipe.train.checkpoint_every == 0 || at.step == switch_at || last || stop) {
-      check_finite_weights(*experiment, at.step, run);
-      save_checkpoint(checkpoint_path(run, at.step), *experiment, at);
+      check_finite_weights(learner, at.step, run);
+      save_checkpoint(checkpoint_path(run, at.step), learner, at);
       prune_checkpoints(run, recipe);
     }
     result.signal = stop;

@@ -22,7 +22,7 @@ class Samples : public ImageSet {
     while (begin_ < end) {
       if (waiting_.empty()) {
         const int64_t n = std::min(kSamplesAtOnce, count_ - drawn_);
-        const Tensor x = run_.experiment->sample(n, *noise_);
+        const Tensor x = run_.learner->generator()->generate(n, *noise_);
         const std::vector<uint8_t> bytes = bytes_of(x);
         for (int64_t i = n; i-- > 0;)  // reversed: the next image is at the back
           waiting_.push_back(image_of(bytes.data() + i * x.size() / n, x.dim(1), x.dim(2), x.dim(3)));

@@ -1,6 +1,7 @@
-// A Stepper takes the steps of an experiment. On CUDA with train.graph = true it records a step as a CUDA
-// graph and replays it: the same kernels and the same bits, without the host's work. The first step runs
-// unrecorded, because it allocates the memory that stays. The second step is recorded.
+// A Stepper takes the steps of an learner. On CUDA with train.graph = true it records a step as a CUDA graph
+// and replays it: the same kernels and the same bits, without the host's work. The first step runs
+// unrecorded, because it allocates the memory that stays. The second step is recorded. When
+// Learner::recording() changes, both are done anew.
 #pragma once
 #include <memory>
 
@@ -11,22 +12,21 @@ namespace dae {
 
 class Stepper {
  public:
-  Stepper(Experiment& experiment, const Recipe& recipe);
+  Stepper(Learner& learner, const Recipe& recipe);
   // Returns the address from which the noise of take() must read the step (Key::clock). Null where steps are
   // not captured.
   const uint32_t* clock() const;
-  // Takes one step on the batch x and returns its losses, which last until the next step. `step` counts from
-  // 1; `noise` was made for this step. Throws Fault::usage if the step has to be captured and cannot be.
-  Losses take(const Tensor& x, Noise& noise, int64_t step, double lr_factor);
-  // To be called before the experiment changes, at the switch: the next steps are recorded anew.
-  void changed();
+  // Takes one step on the batch and returns its losses, which last until the next step. Throws Fault::usage
+  // if the step has to be captured and cannot be.
+  Losses take(const Batch& batch, const StepContext& context, double lr_factor);
 
  private:
-  Experiment& experiment_;
+  Learner& learner_;
   Tensor clock_;  // (1), i64: the step
   bool warm_ = false;
+  int64_t recording_ = 0;  // Learner::recording() of the graph
   std::unique_ptr<Graph> graph_;
-  Tensor x_;  // the graph's input; losses_ is its output
+  Batch batch_;  // the graph's input; losses_ is its output
   Losses losses_;
 };
 

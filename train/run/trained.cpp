@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "train/feed/feed.h"
+#include "train/learners/registry.h"
 
 namespace dae {
 
@@ -11,9 +12,9 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
   const std::string folder = checkpoint.parent_path().parent_path().string();
   const Recipe recipe = load_recipe(folder + "/recipe.toml", sets, device);
   const Progress at = read_progress(checkpoint);
-  Trained out{recipe, at, make_experiment(recipe, at.stage), folder};
-  load_checkpoint(checkpoint, *out.experiment);
-  if (recipe.optimizer.ema > 0 && !raw) out.averages = std::make_unique<Averages>(*out.experiment);
+  Trained out{recipe, at, make_learner(recipe, at.stage), folder};
+  load_checkpoint(checkpoint, *out.learner);
+  if (recipe.optimizer.ema > 0 && !raw) out.averages = std::make_unique<Averages>(*out.learner);
   return out;
 }
 
@@ -22,17 +23,10 @@ void check_makes_images(const Trained& run, bool reconstructions) {
     if (!holds)
       fail(Fault::usage, "{}: expected a model {}, found a {}", run.folder, what, run.recipe.model.kind);
   };
-  const NoGrad off;
-  const std::vector<int64_t> shape = run.experiment->example_shape();
-  expect(shape.size() == 3, "of images");
-  const Device device = run.recipe.device;
-  if (reconstructions) {
-    const Tensor x = Tensor::zeros({1, shape[0], shape[1], shape[2]}, dtype_from(run.recipe.dtype), device);
-    expect(bool(run.experiment->reconstruct(x)), "with an encoder and a decoder");
-  } else {
-    expect(bool(run.experiment->sample(1, *drawn_noise(run.recipe.seed, kPictureStep, device))),
-           "with a generator");
-  }
+  expect(run.learner->example_shape().size() == 3, "of images");
+  if (reconstructions)
+    expect(run.learner->encoder() && run.learner->decoder(), "with an encoder and a decoder");
+  else expect(run.learner->generator(), "with a generator");
 }
 
 std::optional<double> reconstruct_data(const Trained& run, int64_t count,
@@ -43,7 +37,7 @@ std::optional<double> reconstruct_data(const Trained& run, int64_t count,
   int64_t values = 0;
   for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
     const Tensor x = examples.range(begin, std::min(begin + kExamplesAtOnce, count)).x;
-    const Tensor y = run.experiment->reconstruct(x);
+    const Tensor y = reconstruct(*run.learner, x);
     if (!y) return std::nullopt;
     for (const double d : sub(x, y).values()) squares += d * d;
     values += x.size();

@@ -10,7 +10,7 @@ namespace dae {
 struct Trained {
   Recipe recipe;
   Progress at;
-  std::unique_ptr<Experiment> experiment;
+  std::unique_ptr<Learner> learner;
   std::string folder;
   std::unique_ptr<Averages> averages = {};  // null: the model computes with its weights
 };
@@ -22,7 +22,7 @@ Trained load_trained(const std::string& run_at_step, Device device, const std::v
                      bool raw = false);
 
 // Throws Fault::usage, one line, if the run's model makes no images: it is trained on other data, it has no
-// generator, or, for reconstructions, it has no encoder or no decoder. The model is tried on one image.
+// generator, or, for reconstructions, it has no encoder or no decoder.
 void check_makes_images(const Trained& run, bool reconstructions);
 
 // The number of images drawn at a time. It decides which noise an image gets.

@@ -13,6 +13,7 @@
 #include "train/paper/confidence.h"
 #include "train/run/signals.h"
 #include "train/run/trained.h"
+#include "train/verbs/verbs.h"
 
 namespace dae {
 

@@ -6,6 +6,7 @@
 
 #include "data/files/file.h"
 #include "train/io/weights.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 #include "train/verbs/verbs.h"
 
@@ -38,8 +39,8 @@ int convert_weights(const ConvertArguments& arguments, const Options& options) {
   }
   Fit found;
   if (!arguments.model.empty()) {
-    const auto experiment = make_experiment(load_recipe(arguments.model, arguments.sets), arguments.stage);
-    const std::vector<Param*> state = experiment->state();
+    const auto learner = make_learner(load_recipe(arguments.model, arguments.sets), arguments.stage);
+    const std::vector<Param*> state = learner->state();
     found = fit(entries, {state.begin(), state.end()});
   }
   save_safetensors(arguments.out, entries, {{"format", "pt"}});

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "data/files/file.h"
+#include "data/images/pixel.h"
 #include "engine/ops.h"
 #include "train/io/weights.h"
+#include "train/learners/registry.h"
 #include "train/run/checkpoint.h"
 #include "train/verbs/verbs.h"
 
@@ -23,8 +25,12 @@ Tensor from_file(const std::string& path, const TensorEntry& entry, const std::v
                  Dtype dtype) {
   Tensor t = tensor_of(path, entry);
   const bool bytes = entry.dtype == "U8";
-  if (bytes) t = shift(scale(t.to(dtype), 1 / 127.5), -1);
-  else if (t.rank() == 4) t = permute(t.to(dtype), {0, 2, 3, 1});
+  if (bytes) {
+    std::vector<double> values = t.values();
+    for (double& v : values) v = value_of_byte(uint8_t(v));
+    t = Tensor::of(t.shape(), values, Dtype::f64).to(dtype);
+  }
+  if (!bytes && t.rank() == 4) t = permute(t.to(dtype), {0, 2, 3, 1});
   const Shape& found = t.shape();
   if (!(found.rank() == int(example.size()) + 1 && found[0] > 0 &&
         std::equal(example.begin(), example.end(), found.begin() + 1))) {
@@ -36,9 +42,9 @@ Tensor from_file(const std::string& path, const TensorEntry& entry, const std::v
   return t.to(dtype);
 }
 
-NamedTensors read_inputs(const std::string& path, const Experiment& experiment, const Recipe& recipe) {
+NamedTensors read_inputs(const std::string& path, const Learner& learner, const Recipe& recipe) {
   const TensorFile file(path);
-  const auto known = experiment.inputs();
+  const auto known = learner.inputs();
   NamedTensors out;
   for (const TensorEntry& entry : file.entries()) {
     const bool images =
@@ -58,13 +64,13 @@ NamedTensors read_inputs(const std::string& path, const Experiment& experiment, 
   return out;
 }
 
-NamedTensors run(Experiment& experiment, const NamedTensors& in, Device device) {
+NamedTensors run(Learner& learner, const NamedTensors& in, Device device) {
   std::map<std::string, std::vector<Tensor>> parts;
   // One input at a time, because the rows of two inputs need not belong together.
   for (const auto& [name, x] : in)
     for (int64_t begin = 0; begin < x.dim(0); begin += kChunk) {
       const Tensor rows = slice(x, 0, begin, std::min(x.dim(0), begin + kChunk)).to(device);
-      for (const auto& [output, y] : experiment.forward({{name, rows}}))
+      for (const auto& [output, y] : learner.forward({{name, rows}}))
         parts[output].push_back(y.to(Device::cpu).to(wide(y.dtype())));
     }
   NamedTensors out;
@@ -84,11 +90,10 @@ int forward(const ForwardArguments& arguments, const Options& options) {
          arguments.output);
   const NoGrad off;
   const Recipe recipe = load_recipe(arguments.recipe, arguments.sets, options.device);
-  const auto experiment = make_experiment(recipe, arguments.stage);
-  load_weights(arguments.weights, experiment->state());
+  const auto learner = make_learner(recipe, arguments.stage);
+  load_weights(arguments.weights, learner->state());
   prepare_output(arguments.output);
-  const NamedTensors outputs =
-      run(*experiment, read_inputs(arguments.input, *experiment, recipe), recipe.device);
+  const NamedTensors outputs = run(*learner, read_inputs(arguments.input, *learner, recipe), recipe.device);
 
   std::vector<TensorEntry> entries;
   nlohmann::ordered_json shapes;

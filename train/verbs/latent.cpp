@@ -27,16 +27,17 @@ std::vector<int64_t> whole(const Tensor& labels) {
 LatentReport of_run(const std::string& path, const LatentArguments& arguments, const Options& options) {
   const NoGrad off;
   const Trained run = load_trained(path, options.device, arguments.sets, arguments.raw);
+  CanEncode* encoder = run.learner->encoder();
+  if (!encoder)
+    fail(Fault::usage, "latent: {}: expected a model with an encoder, found a {}", path,
+         run.recipe.model.kind);
   const Examples examples(held_out(run.recipe).value_or(run.recipe));
   const int64_t count = std::min(arguments.count, examples.size());
   std::vector<Tensor> parts;
   std::vector<int64_t> labels;
   for (int64_t begin = 0; begin < count; begin += kExamplesAtOnce) {
     const Batch batch = examples.range(begin, std::min(begin + kExamplesAtOnce, count));
-    const Tensor z = arguments.features ? run.experiment->features(batch.x) : run.experiment->encode(batch.x);
-    if (!z)
-      fail(Fault::usage, "latent: {}: expected a model with an encoder, found a {}", path,
-           run.recipe.model.kind);
+    const Tensor z = arguments.features ? encoder->features(batch.x) : encoder->encode(batch.x);
     parts.push_back(z.to(Device::cpu).to(Dtype::f32));
     const std::vector<int64_t> more = whole(batch.labels);
     labels.insert(labels.end(), more.begin(), more.end());

@@ -32,6 +32,11 @@ nlohmann::ordered_json to_json(const Ratios& r) {
 int inspect_lipschitz(const LipschitzArguments& arguments, const Options& options) {
   const NoGrad off;
   const Trained run = load_trained(arguments.run, options.device, arguments.sets, arguments.raw);
+  CanEncode* encoder = run.learner->encoder();
+  CanDecode* decoder = run.learner->decoder();
+  if (!encoder || !decoder)
+    fail(Fault::usage, "lipschitz: {}: expected a model with an encoder and a decoder, found a {}",
+         run.folder, run.recipe.model.kind);
   const std::optional<Recipe> others = held_out(run.recipe);
   const Examples examples(others.value_or(run.recipe));
   if (examples.size() < 2)
@@ -40,7 +45,7 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
   std::vector<Metric> metrics = {{arguments.rms ? "RMS" : "L2", latents, latents}};
   LpipsNetwork lpips;
   if (!arguments.weights.empty()) {
-    if (run.experiment->example_shape().size() != 3)
+    if (run.learner->example_shape().size() != 3)
       fail(Fault::usage, "lipschitz: --weights: expected a model of images, found a {}",
            run.recipe.model.kind);
     lpips = load_lpips(arguments.weights, options.device);
@@ -48,12 +53,6 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
                        [&](const Tensor& a, const Tensor& b) { return (*lpips.model)(a, b).values(); },
                        latents});
   }
-  const auto check = [&](const Tensor& t) {
-    if (!t)
-      fail(Fault::usage, "lipschitz: {}: expected a model with an encoder and a decoder, found a {}",
-           run.folder, run.recipe.model.kind);
-    return t;
-  };
   const uint64_t seed = options.seed.value_or(0);
   const std::vector<Lipschitz> found = measure_lipschitz(
       arguments.pairs,
@@ -67,8 +66,8 @@ int inspect_lipschitz(const LipschitzArguments& arguments, const Options& option
           fmt::print(stderr, "{} of {} pairs\n", begin, arguments.pairs);
         return std::pair(examples.get(first).x, examples.get(second).x);
       },
-      [&](const Tensor& x) { return check(run.experiment->encode(x)); },
-      [&](const Tensor& z) { return check(run.experiment->decode(z)); }, metrics);
+      [&](const Tensor& x) { return encoder->encode(x); },
+      [&](const Tensor& z) { return decoder->decode(z); }, metrics);
 
   const auto& source = (others ? *others : run.recipe).data;
   const std::string data =

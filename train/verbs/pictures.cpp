@@ -82,7 +82,8 @@ int sample(const PictureArguments& arguments, const Options& options) {
   const std::unique_ptr<Noise> noise = drawn_noise(run.recipe.seed, kPictureStep, run.recipe.device);
   std::vector<Tensor> parts;
   for (int64_t done = 0; done < arguments.count; done += kSamplesAtOnce) {
-    parts.push_back(run.experiment->sample(std::min(kSamplesAtOnce, arguments.count - done), *noise));
+    parts.push_back(
+        run.learner->generator()->generate(std::min(kSamplesAtOnce, arguments.count - done), *noise));
   }
   const Tensor x = concat(parts, 0);
   if (form == Form::grid) save_grid(path, x, std::llround(std::ceil(std::sqrt(double(arguments.count)))));

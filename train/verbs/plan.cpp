@@ -6,6 +6,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/device/error.h"
 #include "train/machine/environment.h"
+#include "train/recipe/words.h"
 #include "train/verbs/verbs.h"
 
 namespace dae {
@@ -24,13 +25,6 @@ std::string flops(double n) {
          : n >= 1e9 ? fmt::format("{:.2f} G", n / 1e9)
                     : fmt::format("{:.2f} M", n / 1e6);
 }
-std::string duration(double s) {
-  return s >= 5400  ? fmt::format("{:.1f} h", s / 3600)
-         : s >= 90  ? fmt::format("{:.1f} min", s / 60)
-         : s >= 0.1 ? fmt::format("{:.2f} s", s)
-                    : fmt::format("{:.2f} ms", s * 1e3);
-}
-
 ordered_json to_json(const Plan::Phase& phase, const StepTime* time) {
   ordered_json out{{"name", phase.name},
                    {"steps", phase.steps},

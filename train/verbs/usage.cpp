@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "train/recipe/nearest.h"
+#include "train/recipe/words.h"
 #include "train/verbs/commands.h"
 
 namespace dae {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "train/paper/paper.h"
+#include "train/recipe/recipe.h"
 #include "train/run/options.h"
 
 namespace dae {

@@ -1,4 +1,6 @@
-#include "train/recipe/nearest.h"
+#include "train/recipe/words.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -27,6 +29,22 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   return *std::min_element(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) {
     return distance(a, word) < distance(b, word);
   });
+}
+
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 32) c = ' ';
+  return text;
+}
+
+std::string duration(double seconds) {
+  if (seconds < 1e-3) return fmt::format("{:.1f} us", 1e6 * seconds);
+  if (seconds < 1) return fmt::format("{:.2f} ms", 1e3 * seconds);
+  if (seconds < 120) return fmt::format("{:.3g} s", seconds);
+  const auto s = int64_t(seconds + 0.5);
+  return s < 7200 ? fmt::format("{} min {} s", s / 60, s % 60)
+                  : fmt::format("{} h {} min", s / 3600, s / 60 % 60);
 }
 
 }  // namespace dae

@@ -1,4 +1,4 @@
-#include "train/io/drawing.h"
+#include "train/report/drawing.h"
 
 #include <fmt/format.h>
 

@@ -31,7 +31,7 @@ struct ToyPoints {  // latent means of the test points, (1000, z_dim), and their
 ToyAccuracy train_toy(const Recipe& recipe, ToyPoints* points = nullptr);
 // Classifies 1000 test points of the recipe's mixture by their nearest training point and returns the
 // accuracies. Latent means are compared with latent means, reconstructions with the training data.
-ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe, ToyPoints* points = nullptr);
+ToyAccuracy judge_toy(Learner& trained, const Recipe& recipe, ToyPoints* points = nullptr);
 
 struct ToyResult {
   ToyConfig config;

@@ -1,10 +1,12 @@
-#include "train/learners/toy_loop.h"
+#include "train/paper/toy_study.h"
+
+#include <fmt/format.h>
 
 #include <exception>
 
 #include "data/sets/toy.h"
 #include "kernels/cpu/parallel.h"
-#include "train/feed/feed.h"
+#include "train/run/training.h"
 
 namespace dae {
 
@@ -23,10 +25,10 @@ std::vector<float> to_floats(const Tensor& t) {
 Recipe recipe_of(const ToyResult& result, int64_t run, const ToyOptions& options) {
   Recipe recipe = options.recipe;
   recipe.seed = random_bits({options.master, kInitStep, 0xD3u}, uint64_t(run));
-  recipe.model.encoder_hidden = result.config.encoder_hidden;
-  recipe.model.decoder_hidden = result.config.decoder_hidden;
+  set(recipe, fmt::format("model.encoder_hidden={}", result.config.encoder_hidden));
+  set(recipe, fmt::format("model.decoder_hidden={}", result.config.decoder_hidden));
   recipe.schedule.kind = result.config.dae ? "dae" : "joint";
-  recipe.loss.reconstruction = result.weight;
+  set(recipe, fmt::format("loss.reconstruction={}", double(result.weight)));
   return recipe;
 }
 
@@ -41,29 +43,26 @@ const std::vector<ToyConfig>& toy_configs() {
 }
 
 ToyAccuracy train_toy(const Recipe& recipe, ToyPoints* points) {
-  const std::unique_ptr<Experiment> experiment = make_experiment(recipe);
-  Feed data(recipe, 0);
-  for (int64_t step = 0; step < recipe.train.steps; ++step) {
-    const int64_t switch_at = switch_step(recipe);
-    if (step == switch_at) experiment->enter_stage_two();
-    experiment->set_lr_factor(lr_factor(recipe, step, experiment->stage == 2 ? switch_at : -1));
-    experiment->step(data.next().x, *drawn_noise(recipe.seed, uint32_t(step + 1), recipe.device));
+  Training training(recipe);
+  while (!training.done()) {
+    training.switch_if_due();
+    training.step();
   }
-  return judge_toy(*experiment, recipe, points);
+  return judge_toy(*training.learner, recipe, points);
 }
 
-ToyAccuracy judge_toy(Experiment& trained, const Recipe& recipe, ToyPoints* points) {
+ToyAccuracy judge_toy(Learner& trained, const Recipe& recipe, ToyPoints* points) {
   const ToySpec spec{recipe.data.variance};
   const ToyData train = make_toy(spec, recipe.data.count, recipe.seed, 0),
                 test = make_toy(spec, 1000, recipe.seed, 1);
   const int64_t dim = spec.dim;
   const Dtype dtype = dtype_from(recipe.dtype);
   const Tensor examples = to_tensor(train.x, dim, dtype), queries = to_tensor(test.x, dim, dtype);
-  const std::vector<float> latent = to_floats(trained.encode(queries));
+  const std::vector<float> latent = to_floats(trained.encoder()->encode(queries));
   if (points) *points = {latent, {test.label.begin(), test.label.end()}};
-  return {nearest_neighbour_accuracy(to_floats(trained.encode(examples)), train.label, latent, test.label,
-                                     recipe.model.z_dim),
-          nearest_neighbour_accuracy(train.x, train.label, to_floats(trained.reconstruct(queries)),
+  return {nearest_neighbour_accuracy(to_floats(trained.encoder()->encode(examples)), train.label, latent,
+                                     test.label, int64_t(latent.size()) / queries.dim(0)),
+          nearest_neighbour_accuracy(train.x, train.label, to_floats(reconstruct(trained, queries)),
                                      test.label, dim)};
 }
 
