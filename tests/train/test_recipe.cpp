@@ -240,6 +240,18 @@ TEST_CASE("an optimizer of its own rate and betas, in a table of its name") {
       has(error_of(text, {"optimizer.generator.lr=1"}), "no effect on a vaegan: expected model.kind dcgan"));
 }
 
+TEST_CASE("the names of older versions for a run that a run is built on are still read") {
+  const std::string text =
+      "[model]\nkind = \"dcgan-simclr\"\nencoder = \"/a/simclr\"\nencoder_hash = \"1234abcd\"\n";
+  for (const Recipe& recipe :
+       {load_recipe(write(text)),
+        load_recipe("dcgan-simclr-cifar10", {"model.encoder=/a/simclr", "model.encoder_hash=1234abcd"})}) {
+    CHECK(recipe.upstream.run == "/a/simclr");
+    CHECK(recipe.upstream.hash == "1234abcd");
+    CHECK(has(to_toml(recipe), "[upstream]\nrun = \"/a/simclr\"\nhash = \"1234abcd\"\n"));
+  }
+}
+
 TEST_CASE("data.validation names what is not trained on") {
   const Recipe recipe = load_recipe("vae-cifar10", {"data.path=/a", "data.validation=/b", "data.count=7"});
   const std::optional<Recipe> others = held_out(recipe);
