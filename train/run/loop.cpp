@@ -39,7 +39,7 @@ std::string fixed_part(Recipe recipe, const Recipe& from) {
   recipe.train = from.train;
   recipe.train.batch = batch;
   recipe.probe = from.probe;
-  recipe.data.path = "";
+  recipe.data.path = "", recipe.data.validation = from.data.validation;
   recipe.upstream.run = from.upstream.run;  // the path may differ; the hash says which encoder it is
   // The state of every type but f64 is f32.
   if (recipe.dtype != "f64" && from.dtype != "f64") recipe.dtype = from.dtype;
