@@ -96,6 +96,6 @@ Image decode_jpeg(const std::string& path, const std::string& content) {
 #define TEXT(x) #x
 #define TEXT_OF(x) TEXT(x)
 std::string libjpeg_name() { return "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION); }
-#endif
 
 }  // namespace dae
+#endif

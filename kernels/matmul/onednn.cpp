@@ -46,6 +46,6 @@ void gemm_onednn(float* y, int64_t ldy, const float* a, int64_t lda, const float
          "build with -DDAE_ONEDNN=OFF",
          m, k, k, n, static_cast<int>(status));
 }
-#endif
 
 }  // namespace dae
+#endif
