@@ -171,11 +171,20 @@ void group_norm_forward(Cpu, T* y, T* mean, T* rstd, const T* x, const T* weight
                 of[c] = mean[n * s.groups + g];
               }
             }
+            // An activation with an exponential goes over the row again: in one loop with the norm its chain of
+            // operations is too long for a processor to overlap many of them.
+            constexpr bool again = a == Act::silu || a == Act::gelu || a == Act::gelu_tanh;
             for (int64_t p = 0; p < s.positions; ++p) {
+              T* row = out + p * s.channels;
 #pragma omp simd
               for (int64_t c = 0; c < s.channels; ++c)
-                out[p * s.channels + c] =
-                    activate<a>((in[p * s.channels + c] - of[c]) * sc[c] + (bias ? bias[c] : T(0)));
+                row[c] = activate < again
+                             ? Act::none
+                             : a > ((in[p * s.channels + c] - of[c]) * sc[c] + (bias ? bias[c] : T(0)));
+              if constexpr (again) {
+#pragma omp simd
+                for (int64_t c = 0; c < s.channels; ++c) row[c] = activate<a>(row[c]);
+              }
             }
           }
         });
